@@ -1,0 +1,122 @@
+# The commands of the project; `make` lists them. Nothing needs to be installed
+# beforehand but python3 (3.11 or newer), git and make.
+
+SHELL := /bin/sh
+.SHELLFLAGS := -euc
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := $(patsubst %/__init__.py,%,$(wildcard \
+	contracts/__init__.py protocol/__init__.py inference/__init__.py \
+	worker/__init__.py requester/__init__.py gateway/__init__.py devnet/__init__.py))
+SOLIDITY := 'contracts/**/*.sol'
+PYTEST := $(BIN)/python -m pytest
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+NPM := npm --no-audit --no-fund --no-update-notifier --loglevel=error
+
+# A Node that is too old must not hide the one in the virtual environment, so this
+# comes first.
+export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
+
+# Node trusts the certificates that the machine trusts, as pip does, so that set-up
+# works behind a company's own proxy.
+export NODE_USE_SYSTEM_CA ?= 1
+
+.PHONY: help setup build test-fast test test-deep lint fix snapshots demo demo-liar \
+	docs ci clean contracts-test
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' \
+		$(firstword $(MAKEFILE_LIST))
+
+# ---- set-up: each step leaves a stamp and runs again only when its inputs change
+
+STAMP_PYTHON := $(VENV)/.stamp-python
+STAMP_PROJECT := $(VENV)/.stamp-project
+STAMP_NODE := $(VENV)/.stamp-node
+STAMP_NPM := node_modules/.stamp
+
+setup: $(STAMP_PYTHON) $(STAMP_PROJECT) $(STAMP_NODE) $(STAMP_NPM) ## install everything
+	@:
+
+$(STAMP_PYTHON): requirements/dev.lock tools/make-venv
+	@PYTHON='$(PYTHON)' tools/make-venv $(VENV)
+	@echo 'setup: installing the locked Python packages'
+	@$(PIP) install -qq -r requirements/dev.lock
+	@touch $@
+
+$(STAMP_PROJECT): pyproject.toml $(STAMP_PYTHON) \
+		$(addsuffix /__init__.py,$(PACKAGES))
+	@$(PIP) install -qq --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(STAMP_NODE): requirements/node.lock tools/ensure-node | $(STAMP_PYTHON)
+	@tools/ensure-node $(VENV)
+	@touch $@
+
+$(STAMP_NPM): package.json package-lock.json | $(STAMP_NODE)
+	@echo 'setup: installing the locked Node packages'
+	@$(NPM) ci --ignore-scripts
+	@touch $@
+
+# ---- contracts
+
+build: setup ## compile the contracts into contracts/artifacts
+	@$(BIN)/python -m contracts.build
+
+contracts-test: setup
+	@FORGE_SNAPSHOT_CHECK=true forge test
+
+snapshots: build ## rewrite the committed gas and storage snapshots
+	@FORGE_SNAPSHOT_CHECK=false forge test
+
+# ---- checks
+
+lint: setup ## formatting, lint, types, import rules
+	@ruff format --check .
+	@ruff check .
+	@mypy $(PACKAGES) tests tools
+	@lint-imports --no-logo
+	@prettier --log-level=warn --check $(SOLIDITY)
+	@solhint --noPoster --max-warnings 0 'contracts/src/**/*.sol'
+
+fix: setup ## repair formatting and what lint can repair
+	@ruff check --fix-only --quiet .
+	@ruff format .
+	@prettier --log-level=warn --write $(SOLIDITY)
+
+test-fast: setup ## the tests that start no process (at most two minutes)
+	@$(PYTEST) -q -n auto tests/unit tests/property tests/parity tests/architecture
+
+test: lint contracts-test ## everything: lint, forge tests, all Python tests
+	@$(PYTEST) -q
+
+test-deep: setup ## the same tests with many more random cases
+	@FOUNDRY_PROFILE=deep forge test
+	@HYPOTHESIS_PROFILE=deep $(PYTEST) -q
+
+# ---- running it
+
+demo: setup ## a paid, verified batch on a local network
+	@$(BIN)/assay demo
+
+demo-liar: setup ## the same with one worker lying
+	@$(BIN)/assay demo --liar
+
+# ---- the rest
+
+docs: setup ## check the documentation against the code
+	@$(PYTEST) -q tests/docs
+
+ci: setup ## what runs before a change lands: fresh artifacts, then all tests
+	@$(BIN)/python -m contracts.build --check
+	@$(MAKE) test
+
+clean: ## remove what builds and tests left; the installed packages stay
+	@rm -rf .forge .assay build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \
+		.import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -not -path './.venv/*' \
+		-not -path './node_modules/*' -prune -exec rm -rf {} +
