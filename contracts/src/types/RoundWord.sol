@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+/// @notice A job's current round in one storage word.
+/// ```text
+/// every phase   bits   0..3  phase          bits 4..7    round number
+/// Armed         bits   8..47 expiry block   bits 48..87  seed block
+///               bits  88..247 eight roster lengths of 20 bits, tick 0 lowest
+/// drawn         bits   8..47 deadline, seconds
+///               bits  48..227 nine seat ids of 20 bits, place 0 lowest
+///               bits 228..236 committed      bits 237..245 revealed
+/// final         bits   8..255 record: top 248 bits of a hash
+/// ```
+type RoundWord is uint256;
+
+/// @notice What is stored; `JobState` follows from it and the clock.
+enum Phase {
+    None,
+    Armed,
+    Committing,
+    Revealing,
+    Accepted,
+    Failed,
+    Cancelled
+}
+
+using Rounds for RoundWord global;
+
+/// @notice Reading and writing of a packed round.
+library Rounds {
+    uint256 internal constant MAX_PLACES = 9;
+    uint256 private constant SEAT_BITS = 20;
+    uint256 private constant SEAT_MASK = (1 << SEAT_BITS) - 1;
+    uint256 private constant PLACES_MASK = (1 << MAX_PLACES) - 1;
+    uint256 private constant TIME_AT = 8;
+    uint256 private constant SEED_BLOCK_AT = 48;
+    uint256 private constant LENGTHS_AT = 88;
+    uint256 private constant SEATS_AT = 48;
+    uint256 private constant COMMITTED_AT = 228;
+    uint256 private constant REVEALED_AT = 237;
+
+    function arm(uint256 round, uint256 expiry, uint256 seed, uint256 listLengths) internal pure returns (RoundWord) {
+        return RoundWord.wrap(
+            uint256(Phase.Armed) | (round << 4) | (expiry << TIME_AT) | (seed << SEED_BLOCK_AT)
+                | (listLengths << LENGTHS_AT)
+        );
+    }
+
+    /// @param seatIds Nine seat ids of 20 bits, place 0 lowest.
+    function open(uint256 round, uint256 commitDeadline, uint256 seatIds) internal pure returns (RoundWord) {
+        return RoundWord.wrap(
+            uint256(Phase.Committing) | (round << 4) | (commitDeadline << TIME_AT) | (seatIds << SEATS_AT)
+        );
+    }
+
+    function finish(Phase last, uint256 round, bytes32 recordHash) internal pure returns (RoundWord) {
+        return RoundWord.wrap(uint256(last) | (round << 4) | ((uint256(recordHash) >> 8) << 8));
+    }
+
+    function phase(RoundWord word) internal pure returns (Phase) {
+        return Phase(RoundWord.unwrap(word) & 0xf);
+    }
+
+    function number(RoundWord word) internal pure returns (uint256) {
+        return (RoundWord.unwrap(word) >> 4) & 0xf;
+    }
+
+    /// @notice Expiry block while armed, deadline in seconds once drawn.
+    function time(RoundWord word) internal pure returns (uint256) {
+        return uint40(RoundWord.unwrap(word) >> TIME_AT);
+    }
+
+    function seedBlock(RoundWord word) internal pure returns (uint256) {
+        return uint40(RoundWord.unwrap(word) >> SEED_BLOCK_AT);
+    }
+
+    function lengths(RoundWord word) internal pure returns (uint256) {
+        return uint160(RoundWord.unwrap(word) >> LENGTHS_AT);
+    }
+
+    /// @notice Seat of a place; zero when the place is vacant or outside the committee.
+    function seatAt(RoundWord word, uint256 place) internal pure returns (uint256) {
+        return place < MAX_PLACES ? (RoundWord.unwrap(word) >> (SEATS_AT + SEAT_BITS * place)) & SEAT_MASK : 0;
+    }
+
+    function committed(RoundWord word) internal pure returns (uint256) {
+        return (RoundWord.unwrap(word) >> COMMITTED_AT) & PLACES_MASK;
+    }
+
+    function revealed(RoundWord word) internal pure returns (uint256) {
+        return (RoundWord.unwrap(word) >> REVEALED_AT) & PLACES_MASK;
+    }
+
+    function record(RoundWord word) internal pure returns (bytes32) {
+        return bytes32((RoundWord.unwrap(word) >> 8) << 8);
+    }
+
+    function withCommitted(RoundWord word, uint256 place) internal pure returns (RoundWord) {
+        return RoundWord.wrap(RoundWord.unwrap(word) | (1 << (COMMITTED_AT + place)));
+    }
+
+    function withRevealed(RoundWord word, uint256 place) internal pure returns (RoundWord) {
+        return RoundWord.wrap(RoundWord.unwrap(word) | (1 << (REVEALED_AT + place)));
+    }
+
+    /// @notice Opens the reveal phase with its own deadline.
+    function toRevealing(RoundWord word, uint256 revealDeadline) internal pure returns (RoundWord) {
+        uint256 kept = (RoundWord.unwrap(word) >> SEATS_AT) << SEATS_AT;
+        return RoundWord.wrap(
+            kept | uint256(Phase.Revealing) | (number(word) << 4) | (revealDeadline << TIME_AT)
+        );
+    }
+
+    /// @notice Bit i is set when place i has a seat.
+    function filled(RoundWord word) internal pure returns (uint256 mask) {
+        for (uint256 place = 0; place < MAX_PLACES; ++place) {
+            if (seatAt(word, place) != 0) mask |= 1 << place;
+        }
+    }
+}
