@@ -1,0 +1,5 @@
+"""The chain: typed calls, events, a resumable cursor, keys and deployment.
+
+The only package that imports web3. What leaves it are plain values: dataclasses,
+strings, integers and bytes.
+"""

@@ -1,0 +1,150 @@
+"""The marketplace as an account uses it: everything that sends a transaction."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from eth_account.signers.local import LocalAccount
+from eth_typing import ChecksumAddress
+from web3 import Web3
+
+from protocol.chain.abi import interface
+from protocol.chain.deployment import Deployment
+from protocol.chain.reader import BlockId, MarketReader
+from protocol.chain.rpc import connect
+from protocol.chain.sender import Call, Sender, TxResult
+from protocol.errors import ConfigError
+from protocol.market import JobId, JobParams, JobState, ModelId, ModelSpec, Outcome
+
+__all__ = ["BlockId", "MarketClient", "TxResult"]
+
+
+class MarketClient(MarketReader):
+    """Reads a marketplace, and writes to it when it has an account.
+
+    Each write returns once it is mined. All of them raise `ContractReverted` when the
+    contract refuses, `NotEnoughFunds` without money for gas, `TransactionDropped` when
+    it is not mined in time, `RequestError` for an argument that does not fit its type,
+    and `ConfigError` when the client has no account.
+    """
+
+    def __init__(
+        self, web3: Web3, deployment: Deployment, account: LocalAccount | None = None
+    ) -> None:
+        """Check that the deployment is there; see `connect`."""
+        super().__init__(web3, deployment)
+        self._sender = None if account is None else Sender(web3, account)
+
+    @classmethod
+    def connect(
+        cls, rpc_url: str, deployment: Deployment, account: LocalAccount | None = None
+    ) -> Self:
+        """Connect and check that the deployment is there.
+
+        Args:
+            rpc_url: Node of the deployment's chain.
+            deployment: Where the contracts are.
+            account: Whose transactions to send; None reads only.
+
+        Raises:
+            ConfigError: The URL or the deployment's addresses make no sense.
+            WrongChain: The node serves another chain.
+            NoContract: There is no code, or other code, at one of the addresses.
+            RpcUnavailable: The node does not answer.
+        """
+        return cls(connect(rpc_url), deployment, account)
+
+    @property
+    def address(self) -> ChecksumAddress:
+        """Address of the account. Raises ConfigError if there is none."""
+        return self._writer().address
+
+    # ---------------------------------------------------------------- models, money
+
+    def register_model(self, spec: ModelSpec) -> TxResult:
+        """Register a model; its id is `spec.model_id()`."""
+        data = interface("ModelRegistry").encode_call("registerModel", spec)
+        return self._send(self._deployment.registry, "registerModel", data)
+
+    def faucet(self, amount: int) -> TxResult:
+        """Mint test dollars to the account, units; development tokens only."""
+        data = interface("TestDollar").encode_call("faucet", amount)
+        return self._send(self._deployment.token, "faucet", data)
+
+    def approve(self, amount: int) -> TxResult:
+        """Allow the marketplace to take up to `amount` units of tokens."""
+        spender = self._deployment.marketplace
+        data = interface("TestDollar").encode_call("approve", spender, amount)
+        return self._send(self._deployment.token, "approve", data)
+
+    def deposit(self, amount: int) -> TxResult:
+        """Turn tokens into credit, units; needs an allowance."""
+        return self._do("deposit", amount)
+
+    def withdraw(self, amount: int, to: ChecksumAddress) -> TxResult:
+        """Pay credit out as tokens, units."""
+        return self._do("withdraw", amount, to)
+
+    # ---------------------------------------------------------------- seats
+
+    def open_seats(self, model_id: ModelId, tick: int, count: int) -> TxResult:
+        """Open seats, each locking one bond of credit; `SeatOpened` names their ids."""
+        return self._do("openSeats", model_id, tick, count)
+
+    def close_seat(self, seat_id: int) -> TxResult:
+        """Ask a seat of the account's to close."""
+        return self._do("closeSeat", seat_id)
+
+    def leave_seat(self, seat_id: int) -> TxResult:
+        """Take a closing seat off its roster; the bond becomes its owner's credit."""
+        return self._do("leaveSeat", seat_id)
+
+    # ---------------------------------------------------------------- jobs
+
+    def post_job(self, params: JobParams) -> TxResult:
+        """Post a job: takes `escrow_of(params)` from credit, the rest in tokens."""
+        return self._do("postJob", params)
+
+    def cancel_job(self, params: JobParams) -> TxResult:
+        """Withdraw a job before its seed block or after its draw deadline."""
+        return self._do("cancelJob", params)
+
+    def advance(self, params: JobParams) -> TxResult:
+        """Do what is due, for a bounty: draw, arm again, settle or fail a job.
+
+        The seed block's header is fetched when a draw is due.
+        """
+        return self._do("advance", params, self._header_if_due(params))
+
+    def commit_result(self, job_id: JobId, place: int, commitment: bytes) -> TxResult:
+        """Commit to an outcome by `commitments.commitment`."""
+        return self._do("commitResult", job_id, place, commitment)
+
+    def reveal_result(
+        self, params: JobParams, place: int, outcome: Outcome, salt: bytes
+    ) -> TxResult:
+        """Open the account's commitment."""
+        return self._do("revealResult", params, place, outcome, salt)
+
+    # ---------------------------------------------------------------- private
+
+    def _header_if_due(self, params: JobParams) -> bytes:
+        current = self.round_of(self.job_id_of(params))
+        # What we send is mined in the next block, or later.
+        has_seed = current.seed_block <= self.block_number() < current.expiry_block
+        is_due = current.state == JobState.OPEN and has_seed
+        return self.seed_header(current.seed_block) if is_due else b""
+
+    def _do(self, function: str, *arguments: object) -> TxResult:
+        data = interface("Marketplace").encode_call(function, *arguments)
+        return self._send(self._deployment.marketplace, function, data)
+
+    def _send(self, to: ChecksumAddress, function: str, data: bytes) -> TxResult:
+        return self._writer().send(Call(function, to, data))
+
+    def _writer(self) -> Sender:
+        if self._sender is None:
+            raise ConfigError(
+                "this client has no account and only reads: connect it with a key"
+            )
+        return self._sender

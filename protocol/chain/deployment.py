@@ -1,0 +1,148 @@
+"""Where a marketplace is: the file that everyone who uses it starts from."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eth_typing import ChecksumAddress
+from eth_utils.address import is_checksum_address
+
+from protocol.errors import ConfigError
+
+__all__ = ["Deployment"]
+
+_MAX_FILE_BYTES = 16 * 1024
+_HASH_LENGTH = 66
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Addresses of one marketplace on one chain.
+
+    Attributes:
+        chain_id: Chain id (EIP-155).
+        marketplace: Address of the marketplace.
+        registry: Address of its model registry.
+        token: Address of the token it pays in.
+        block_number: First block that can hold an event of these contracts.
+        code_hashes: Keccak-256 of the code of `marketplace`, `registry` and `token`,
+            as `0x` and 64 digits; a name that is missing is not checked.
+    """
+
+    chain_id: int
+    marketplace: ChecksumAddress
+    registry: ChecksumAddress
+    token: ChecksumAddress
+    block_number: int
+    code_hashes: Mapping[str, str]
+
+    @classmethod
+    def load(cls, path: Path) -> Deployment:
+        """Read a deployment file.
+
+        Raises:
+            ConfigError: It is missing or malformed; the message names file and field.
+        """
+        document = _read(path)
+        addresses = {
+            name: _address(path, document, name)
+            for name in ("marketplace", "registry", "token")
+        }
+        return cls(
+            chain_id=_number(path, document, "chainId", least=1),
+            block_number=_number(path, document, "blockNumber", least=0),
+            code_hashes=_hashes(path, document),
+            **addresses,
+        )
+
+    def save(self, path: Path) -> None:
+        """Write the file, replacing an older one in one step.
+
+        Raises:
+            ConfigError: The folder cannot be written to.
+        """
+        document = {
+            "chainId": self.chain_id,
+            "marketplace": self.marketplace,
+            "registry": self.registry,
+            "token": self.token,
+            "blockNumber": self.block_number,
+            "codeHashes": dict(self.code_hashes),
+        }
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            draft.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
+            draft.replace(path)
+        except OSError as error:
+            raise ConfigError(
+                f"deployment file {path} cannot be written: {error.strerror}"
+            ) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(
+            f"deployment file {path} cannot be read: {error.strerror}; "
+            "deploy a marketplace, or pass the file of one"
+        ) from error
+    if len(content) > _MAX_FILE_BYTES:
+        raise ConfigError(f"deployment file {path} is above {_MAX_FILE_BYTES} bytes")
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"deployment file {path} is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise ConfigError(f"deployment file {path} holds no JSON object")
+    return document
+
+
+def _field(path: Path, document: Mapping[str, Any], name: str) -> Any:
+    if name not in document:
+        raise ConfigError(f"deployment file {path}: field {name} is missing")
+    return document[name]
+
+
+def _number(path: Path, document: Mapping[str, Any], name: str, *, least: int) -> int:
+    value = _field(path, document, name)
+    if type(value) is not int or value < least:
+        raise ConfigError(
+            f"deployment file {path}: {name} is {value!r}, "
+            f"not an integer from {least} on"
+        )
+    return value
+
+
+def _address(path: Path, document: Mapping[str, Any], name: str) -> ChecksumAddress:
+    value = _field(path, document, name)
+    if not isinstance(value, str) or not is_checksum_address(value):
+        raise ConfigError(
+            f"deployment file {path}: {name} is {value!r}, "
+            "not an address with its checksum (EIP-55)"
+        )
+    return ChecksumAddress(value)  # type: ignore[arg-type]
+
+
+def _hashes(path: Path, document: Mapping[str, Any]) -> Mapping[str, str]:
+    value = _field(path, document, "codeHashes")
+    if not isinstance(value, dict):
+        raise ConfigError(f"deployment file {path}: codeHashes is no object")
+    for name, digest in value.items():
+        is_hash = isinstance(digest, str) and len(digest) == _HASH_LENGTH
+        if not is_hash or not _is_hex(digest):
+            raise ConfigError(
+                f"deployment file {path}: codeHashes.{name} is {digest!r}, "
+                "not 0x and 64 hexadecimal digits"
+            )
+    return value
+
+
+def _is_hex(text: str) -> bool:
+    return text.startswith("0x") and all(c in "0123456789abcdef" for c in text[2:])

@@ -1,0 +1,323 @@
+"""A marketplace's state and history, read through a node."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Literal, Self
+
+from eth_typing import ChecksumAddress
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+from web3 import Web3
+from web3.exceptions import BlockNotFound
+
+from protocol.chain.abi import Interface, interface
+from protocol.chain.deployment import Deployment
+from protocol.chain.events import EVENTS, Event, Log, topic_of
+from protocol.chain.header import fetch_header
+from protocol.chain.logs import fetch_logs
+from protocol.chain.rpc import connect
+from protocol.errors import (
+    ConfigError,
+    NoContract,
+    RpcUnavailable,
+    WrongChain,
+)
+from protocol.market import (
+    Account,
+    JobId,
+    JobParams,
+    JobState,
+    MarketConfig,
+    ModelId,
+    ModelSpec,
+    Outcome,
+    Round,
+    Seat,
+)
+
+__all__ = ["BlockId", "MarketReader"]
+
+BlockId = int | Literal["latest", "pending"]
+"""A block: its number, the last mined one, or the one that would be mined next."""
+
+
+class MarketReader:
+    """Reads one deployment; thread-safe, keeps no state but its configuration.
+
+    Every read takes a `block`. All methods raise `RpcUnavailable` when the node fails.
+    """
+
+    def __init__(self, web3: Web3, deployment: Deployment) -> None:
+        """Check that the deployment is there; see `connect`."""
+        self._web3 = web3
+        self._deployment = deployment
+        _check_chain(web3, deployment)
+        _check_code(web3, deployment)
+        self._config: MarketConfig = self._market("config")
+        _check_config(deployment, self._config)
+
+    @classmethod
+    def connect(cls, rpc_url: str, deployment: Deployment) -> Self:
+        """Connect and check that the deployment is there.
+
+        Args:
+            rpc_url: Node of the deployment's chain.
+            deployment: Where the contracts are.
+
+        Raises:
+            ConfigError: The URL or the deployment's addresses make no sense.
+            WrongChain: The node serves another chain.
+            NoContract: There is no code, or other code, at one of the addresses.
+            RpcUnavailable: The node does not answer.
+        """
+        return cls(connect(rpc_url), deployment)
+
+    @property
+    def chain_id(self) -> int:
+        """Chain id (EIP-155)."""
+        return self._deployment.chain_id
+
+    @property
+    def deployment(self) -> Deployment:
+        """Where the contracts are."""
+        return self._deployment
+
+    @property
+    def config(self) -> MarketConfig:
+        """The marketplace's immutable terms, read once."""
+        return self._config
+
+    # ---------------------------------------------------------------- blocks
+
+    def block_number(self) -> int:
+        """Number of the last mined block."""
+        return int(self._web3.eth.block_number)
+
+    def block_time(self, block: BlockId = "latest") -> int:
+        """Time of a block, Unix seconds."""
+        try:
+            return int(self._web3.eth.get_block(block)["timestamp"])
+        except BlockNotFound as error:
+            raise RpcUnavailable(f"the node does not have block {block}") from error
+
+    def block_hash(self, number: int) -> str | None:
+        """Hash of the block at a height, `0x` and 64 digits; None if there is none."""
+        try:
+            return "0x" + bytes(self._web3.eth.get_block(number)["hash"]).hex()
+        except BlockNotFound:
+            return None
+
+    def seed_header(self, block_number: int) -> bytes:
+        """RLP header of a mined block, checked against its hash.
+
+        Raises:
+            ChainError: The chain's headers have a field unknown to this version.
+        """
+        return fetch_header(self._web3, block_number)
+
+    def balance(self, address: ChecksumAddress) -> int:
+        """Money for gas of an account, wei."""
+        return int(self._web3.eth.get_balance(address))
+
+    # ---------------------------------------------------------------- jobs
+
+    def job_id_of(self, params: JobParams) -> JobId:
+        """The job's id on this chain and marketplace; computed, not asked for."""
+        return params.job_id(self.chain_id, self._deployment.marketplace)
+
+    def state_of(self, job_id: JobId, *, block: BlockId = "latest") -> JobState:
+        """State of a job at a block's time."""
+        state: JobState = self._market("stateOf", job_id, block=block)
+        return state
+
+    def round_of(self, job_id: JobId, *, block: BlockId = "latest") -> Round:
+        """State and round of a job."""
+        current: Round = self._market("roundOf", job_id, block=block)
+        return current
+
+    def escrow_of(self, params: JobParams, *, block: BlockId = "latest") -> int:
+        """What posting such a job locks, token units.
+
+        Raises:
+            ContractReverted: `UnknownModel`.
+        """
+        return int(self._market("escrowOf", params, block=block))
+
+    def is_recorded(
+        self,
+        job_id: JobId,
+        outcome: Outcome,
+        transcript: bytes,
+        *,
+        block: BlockId = "latest",
+    ) -> bool:
+        """Whether an outcome is a job's accepted one.
+
+        Args:
+            job_id: The job.
+            outcome: The outcome claimed.
+            transcript: Hash from the job's `JobSettled`.
+            block: Block to ask at.
+        """
+        return bool(
+            self._market("isRecorded", job_id, outcome, transcript, block=block)
+        )
+
+    # ---------------------------------------------------------------- accounts
+
+    def account_of(
+        self, address: ChecksumAddress, *, block: BlockId = "latest"
+    ) -> Account:
+        """Credit and record of an account."""
+        account: Account = self._market("accountOf", address, block=block)
+        return account
+
+    def seat_of(self, seat_id: int, *, block: BlockId = "latest") -> Seat:
+        """A seat; its owner is the zero address if there is none."""
+        seat: Seat = self._market("seatOf", seat_id, block=block)
+        return seat
+
+    def roster_size(
+        self, model_id: ModelId, tick: int, *, block: BlockId = "latest"
+    ) -> int:
+        """Seats of a model at or under a tick, busy and closing ones included."""
+        return int(self._market("rosterSize", model_id, tick, block=block))
+
+    def spec_of(self, model_id: ModelId, *, block: BlockId = "latest") -> ModelSpec:
+        """A registered model.
+
+        Raises:
+            ContractReverted: `UnknownModel`.
+        """
+        spec: ModelSpec = self._read(
+            _REGISTRY, self._deployment.registry, "specOf", (model_id,), block
+        )
+        return spec
+
+    def token_balance(
+        self, address: ChecksumAddress, *, block: BlockId = "latest"
+    ) -> int:
+        """Tokens of an account, units."""
+        return int(self._token("balanceOf", address, block=block))
+
+    def allowance(self, owner: ChecksumAddress, *, block: BlockId = "latest") -> int:
+        """Tokens that the marketplace may take from an account, units."""
+        spender = self._deployment.marketplace
+        return int(self._token("allowance", owner, spender, block=block))
+
+    # ---------------------------------------------------------------- history
+
+    def events(
+        self,
+        *,
+        job_id: JobId | None = None,
+        from_block: int | None = None,
+        to_block: int | None = None,
+        kinds: Collection[type[Event]] | None = None,
+    ) -> list[Log]:
+        """Events of the marketplace and its registry, in the chain's order.
+
+        Args:
+            job_id: Only those of this job.
+            from_block: First block; that of the deployment when None.
+            to_block: Last block; the last mined one when None.
+            kinds: Only these events; an empty collection has none.
+        """
+        wanted = tuple(EVENTS.values()) if kinds is None else tuple(kinds)
+        if not wanted:
+            return []
+        if job_id is not None:
+            # Of other events the first topic is an account or a seat.
+            wanted = tuple(kind for kind in wanted if "job_id" in _fields_of(kind))
+        topics: list[Any] = [[topic_of(kind) for kind in wanted]]
+        if job_id is not None:
+            topics.append("0x" + job_id.hex())
+        first = self._deployment.block_number if from_block is None else from_block
+        return fetch_logs(
+            self._web3,
+            addresses=(self._deployment.marketplace, self._deployment.registry),
+            topics=topics,
+            from_block=max(first, 0),
+            to_block=self.block_number() if to_block is None else to_block,
+        )
+
+    # ---------------------------------------------------------------- private
+
+    def _market(
+        self, function: str, *arguments: object, block: BlockId = "latest"
+    ) -> Any:
+        address = self._deployment.marketplace
+        return self._read(_MARKETPLACE, address, function, arguments, block)
+
+    def _token(
+        self, function: str, *arguments: object, block: BlockId = "latest"
+    ) -> Any:
+        address = self._deployment.token
+        return self._read(_TOKEN, address, function, arguments, block)
+
+    def _read(
+        self,
+        contract: str,
+        address: ChecksumAddress,
+        function: str,
+        arguments: tuple[object, ...],
+        block: BlockId,
+    ) -> Any:
+        kind: Interface = interface(contract)
+        data = kind.encode_call(function, *arguments)
+        result = bytes(self._web3.eth.call({"to": address, "data": data}, block))
+        if not result:
+            raise NoContract(f"there is no {contract} at {address} at block {block}")
+        try:
+            return kind.decode_result(function, result)
+        except ValueError as error:
+            raise RpcUnavailable(
+                f"{contract}.{function} at {address} returned nonsense: {error}"
+            ) from error
+
+
+_MARKETPLACE = "Marketplace"
+_REGISTRY = "ModelRegistry"
+_TOKEN = "TestDollar"
+
+
+def _fields_of(kind: type[Event]) -> tuple[str, ...]:
+    return tuple(kind.__dataclass_fields__)
+
+
+def _check_chain(web3: Web3, deployment: Deployment) -> None:
+    actual = web3.eth.chain_id
+    if actual != deployment.chain_id:
+        raise WrongChain(
+            f"the RPC serves chain {actual}, the deployment is on chain "
+            f"{deployment.chain_id}: use another RPC URL or another deployment file"
+        )
+
+
+def _check_code(web3: Web3, deployment: Deployment) -> None:
+    for name in ("marketplace", "registry", "token"):
+        address: ChecksumAddress = getattr(deployment, name)
+        code = bytes(web3.eth.get_code(to_checksum_address(address)))
+        if not code:
+            raise NoContract(
+                f"there is no {name} at {address} on chain {deployment.chain_id}: "
+                "was the chain reset, or is the deployment file another's?"
+            )
+        expected = deployment.code_hashes.get(name)
+        actual = "0x" + keccak(code).hex()
+        if expected is not None and actual != expected:
+            raise NoContract(
+                f"the code of the {name} at {address} hashes to {actual}, "
+                f"the deployment file says {expected}: it is another contract"
+            )
+
+
+def _check_config(deployment: Deployment, config: MarketConfig) -> None:
+    for name in ("token", "registry"):
+        expected, actual = getattr(deployment, name), getattr(config, name)
+        if expected != actual:
+            raise ConfigError(
+                f"the deployment names the {name} {expected}, "
+                f"the marketplace uses {actual}"
+            )

@@ -1,0 +1,362 @@
+"""The one tree of errors that Assay raises.
+
+```text
+MarketError
+├── ConfigError              a setting, key file or deployment file
+│   └── DevelopmentKeyRefused
+├── RequestError             what a requester asked for cannot be had
+├── ProtocolError            bytes or values that break the protocol
+│   ├── BadDocument
+│   ├── BadReceipt
+│   └── BadTokenizer
+├── ChainError
+│   ├── RpcUnavailable       retryable
+│   │   └── RpcRefusal       the node answered with an error of its own
+│   ├── WrongChain
+│   ├── NoContract
+│   ├── NotEnoughFunds
+│   ├── TransactionDropped   retryable
+│   ├── JobNotFound
+│   └── ContractReverted     one row of REVERTS for each error of the contracts
+├── StoreError
+│   ├── StoreUnavailable     retryable
+│   ├── ContentNotFound      retryable
+│   ├── ContentTooLarge
+│   └── DigestMismatch
+├── WaitTimedOut             retryable; what was waited for goes on
+└── WorkerError
+    ├── ModelRefused
+    ├── JournalError
+    └── AlreadyRunning
+```
+
+A message names the field, its value and the way out. `exit_code` is what a command
+exits with, `http_status` what a gateway answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import ClassVar
+
+__all__ = [
+    "REVERTS",
+    "AlreadyRunning",
+    "BadDocument",
+    "BadReceipt",
+    "BadTokenizer",
+    "ChainError",
+    "ConfigError",
+    "ContentNotFound",
+    "ContentTooLarge",
+    "ContractReverted",
+    "DevelopmentKeyRefused",
+    "DigestMismatch",
+    "JobNotFound",
+    "JournalError",
+    "MarketError",
+    "ModelRefused",
+    "NoContract",
+    "NotEnoughFunds",
+    "ProtocolError",
+    "RequestError",
+    "RevertRule",
+    "RpcUnavailable",
+    "StoreError",
+    "StoreUnavailable",
+    "TransactionDropped",
+    "WaitTimedOut",
+    "WorkerError",
+    "WrongChain",
+]
+
+
+class MarketError(Exception):
+    """Root of every error that Assay raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+    http_status: ClassVar[int] = 500
+    is_retryable: ClassVar[bool] = False
+
+
+class ConfigError(MarketError):
+    """A setting, key file or deployment file is missing or makes no sense."""
+
+    exit_code = 2
+
+
+class DevelopmentKeyRefused(ConfigError):
+    """A publicly known key was given for a chain where it could lose money."""
+
+
+class RequestError(MarketError):
+    """A request that cannot be posted as it stands."""
+
+    exit_code = 2
+    http_status = 400
+
+
+class ProtocolError(MarketError):
+    """Bytes or values that break a rule of the protocol."""
+
+    exit_code = 4
+    http_status = 502
+
+
+class BadDocument(ProtocolError):
+    """A prompts or results document that is not canonical or not valid."""
+
+
+class BadReceipt(ProtocolError):
+    """A receipt that does not hold; the message names the step."""
+
+
+class BadTokenizer(ProtocolError):
+    """A `tokenizer.json` that is no byte-level BPE, or ids outside of it."""
+
+
+class ChainError(MarketError):
+    """The chain could not be read or did not do what it was asked."""
+
+    exit_code = 3
+    http_status = 503
+
+
+class RpcUnavailable(ChainError):
+    """The RPC endpoint did not answer, or answered with a failure of its own."""
+
+    is_retryable = True
+
+
+class WrongChain(ChainError):
+    """The RPC serves another chain than the deployment is on."""
+
+
+class NoContract(ChainError):
+    """There is no code at an address where a contract should be."""
+
+
+class NotEnoughFunds(ChainError):
+    """Too few tokens, too little allowance, or no gas money."""
+
+    http_status = 402
+
+
+class TransactionDropped(ChainError):
+    """A transaction was not mined in time."""
+
+    is_retryable = True
+
+
+class JobNotFound(ChainError):
+    """No job with this id was posted here."""
+
+    http_status = 404
+
+
+class StoreError(MarketError):
+    """Content could not be put or fetched."""
+
+    exit_code = 5
+    http_status = 503
+
+
+class StoreUnavailable(StoreError):
+    """The content store did not answer."""
+
+    is_retryable = True
+
+
+class ContentNotFound(StoreError):
+    """The content store does not have the bytes, or not in time."""
+
+    is_retryable = True
+
+
+class ContentTooLarge(StoreError):
+    """The bytes exceed the size they may have."""
+
+
+class DigestMismatch(StoreError):
+    """Bytes were served that do not hash to the digest asked for."""
+
+
+class WaitTimedOut(MarketError):
+    """The time given for waiting is over; what was waited for goes on."""
+
+    exit_code = 9
+    http_status = 504
+    is_retryable = True
+
+
+class WorkerError(MarketError):
+    """A worker cannot start or go on."""
+
+    exit_code = 6
+
+
+class ModelRefused(WorkerError):
+    """A model that this worker cannot or may not serve."""
+
+
+class JournalError(WorkerError):
+    """The worker's journal is locked, damaged or of another version."""
+
+
+class AlreadyRunning(WorkerError):
+    """Another process works with this key."""
+
+
+@dataclass(frozen=True, slots=True)
+class RevertRule:
+    """What an error of the contracts means to a person.
+
+    Attributes:
+        meaning: One sentence that may use the error's arguments, `{0}`, `{1}`, ….
+        http_status: What a gateway answers.
+        is_retryable: Whether the same call can succeed later.
+    """
+
+    meaning: str
+    http_status: int = 409
+    is_retryable: bool = False
+
+
+class ContractReverted(ChainError):
+    """A contract refused a call.
+
+    Attributes:
+        name: Solidity name of the error.
+        arguments: Its arguments, in order.
+        rule: What it means.
+    """
+
+    def __init__(self, name: str, arguments: tuple[object, ...] = ()) -> None:
+        """Describe a revert by the error's name and its decoded arguments."""
+        self.name = name
+        self.arguments = arguments
+        self.rule = REVERTS.get(name, RevertRule("the contract gave no known reason"))
+        shown = tuple(_show(argument) for argument in arguments)
+        super().__init__(f"{name}: {self.rule.meaning.format(*shown)}")
+
+
+def _show(argument: object) -> str:
+    if isinstance(argument, bytes):
+        return "0x" + argument.hex()
+    return argument.name.lower() if isinstance(argument, IntEnum) else str(argument)
+
+
+_REQUEST = 400
+_PAYMENT = 402
+_MISSING = 404
+
+# A row for each error of the ABI; a test compares the two.
+REVERTS: Mapping[str, RevertRule] = {
+    "AlreadyCommitted": RevertRule("place {1} of job {0} has committed before"),
+    "AlreadyRevealed": RevertRule("place {1} of job {0} has revealed before"),
+    "CallbackUnsupported": RevertRule(
+        "callback {0} with {1} gas: callbacks are not served; use the zero address",
+        _REQUEST,
+    ),
+    "CommitmentMismatch": RevertRule(
+        "outcome and salt of job {0} hash to {2}, committed was {1}"
+    ),
+    "CommitmentNotFound": RevertRule("place {1} of job {0} has not committed"),
+    "CreditTooSmall": RevertRule(
+        "{0} has a credit of {1} units, {2} are needed; deposit more or ask for less",
+        _PAYMENT,
+    ),
+    "DeadlinePassed": RevertRule("the window of job {0} closed at {1} (Unix time)"),
+    "ECDSAInvalidSignature": RevertRule("the permit's signature is invalid", _REQUEST),
+    "ECDSAInvalidSignatureLength": RevertRule(
+        "the permit's signature has {0} bytes", _REQUEST
+    ),
+    "ECDSAInvalidSignatureS": RevertRule(
+        "the permit's signature is malleable: s is {0}", _REQUEST
+    ),
+    "EmptyCommitment": RevertRule("the commitment to job {0} is zero"),
+    "ERC20InsufficientAllowance": RevertRule(
+        "{0} may take {1} units, {2} are needed; approve more", _PAYMENT
+    ),
+    "ERC20InsufficientBalance": RevertRule(
+        "{0} holds {1} units of the token, {2} are needed", _PAYMENT
+    ),
+    "ERC20InvalidApprover": RevertRule("{0} cannot approve"),
+    "ERC20InvalidReceiver": RevertRule("{0} cannot receive tokens", _REQUEST),
+    "ERC20InvalidSender": RevertRule("{0} cannot send tokens", _REQUEST),
+    "ERC20InvalidSpender": RevertRule("{0} cannot be allowed to spend", _REQUEST),
+    "ERC2612ExpiredSignature": RevertRule(
+        "the permit expired at {0} (Unix time)", _REQUEST
+    ),
+    "ERC2612InvalidSigner": RevertRule(
+        "the permit was signed by {0}, not by {1}", _REQUEST
+    ),
+    "Error": RevertRule("{0}"),
+    "FaucetLimitExceeded": RevertRule("{0} units asked for, {1} at most", _REQUEST),
+    "FieldNotPresentInBlockHeader": RevertRule(
+        "the seed block's header has no field {0}"
+    ),
+    "InvalidAccountNonce": RevertRule("the permit of {0} needs nonce {1}", _REQUEST),
+    "InvalidAmount": RevertRule("amount {0} is zero or does not fit 96 bits", _REQUEST),
+    "InvalidConfig": RevertRule("these constructor arguments make no sense: {0}"),
+    "InvalidMaxTokens": RevertRule("maxTokens is {0}; it must be 1 to {1}", _REQUEST),
+    "InvalidModelSpec": RevertRule(
+        "digest, profile, sizes, pace and price must not be zero: {0}", _REQUEST
+    ),
+    "InvalidOutcome": RevertRule("no honest worker produces this outcome: {1}"),
+    "InvalidPrompts": RevertRule(
+        "prompts digest {0} and count {1} must not be zero", _REQUEST
+    ),
+    "InvalidRedundancy": RevertRule(
+        "redundancy is {0}; it must be odd, 1 to {1}", _REQUEST
+    ),
+    "InvalidRounds": RevertRule("maxRounds is {0}; it must be 1 to {1}", _REQUEST),
+    "InvalidSeatCount": RevertRule("{0} seats in one call; 1 to 64 are possible"),
+    "InvalidShortString": RevertRule("the token's name is malformed"),
+    "InvalidTick": RevertRule("tick {0}; ticks are 0 to 7", _REQUEST),
+    "JobAlreadyPosted": RevertRule("job {0} was posted before; use another nonce"),
+    "ModelAlreadyRegistered": RevertRule("model {0} is registered already"),
+    "NoReason": RevertRule("the contract gave no reason"),
+    "NoSeatLeft": RevertRule("the market has no free seat id"),
+    "NotCancellable": RevertRule(
+        "job {0} can be cancelled up to block {1} or after block {2}"
+    ),
+    "NothingDue": RevertRule(
+        "job {0} is in state {1} and nothing is due yet", is_retryable=True
+    ),
+    "NotOnCommittee": RevertRule("{1} does not hold place {2} of job {0}"),
+    "NotRequester": RevertRule("the job belongs to {0}, not to {1}"),
+    "NotSeatOwner": RevertRule("seat {0} does not belong to {1}"),
+    "Panic": RevertRule("the contract failed an internal check, panic code {0}"),
+    "PayAboveBond": RevertRule(
+        "a seat would earn {0} units, its bond is {1}; "
+        "ask for fewer tokens, a lower tick, or split the job",
+        _REQUEST,
+    ),
+    "ReentrancyGuardReentrantCall": RevertRule("the token called back into the market"),
+    "RLPInvalidEncoding": RevertRule("the seed block's header is no RLP list"),
+    "RosterTooThin": RevertRule(
+        "the roster has {0} seats at this price, {1} are needed; "
+        "lower the redundancy or raise the tick",
+        is_retryable=True,
+    ),
+    "SafeERC20FailedOperation": RevertRule("token {0} refused the transfer", _PAYMENT),
+    "SeatAlreadyClosing": RevertRule("seat {0} has been asked to close before"),
+    "SeatNotLeaving": RevertRule(
+        "seat {0} leaves when it is closing ({1}), not busy ({2}), from block {3}",
+        is_retryable=True,
+    ),
+    "StringTooLong": RevertRule("the token's name is too long: {0}"),
+    "TokenDeltaMismatch": RevertRule(
+        "the token delivered {1} units instead of {0}; such tokens are not supported"
+    ),
+    "UnexpectedJobState": RevertRule("job {0} is in state {1}"),
+    "UnknownError": RevertRule("the contract reverted with {0}"),
+    "UnknownModel": RevertRule("no model is registered under {0}", _MISSING),
+    "WrongHeader": RevertRule(
+        "the header of block {0} hashes to {2}, the chain says {1}"
+    ),
+    "ZeroAddress": RevertRule("the zero address would lose the money", _REQUEST),
+}

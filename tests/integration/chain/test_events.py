@@ -1,0 +1,120 @@
+"""Ranges of logs, and nodes that limit them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from protocol.chain.client import MarketClient
+from protocol.chain.events import JobPosted, StakeDeposited, Withdrawn
+from protocol.errors import RpcUnavailable
+from tests.support.chain import Market, a_job
+from tests.support.rpc_server import Answer, forward_to, rpc_server
+
+
+@pytest.fixture
+def depositor(market: Market) -> MarketClient:
+    """Has deposited 1, 2, 3, 4 and 5 units, some empty blocks apart."""
+    client = market.client(5)
+    client.faucet(100)
+    client.approve(100)
+    for amount in range(1, 6):
+        client.deposit(amount)
+        market.anvil.mine(3)
+    return client
+
+
+def _amounts(client: MarketClient, **filters: Any) -> list[int]:
+    logs = client.events(**filters)
+    return [log.event.amount for log in logs if isinstance(log.event, StakeDeposited)]
+
+
+def test_events_of_everything_come_in_order(depositor: MarketClient) -> None:
+    assert _amounts(depositor) == [1, 2, 3, 4, 5]
+
+
+def test_events_of_a_range_include_both_ends(depositor: MarketClient) -> None:
+    blocks = [log.block_number for log in depositor.events()]
+    found = _amounts(depositor, from_block=blocks[1], to_block=blocks[3])
+    assert found == [2, 3, 4]
+    assert _amounts(depositor, from_block=blocks[3], to_block=blocks[1]) == []
+    future = depositor.block_number() + 1
+    assert _amounts(depositor, from_block=future) == []
+
+
+def test_events_of_kinds_leave_others_out(depositor: MarketClient) -> None:
+    assert _amounts(depositor, kinds=(StakeDeposited,)) == [1, 2, 3, 4, 5]
+    assert depositor.events(kinds=(Withdrawn, JobPosted)) == []
+    assert depositor.events(kinds=()) == []
+
+
+def test_events_of_another_job_are_none(depositor: MarketClient) -> None:
+    job_id = depositor.job_id_of(a_job())
+    assert depositor.events(job_id=job_id) == []
+    # Deposits belong to no job.
+    assert depositor.events(job_id=job_id, kinds=(StakeDeposited,)) == []
+
+
+@pytest.mark.parametrize("limit", [1, 3, 7])
+def test_events_from_a_node_with_a_limit_are_complete(
+    market: Market, depositor: MarketClient, limit: int
+) -> None:
+    asked: list[int] = []
+    with rpc_server(_limited(market.anvil.url, limit, asked)) as url:
+        client = MarketClient.connect(url, market.deployment)
+        assert _amounts(client) == [1, 2, 3, 4, 5]
+    assert max(asked) > limit
+    assert asked[-1] <= limit
+    refused = [size for size in asked if size > limit]
+    assert len(refused) <= max(asked).bit_length()
+    # Once a size was accepted no larger one is tried.
+    accepted = [size for size in asked if size <= limit]
+    assert asked[-len(accepted) :] == accepted
+
+
+def test_events_from_a_node_that_refuses_any_range_raise(
+    market: Market, depositor: MarketClient
+) -> None:
+    with rpc_server(_limited(market.anvil.url, 0, [])) as url:
+        client = MarketClient.connect(url, market.deployment)
+        with pytest.raises(RpcUnavailable, match="range too large"):
+            client.events()
+
+
+def test_events_from_a_node_that_is_down_are_not_asked_for_again(
+    market: Market,
+) -> None:
+    forward = forward_to(market.anvil.url)
+    count = 0
+
+    def break_down(request: dict[str, Any]) -> Answer:
+        nonlocal count
+        if request["method"] != "eth_getLogs":
+            return forward(request)
+        count += 1
+        return 502, b"bad gateway"
+
+    with rpc_server(break_down) as url:
+        client = MarketClient.connect(url, market.deployment)
+        with pytest.raises(RpcUnavailable, match="HTTP status 502"):
+            client.events()
+    assert count == 1
+
+
+def _limited(url: str, limit: int, asked: list[int]) -> Any:
+    forward = forward_to(url)
+
+    def answer(request: dict[str, Any]) -> Answer:
+        if request["method"] == "eth_getLogs":
+            query = request["params"][0]
+            size = int(query["toBlock"], 16) - int(query["fromBlock"], 16) + 1
+            asked.append(size)
+            if size > limit:
+                error = {"code": -32005, "message": "range too large"}
+                body = {"jsonrpc": "2.0", "id": request["id"], "error": error}
+                return 200, json.dumps(body).encode()
+        return forward(request)
+
+    return answer

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import pytest
+
+from protocol.digests import Digest
+from protocol.store.ipfs import IpfsStore
+from protocol.store.memory import MemoryStore
+from protocol.store.port import ContentStore
+from protocol.unixfs import file_blocks
+from tests.support.ipfs import IpfsNode
+
+
+class Backend(Protocol):
+    """A store, and a way to make it serve other bytes than it was given."""
+
+    @property
+    def store(self) -> ContentStore: ...
+
+    def corrupt_file(self, digest: Digest, data: bytes) -> None: ...
+
+    def corrupt_folder(self, digest: Digest, block: bytes) -> None: ...
+
+
+@dataclass
+class MemoryBackend:
+    store: MemoryStore
+
+    def corrupt_file(self, digest: Digest, data: bytes) -> None:
+        self.store.files[digest] = data
+
+    def corrupt_folder(self, digest: Digest, block: bytes) -> None:
+        self.store.folders[digest] = block
+
+
+@dataclass
+class IpfsBackend:
+    store: IpfsStore
+    node: IpfsNode
+
+    def corrupt_file(self, digest: Digest, data: bytes) -> None:
+        (leaf,) = file_blocks(data)
+        self.corrupt_folder(digest, leaf.block)
+
+    def corrupt_folder(self, digest: Digest, block: bytes) -> None:
+        path = self.node.repository.block_path(digest)
+        assert path.is_file()
+        path.chmod(0o600)
+        path.write_bytes(block)
+
+
+@pytest.fixture(scope="session")
+def ipfs_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IpfsNode]:
+    with IpfsNode(tmp_path_factory.mktemp("ipfs"), "--fetch-seconds", "5") as node:
+        yield node
+
+
+@pytest.fixture(params=["memory", "ipfs"])
+def backend(request: pytest.FixtureRequest) -> Backend:
+    if request.param == "memory":
+        return MemoryBackend(MemoryStore())
+    node: IpfsNode = request.getfixturevalue("ipfs_node")
+    return IpfsBackend(IpfsStore(node.api), node)
+
+
+@pytest.fixture
+def store(backend: Backend) -> ContentStore:
+    return backend.store
