@@ -1,0 +1,89 @@
+"""A tiny random GPT-2 in a folder, and engines on it and on the bundled model."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel
+from transformers.utils import logging as transformers_logging
+
+from inference import BUNDLED_MODEL, FLOAT_DEV, Engine, load_engine
+from protocol.text import TokenCodec
+
+TINY_END_OF_TEXT = 256
+TINY_CONTEXT = 48
+TINY_VOCABULARY = (*(bytes([byte]) for byte in range(256)), b"<|endoftext|>")
+
+
+def write_tiny_package(folder: Path) -> None:
+    """Writes a random GPT-2 over bytes; large weights make its answers vary."""
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    torch.manual_seed(7)
+    config = GPT2Config(
+        vocab_size=257,
+        n_positions=TINY_CONTEXT,
+        n_embd=32,
+        n_layer=2,
+        n_head=2,
+        initializer_range=0.6,
+        bos_token_id=TINY_END_OF_TEXT,
+        eos_token_id=TINY_END_OF_TEXT,
+    )
+    GPT2LMHeadModel(config).save_pretrained(folder)
+    vocab: dict[str, int] = {f"byte {byte}": byte for byte in range(256)}
+    added = [{"id": TINY_END_OF_TEXT, "content": "<|endoftext|>"}]
+    tokenizer = {"model": {"type": "BPE", "vocab": vocab}, "added_tokens": added}
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny")
+    write_tiny_package(folder)
+    return folder
+
+
+@pytest.fixture
+def spoilt_folder(tiny_folder: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny package that a test may damage."""
+    return Path(shutil.copytree(tiny_folder, tmp_path / "package"))
+
+
+@pytest.fixture
+def set_config(spoilt_folder: Path) -> Callable[[str, Any], None]:
+    """Changes one field of the copied package's configuration."""
+
+    def change(name: str, value: Any) -> None:
+        path = spoilt_folder / "config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), name: value}))
+
+    return change
+
+
+@pytest.fixture(scope="session")
+def tiny_engine(tiny_folder: Path) -> Engine:
+    return load_engine(tiny_folder, profile=FLOAT_DEV, vocabulary=TINY_VOCABULARY)
+
+
+@pytest.fixture(scope="session")
+def bundled_codec() -> TokenCodec:
+    return TokenCodec.from_bytes((BUNDLED_MODEL / "tokenizer.json").read_bytes())
+
+
+@pytest.fixture(scope="session")
+def bundled_engine(bundled_codec: TokenCodec) -> Engine:
+    return load_engine(
+        BUNDLED_MODEL, profile=FLOAT_DEV, vocabulary=bundled_codec.vocabulary
+    )
+
+
+@pytest.fixture(autouse=True)
+def restored_threads() -> Iterator[None]:
+    """Engines set torch's process-wide thread count; tests must not leak theirs."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
