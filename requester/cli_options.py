@@ -1,0 +1,72 @@
+"""Flags that several commands of `assay job` share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+__all__ = [
+    "CONNECTION",
+    "DECODING",
+    "JSON",
+    "RECEIPT",
+    "TERMS",
+    "TIMEOUT",
+    "UNTIL",
+    "options",
+]
+
+CONNECTION = (
+    click.option("--rpc-url", help="Ethereum JSON-RPC endpoint."),
+    click.option("--deployment", type=Path, help="Deployment file of the market."),
+    click.option("--ipfs-api", help="RPC address of an IPFS node."),
+    click.option("--key-file", type=Path, help="File with the private key, mode 600."),
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+DECODING = (
+    click.option("--max-new-tokens", type=int, help="Most tokens for each prompt."),
+    click.option("--temperature", help="0 is greedy; at most 6 decimals."),
+    click.option("--top-k", type=int, help="Candidates kept; 0 keeps all."),
+    click.option("--top-p", help="Probability mass kept, above 0 and up to 1."),
+    click.option("--seed", type=int, help="Prompt i of a file gets this seed plus i."),
+    click.option("--stop", multiple=True, help="Ends an output; up to four."),
+)
+TERMS = (
+    click.option("--model", help="Model id, 0x and 64 digits."),
+    click.option(
+        "--redundancy", type=int, default=3, help="Workers, odd. [default: 3]"
+    ),
+    click.option("--tick", type=int, default=0, help="Price step, 0 to 7."),
+    click.option("--min-seats", type=int, help="Least roster to draw from."),
+    click.option("--max-job-tokens", type=int, help="Most tokens of the whole job."),
+    click.option("--max-cost", help="Most that may be locked, in whole tokens."),
+)
+UNTIL = click.option(
+    "--until",
+    type=click.Choice(["accepted", "settled"]),
+    default="accepted",
+    help="A quorum agrees, or all money is accounted for. [default: accepted]",
+)
+TIMEOUT = click.option(
+    "--timeout", "timeout_seconds", type=float, help="Seconds to wait at most."
+)
+RECEIPT = click.option(
+    "--receipt", "receipt_file", type=Path, help="Write the settled job's receipt here."
+)
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_Option = Callable[[Any], Any]
+
+
+def options(*groups: Sequence[_Option]) -> Callable[[_Function], _Function]:
+    """Puts groups of flags on a command, in their order."""
+
+    def decorate(function: _Function) -> _Function:
+        for option in reversed([option for group in groups for option in group]):
+            function = option(function)
+        return function
+
+    return decorate

@@ -1,0 +1,116 @@
+"""Flags of `assay job` as the values that the SDK takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eth_typing import ChecksumAddress
+from eth_utils.address import is_address, is_checksum_address, to_checksum_address
+
+from protocol.errors import RequestError
+from protocol.market import JobId, ModelId
+from requester.decoding import Decoding
+from requester.drafts import Terms
+from requester.prompts import PromptRequest, read_prompts
+from requester.scaled import MILLIONTHS, Amounts, parse_scaled
+from requester.settings import RequesterSettings
+from requester.tasks import Task
+
+__all__ = ["SubmitRequest", "parse_address", "parse_job_id", "read_request"]
+
+_WORD = re.compile(r"0x[0-9a-fA-F]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitRequest:
+    """What `assay job submit` was asked for."""
+
+    prompts: Sequence[PromptRequest]
+    task: Task
+    decoding: Decoding
+    terms: Terms
+    amounts: Amounts
+
+
+def read_request(
+    prompt: str | None,
+    file: Path | None,
+    given: Mapping[str, Any],
+    settings: RequesterSettings,
+) -> SubmitRequest:
+    """Reads prompts and flags. Raises RequestError, naming the flag.
+
+    Args:
+        prompt: The argument.
+        file: The prompts file.
+        given: The other flags, by parameter name.
+        settings: For the model and the token's decimals.
+    """
+    if (prompt is None) == (file is None):
+        raise RequestError("give one prompt, or --file with prompts")
+    requests = [PromptRequest(prompt)] if prompt is not None else _read(file)
+    amounts = settings.amounts
+    max_cost = given["max_cost"]
+    terms = Terms(
+        model_id=parse_model_id(settings.model) if settings.model else None,
+        redundancy=given["redundancy"],
+        tick=given["tick"],
+        min_seats=given["min_seats"],
+        max_job_tokens=given["max_job_tokens"],
+        max_cost=None if max_cost is None else amounts.units(max_cost, "--max-cost"),
+    )
+    return SubmitRequest(
+        requests, Task(given["task"]), _decoding(given), terms, amounts
+    )
+
+
+def parse_job_id(text: str) -> JobId:
+    """Reads a job id. Raises RequestError."""
+    return JobId(_word(text, "job id"))
+
+
+def parse_model_id(text: str) -> ModelId:
+    """Reads a model id. Raises RequestError."""
+    return ModelId(_word(text, "model id"))
+
+
+def parse_address(text: str) -> ChecksumAddress:
+    """Reads an address; capitals must be its checksum (EIP-55). Raises RequestError."""
+    is_plain = is_address(text) and text[2:].islower()
+    if not text.startswith("0x") or not (is_plain or is_checksum_address(text)):
+        raise RequestError(
+            f"--requester is {text[:60]!r}; give 0x and 40 hexadecimal digits, with "
+            "the checksum if it has capitals"
+        )
+    return to_checksum_address(text)
+
+
+def _read(file: Path | None) -> list[PromptRequest]:
+    return read_prompts(file) if file is not None else []
+
+
+def _decoding(given: Mapping[str, Any]) -> Decoding:
+    return Decoding(
+        max_new_tokens=given["max_new_tokens"],
+        temperature=_millionths(given["temperature"], "--temperature"),
+        top_k=given["top_k"],
+        top_p=_millionths(given["top_p"], "--top-p"),
+        seed=given["seed"],
+        stop=tuple(given["stop"]) or None,
+    )
+
+
+def _millionths(text: str | None, name: str) -> int | None:
+    return None if text is None else parse_scaled(text, MILLIONTHS, name)
+
+
+def _word(text: str, name: str) -> bytes:
+    if _WORD.fullmatch(text) is None:
+        raise RequestError(
+            f"{name} {text[:80]!r} is none; give 0x and 64 hexadecimal digits"
+        )
+    return bytes.fromhex(text[2:])

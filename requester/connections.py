@@ -1,0 +1,37 @@
+"""What a requester's objects share: chain, store, tokenizers, clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from eth_typing import ChecksumAddress
+
+from protocol.chain.client import MarketClient
+from protocol.store.port import ContentStore
+from requester.clock import Clock
+from requester.tokenizers import TokenizerCache
+
+__all__ = ["Connections"]
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """Connections of one requester.
+
+    Attributes:
+        market: The marketplace.
+        account: Address that posts and pays; None for one that only reads.
+        store: Where prompts go and results come from.
+        tokenizers: Codecs of model packages.
+        clock: Time for waiting loops.
+        poll_seconds: Pause between two looks at the chain.
+        results_timeout_seconds: How long to try to fetch a document.
+    """
+
+    market: MarketClient
+    account: ChecksumAddress | None
+    store: ContentStore
+    tokenizers: TokenizerCache
+    clock: Clock
+    poll_seconds: float
+    results_timeout_seconds: float

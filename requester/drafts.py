@@ -1,0 +1,297 @@
+"""From prompts and terms to a job that could be posted; nothing here costs anything."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from eth_typing import ChecksumAddress
+
+from protocol.documents import Prompt, PromptsDocument
+from protocol.errors import BadDocument, BadTokenizer, RequestError
+from protocol.market import (
+    DEVELOPMENT_CHAIN_IDS,
+    TICKS,
+    ZERO_ADDRESS,
+    JobParams,
+    MarketConfig,
+    ModelId,
+    ModelSpec,
+)
+from protocol.text import TokenCodec
+from protocol.unixfs import file_digest
+from requester.budget import fit_new_tokens
+from requester.decoding import Decoding
+from requester.pricing import Estimate, estimate
+from requester.prompts import PromptRequest
+from requester.tasks import Task, decoding_of, frame
+
+__all__ = ["Draft", "Market", "Terms", "draft_job"]
+
+# Not reproducible across machines: a quorum over it would slash honest workers.
+_DEVELOPMENT_PROFILE = "float-dev"
+_SEEDS = 1 << 64
+_NONCE_BITS = 64
+_ROUNDS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a requester chooses about a job besides its prompts.
+
+    Attributes:
+        model_id: The model; None leaves it to the settings.
+        redundancy: Workers, odd. One is allowed and proves nothing.
+        tick: Price step, 0 to 7; each doubles the price and reaches more seats.
+        min_seats: Least roster that the committee may be drawn from; None for as many
+            as the redundancy.
+        max_job_tokens: Most tokens of the job; None for the market's own limit.
+        max_cost: Most units that may be locked; None for any.
+    """
+
+    model_id: ModelId | None = None
+    redundancy: int = 3
+    tick: int = 0
+    min_seats: int | None = None
+    max_job_tokens: int | None = None
+    max_cost: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """What a draft depends on of the chain.
+
+    Attributes:
+        chain_id: Chain id (EIP-155).
+        config: The marketplace's terms.
+        model_id: The model asked for.
+        spec: That model.
+        seats: Seats at or under the tick asked for.
+    """
+
+    chain_id: int
+    config: MarketConfig
+    model_id: ModelId
+    spec: ModelSpec
+    seats: int
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A job that can be posted.
+
+    Attributes:
+        document: The prompts document.
+        content: Its bytes; `params.prompts_digest` is their digest.
+        params: The job's parameters.
+        estimate: What it costs.
+    """
+
+    document: PromptsDocument
+    content: bytes
+    params: JobParams
+    estimate: Estimate
+
+
+def draft_job(
+    requests: Sequence[PromptRequest],
+    *,
+    requester: ChecksumAddress,
+    task: Task,
+    decoding: Decoding,
+    terms: Terms,
+    market: Market,
+    codec: TokenCodec,
+) -> Draft:
+    """Checks all that can be checked before money moves, and builds the job.
+
+    Args:
+        requests: The prompts.
+        requester: Who will post it.
+        task: How to frame them.
+        decoding: Parameters for all of them; a prompt's own ones win. Without a seed of
+            its own, prompt i gets this seed plus i, so that equal prompts differ.
+        terms: The job's terms.
+        market: What the chain says.
+        codec: The model's tokenizer.
+
+    Returns:
+        The draft.
+
+    Raises:
+        RequestError: It could not be posted; the message says what to change.
+    """
+    _check_terms(terms, market)
+    prompts = _prompts(requests, task, decoding, market, codec)
+    own = [len(prompt.ids) for prompt in prompts]
+    asked = [prompt.max_new_tokens for prompt in prompts]
+    new = fit_new_tokens(own, asked, _budget(terms, market.config))
+    fitted = [
+        _with_limit(prompt, limit) for prompt, limit in zip(prompts, new, strict=True)
+    ]
+    document = PromptsDocument(
+        model_id="0x" + market.model_id.hex(), prompts=tuple(fitted)
+    )
+    content = _content(document)
+    params = _params(requester, terms, document, content)
+    costs = estimate(market.config, market.spec, params, own, new, asked)
+    _check_costs(costs, terms)
+    return Draft(document, content, params, costs)
+
+
+def _check_terms(terms: Terms, market: Market) -> None:
+    _check_profile(market)
+    if not 0 <= terms.tick < TICKS:
+        raise RequestError(f"tick is {terms.tick}; give 0 to {TICKS - 1}")
+    _check_redundancy(terms.redundancy, market.config.max_redundancy)
+    if terms.min_seats is not None and not 0 <= terms.min_seats < 1 << 32:
+        raise RequestError(f"min_seats is {terms.min_seats}; give 0 or more")
+    required = _required_seats(terms)
+    if market.seats < required:
+        name = "redundancy" if required == terms.redundancy else "min_seats"
+        raise RequestError(
+            f"{name} is {required}, but only {market.seats} seats serve this model at "
+            f"tick {terms.tick}; lower it, raise the tick or wait for more workers"
+        )
+
+
+def _check_profile(market: Market) -> None:
+    profile = market.spec.profile_name
+    is_development = market.chain_id in DEVELOPMENT_CHAIN_IDS
+    if profile == _DEVELOPMENT_PROFILE and not is_development:
+        raise RequestError(
+            f"model 0x{market.model_id.hex()} has the profile {profile}, whose results "
+            f"differ between machines; on chain {market.chain_id}, which is no "
+            "development chain, use a model with a bit-exact profile"
+        )
+
+
+def _check_redundancy(redundancy: int, maximum: int) -> None:
+    if not 1 <= redundancy <= maximum:
+        raise RequestError(
+            f"redundancy is {redundancy}; this marketplace takes odd numbers from 1 to "
+            f"{maximum}"
+        )
+    if redundancy % 2 == 0:
+        raise RequestError(
+            f"redundancy is {redundancy}, an even number, which has no clear majority; "
+            f"use {redundancy - 1}"
+            + (f" or {redundancy + 1}" if redundancy < maximum else "")
+        )
+
+
+def _required_seats(terms: Terms) -> int:
+    return max(terms.redundancy, terms.min_seats or 0)
+
+
+def _budget(terms: Terms, config: MarketConfig) -> int:
+    if terms.max_job_tokens is None:
+        return config.max_job_tokens
+    if terms.max_job_tokens < 1:
+        raise RequestError(f"max_job_tokens is {terms.max_job_tokens}; give 1 or more")
+    return min(terms.max_job_tokens, config.max_job_tokens)
+
+
+def _prompts(
+    requests: Sequence[PromptRequest],
+    task: Task,
+    decoding: Decoding,
+    market: Market,
+    codec: TokenCodec,
+) -> list[Prompt]:
+    if not requests:
+        raise RequestError("there are no prompts; give at least one")
+    general = decoding.over(decoding_of(task))
+    prompts = []
+    for index, request in enumerate(requests):
+        try:
+            prompt = _prompt(index, request, task, general, codec)
+            _check_prompt(prompt, market.spec)
+        except (RequestError, BadTokenizer) as error:
+            raise RequestError(f"prompt {index + 1}: {error}") from error
+        prompts.append(prompt)
+    return prompts
+
+
+def _prompt(
+    index: int,
+    request: PromptRequest,
+    task: Task,
+    general: Decoding,
+    codec: TokenCodec,
+) -> Prompt:
+    if not request.text.strip():
+        raise RequestError("it is empty; write some text")
+    seed = ((general.seed or 0) + index) % _SEEDS
+    chosen = request.decoding.over(Decoding(seed=seed)).over(general)
+    text = frame(task, request.text)
+    values = {
+        "ids": codec.encode(text),
+        "max_new_tokens": chosen.max_new_tokens,
+        "seed": chosen.seed,
+        "stop": chosen.stop,
+        "temperature": chosen.temperature,
+        "text": text,
+        "top_k": chosen.top_k,
+        "top_p": chosen.top_p,
+    }
+    return Prompt.model_validate(values)
+
+
+def _check_prompt(prompt: Prompt, spec: ModelSpec) -> None:
+    if max(prompt.ids) >= spec.vocab_size:
+        raise RequestError(
+            f"its token {max(prompt.ids)} is outside the model's vocabulary, which "
+            f"ends at {spec.vocab_size - 1}; the model's package does not fit its spec"
+        )
+    if prompt.max_tokens > spec.context_length:
+        raise RequestError(
+            f"it has {len(prompt.ids)} tokens and asks for {prompt.max_new_tokens} "
+            f"more; the model's context is {spec.context_length}: shorten the prompt "
+            "or ask for fewer new tokens"
+        )
+
+
+def _with_limit(prompt: Prompt, limit: int) -> Prompt:
+    return prompt.model_copy(update={"max_new_tokens": limit})
+
+
+def _content(document: PromptsDocument) -> bytes:
+    try:
+        return document.to_bytes()
+    except BadDocument as error:
+        raise RequestError(f"the batch is too large: {error}; split it") from error
+
+
+def _params(
+    requester: ChecksumAddress, terms: Terms, document: PromptsDocument, content: bytes
+) -> JobParams:
+    return JobParams(
+        requester=requester,
+        nonce=secrets.randbits(_NONCE_BITS),
+        model_id=ModelId(bytes.fromhex(document.model_id[2:])),
+        tick=terms.tick,
+        prompts_digest=file_digest(content),
+        prompt_count=len(document.prompts),
+        max_tokens=document.max_tokens,
+        redundancy=terms.redundancy,
+        max_rounds=_ROUNDS,
+        min_seats=_required_seats(terms),
+        callback=ZERO_ADDRESS,
+        callback_gas_limit=0,
+    )
+
+
+def _check_costs(costs: Estimate, terms: Terms) -> None:
+    if costs.pay > costs.seat_bond:
+        raise RequestError(
+            f"a seat would earn up to {costs.pay} units, more than its bond of "
+            f"{costs.seat_bond}, so lying could pay; split "
+            "the batch, or lower max_job_tokens, the new tokens or the tick"
+        )
+    if terms.max_cost is not None and costs.escrow > terms.max_cost:
+        raise RequestError(
+            f"posting would lock {costs.escrow} units, max_cost is {terms.max_cost}; "
+            "raise it, or lower the redundancy, the tick or the new tokens"
+        )

@@ -1,0 +1,230 @@
+"""The receipt of an accepted job as a document, version 1.
+
+JSON with exactly the fields below, in camel case. Hashes and digests are ``0x`` and 64
+lower-case digits, addresses carry their checksum (EIP-55), amounts are integers in
+units of the escrow token. What is stated twice must agree.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from eth_typing import ChecksumAddress
+from eth_utils.address import is_checksum_address
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+from protocol.documents import Output
+
+__all__ = [
+    "AcceptedSection",
+    "CommittedSection",
+    "ContentSection",
+    "DrawnSection",
+    "MoneySection",
+    "OpenedSection",
+    "OutcomeSection",
+    "OutputSection",
+    "PaidSection",
+    "ParamsSection",
+    "Position",
+    "PostedSection",
+    "Receipt",
+    "RevealedSection",
+    "SettledSection",
+    "SlashedSection",
+]
+
+
+def _checksummed(text: str) -> ChecksumAddress:
+    if not is_checksum_address(text):
+        raise ValueError("not an address with its checksum (EIP-55)")
+    return ChecksumAddress(text)  # type: ignore[arg-type]
+
+
+_Word = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-f]{64}$")]
+_Address = Annotated[str, AfterValidator(_checksummed)]
+_Cid = Annotated[str, StringConstraints(pattern=r"^Qm[1-9A-HJ-NP-Za-km-z]{44}$")]
+_Uint8 = Annotated[int, Field(ge=0, lt=1 << 8)]
+_Uint32 = Annotated[int, Field(ge=0, lt=1 << 32)]
+_Uint40 = Annotated[int, Field(ge=0, lt=1 << 40)]
+_Uint64 = Annotated[int, Field(ge=0, lt=1 << 64)]
+_Amount = Annotated[int, Field(ge=0, lt=1 << 128)]
+_SeatId = Annotated[int, Field(ge=0, lt=1 << 20)]
+_Place = Annotated[int, Field(ge=0, lt=9)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        extra="forbid",
+        frozen=True,
+        strict=True,
+    )
+
+
+class Position(_Section):
+    """Where an event stands on the chain."""
+
+    block_number: _Uint64
+    block_hash: _Word
+    transaction_hash: _Word
+    log_index: _Uint32
+
+
+class ParamsSection(_Section):
+    """`JobParams`, field by field."""
+
+    requester: _Address
+    nonce: _Uint64
+    model_id: _Word
+    tick: _Uint8
+    prompts_digest: _Word
+    prompt_count: _Uint32
+    max_tokens: _Uint32
+    redundancy: _Uint8
+    max_rounds: _Uint8
+    min_seats: _Uint32
+    callback: _Address
+    callback_gas_limit: _Uint32
+
+
+class OutcomeSection(_Section):
+    """`Outcome`, field by field."""
+
+    status: Annotated[int, Field(ge=1, le=3)]
+    token_count: _Uint32
+    results_root: _Word
+    results_digest: _Word
+    fingerprint: _Word
+
+
+class PostedSection(Position):
+    """`JobPosted`; its parameters are the receipt's."""
+
+    escrowed: _Amount
+
+
+class DrawnSection(Position):
+    """`CommitteeDrawn`: who had to answer, and the seed that decided it."""
+
+    round: Annotated[int, Field(ge=1, lt=16)]
+    seed_block: _Uint40
+    seed: _Word
+    seat_ids: tuple[_SeatId, ...] = Field(min_length=1, max_length=9)
+    workers: tuple[_Address, ...] = Field(min_length=1, max_length=9)
+    commit_deadline: _Uint40
+
+
+class CommittedSection(Position):
+    """`ResultCommitted`."""
+
+    worker: _Address
+    place: _Place
+    commitment: _Word
+
+
+class OpenedSection(Position):
+    """`RevealOpened`: all had committed before their window ended."""
+
+    reveal_deadline: _Uint40
+
+
+class RevealedSection(Position):
+    """`ResultRevealed`."""
+
+    worker: _Address
+    place: _Place
+    outcome: OutcomeSection
+    salt: _Word
+
+
+class AcceptedSection(Position):
+    """`ResultAccepted`."""
+
+    answer: _Word
+
+
+class SettledSection(Position):
+    """`JobSettled`."""
+
+    state: Literal["Accepted"]
+    paid: _Amount
+    refunded: _Amount
+    fee: _Amount
+    transcript: _Word
+
+
+class PaidSection(Position):
+    """`WorkerPaid` or `BountyPaid`."""
+
+    address: _Address
+    amount: _Amount
+
+
+class SlashedSection(Position):
+    """`SeatSlashed`."""
+
+    worker: _Address
+    seat_id: _SeatId
+    reason: Annotated[int, Field(ge=0, le=2)]
+    amount: _Amount
+
+
+class MoneySection(_Section):
+    """What became of the escrow, and of bonds.
+
+    `paid` is what workers and callers of `advance` earned; `slashed` is no part of the
+    escrow.
+    """
+
+    escrowed: _Amount
+    paid: _Amount
+    refunded: _Amount
+    fee: _Amount
+    slashed: _Amount
+    workers_paid: tuple[PaidSection, ...]
+    bounties_paid: tuple[PaidSection, ...]
+    seats_slashed: tuple[SlashedSection, ...]
+
+
+class ContentSection(_Section):
+    """A document's digest and the IPFS address that holds it."""
+
+    digest: _Word
+    cid: _Cid
+
+
+class OutputSection(_Section):
+    """One output and its way up to the accepted root.
+
+    `siblings` are the Merkle proof of the output's canonical JSON, lowest first.
+    """
+
+    index: _Uint32
+    output: Output
+    siblings: tuple[_Word, ...] = Field(max_length=32)
+
+
+class Receipt(_Section):
+    """A job's receipt; `results` is null where the accepted outcome has none."""
+
+    # No Literal: that would take 1.0 and true for 1.
+    version: Annotated[int, Field(ge=1, le=1)]
+    chain_id: Annotated[int, Field(ge=1, lt=1 << 256)]
+    marketplace: _Address
+    job_id: _Word
+    params: ParamsSection
+    posted: PostedSection
+    drawn: DrawnSection
+    committed: tuple[CommittedSection, ...] = Field(min_length=1, max_length=9)
+    reveal_opened: OpenedSection | None
+    revealed: tuple[RevealedSection, ...] = Field(min_length=1, max_length=9)
+    accepted: AcceptedSection
+    settled: SettledSection
+    prompts: ContentSection
+    results: ContentSection | None
+    outputs: tuple[OutputSection, ...]
+    money: MoneySection

@@ -1,0 +1,72 @@
+"""Tokenizers of model packages, fetched once and kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from protocol.digests import Digest, digest_to_cid
+from protocol.errors import ConfigError
+from protocol.store.port import ContentStore
+from protocol.text import MAX_TOKENIZER_BYTES, TokenCodec
+from protocol.unixfs import file_digest
+
+__all__ = ["TokenizerCache"]
+
+_FILE_NAME = "tokenizer.json"
+
+
+class TokenizerCache:
+    """Codecs by model package, in memory, on disk and in the content store."""
+
+    def __init__(self, store: ContentStore, folder: Path) -> None:
+        """Keep fetched files in `folder`, which need not exist yet."""
+        self._store = store
+        self._folder = folder
+        self._codecs: dict[Digest, TokenCodec] = {}
+
+    def codec_of(self, package_digest: Digest) -> TokenCodec:
+        """The codec of a model package.
+
+        Raises:
+            StoreError: The package's tokenizer cannot be had.
+            BadTokenizer: It is none that this protocol can use.
+            ConfigError: The folder cannot be written to.
+        """
+        codec = self._codecs.get(package_digest)
+        if codec is None:
+            data = self._cached(package_digest) or self._fetch(package_digest)
+            codec = self._codecs[package_digest] = TokenCodec.from_bytes(data)
+        return codec
+
+    def _cached(self, package_digest: Digest) -> bytes | None:
+        """The file on disk, if its bytes still have the digest that its name states."""
+        for path in self._folder.glob(f"{digest_to_cid(package_digest)}.*.json"):
+            try:
+                data = path.read_bytes()
+            except OSError:
+                continue
+            if path.name == _name(package_digest, data):
+                return data
+        return None
+
+    def _fetch(self, package_digest: Digest) -> bytes:
+        data = self._store.get_file(
+            package_digest, _FILE_NAME, max_bytes=MAX_TOKENIZER_BYTES
+        )
+        path = self._folder / _name(package_digest, data)
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            draft.write_bytes(data)
+            draft.replace(path)
+        except OSError as error:
+            raise ConfigError(
+                f"tokenizer cache {self._folder} cannot be written: {error.strerror}; "
+                "set data_dir to a folder that can"
+            ) from error
+        return data
+
+
+def _name(package_digest: Digest, data: bytes) -> str:
+    return f"{digest_to_cid(package_digest)}.{digest_to_cid(file_digest(data))}.json"

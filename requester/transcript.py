@@ -1,0 +1,90 @@
+"""What a settlement hashes into its transcript: the Python twin of `_settle`.
+
+The transcript is ``keccak256(abi.encode(RoundWord, address[] workers, bytes32[]
+answers))`` over the places of the committee. Of the round it needs the word as it
+stood at the end, packed as `contracts/src/types/RoundWord.sol` packs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from eth_abi.abi import encode
+from eth_typing import ChecksumAddress
+from eth_utils.crypto import keccak
+
+__all__ = ["Member", "Phase", "round_word", "transcript"]
+
+_SEAT_BITS = 20
+_TIME_AT = 8
+_ROUND_AT = 4
+_SEATS_AT = 48
+_COMMITTED_AT = 228
+_REVEALED_AT = 237
+
+
+class Phase(IntEnum):
+    """Phases of a drawn round (`Phase` in `types/RoundWord.sol`)."""
+
+    COMMITTING = 2
+    REVEALING = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One place of the committee at settlement.
+
+    Attributes:
+        seat_id: Zero for a vacant place.
+        worker: The zero address for a vacant place.
+        commitment: None if it never committed.
+        answer: None if it never revealed.
+    """
+
+    seat_id: int
+    worker: ChecksumAddress
+    commitment: bytes | None
+    answer: bytes | None
+
+    @property
+    def word(self) -> bytes:
+        """What stands in the seat's answer slot, zero where nothing was committed."""
+        return self.answer or self.commitment or bytes(32)
+
+
+def round_word(
+    members: Sequence[Member], *, round_number: int, phase: Phase, deadline: int
+) -> int:
+    """The storage word of a drawn round.
+
+    Args:
+        members: The places, in order.
+        round_number: From 1.
+        phase: Revealing if all committed before the window ended, else Committing.
+        deadline: Of the reveal window in the first case, else of the commit window.
+
+    Returns:
+        The word.
+    """
+    word = phase | round_number << _ROUND_AT | deadline << _TIME_AT
+    for place, member in enumerate(members):
+        word |= member.seat_id << (_SEATS_AT + _SEAT_BITS * place)
+        word |= (member.commitment is not None) << (_COMMITTED_AT + place)
+        word |= (member.answer is not None) << (_REVEALED_AT + place)
+    return word
+
+
+def transcript(word: int, members: Sequence[Member]) -> bytes:
+    """The 32 bytes that `JobSettled` carries.
+
+    Args:
+        word: The round's word at settlement.
+        members: The places, in order.
+    """
+    workers = [member.worker for member in members]
+    answers = [member.word for member in members]
+    return keccak(
+        encode(["uint256", "address[]", "bytes32[]"], [word, workers, answers])
+    )

@@ -1,0 +1,124 @@
+"""A real chain with a requester's client, where the test plays the workers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from protocol.chain.client import MarketClient
+from protocol.chain.deploy import MarketTerms, deploy_market
+from protocol.documents import Finish, Output, PromptsDocument, ResultsDocument
+from protocol.market import JobParams, ModelSpec, Outcome, OutcomeStatus
+from protocol.store.memory import MemoryStore
+from protocol.store.port import ContentStore
+from protocol.text import TokenCodec
+from requester.client import Client
+from requester.clock import SystemClock
+from requester.connections import Connections
+from requester.job import Job
+from requester.tokenizers import TokenizerCache
+from tests.support.anvil import Anvil, development_account
+from tests.support.chain import FIRST_WORKER, REQUESTER, Market, Member
+from tests.support.tokenizers import byte_tokenizer
+
+__all__ = ["Network"]
+
+WORKERS = 4
+DRAW_DEADLINE_BLOCKS = 8
+_MAX_BYTES = 1 << 20
+
+
+@dataclass(slots=True)
+class Network:
+    """A marketplace, its requester and its content store."""
+
+    market: Market
+    store: ContentStore
+    client: Client
+    codec: TokenCodec
+
+    @classmethod
+    def start(
+        cls, anvil: Anvil, folder: Path, store: ContentStore | None = None
+    ) -> Network:
+        store = store or MemoryStore()
+        # Few blocks, because each one that a test lets pass takes its time.
+        terms = replace(
+            MarketTerms.development(), draw_deadline_blocks=DRAW_DEADLINE_BLOCKS
+        )
+        deployer = development_account(0)
+        deployment = deploy_market(anvil.url, deployer, token=None, terms=terms)
+        market = Market(anvil, deployment)
+        market.model = ModelSpec(
+            package_digest=store.put_directory({"tokenizer.json": byte_tokenizer()}),
+            weights_root=bytes(32),
+            profile=b"float-dev".ljust(32, b"\0"),
+            vocab_size=256,
+            context_length=128,
+            ms_per_token=5,
+            base_price=2,
+        )
+        market.client(0).register_model(market.model)
+        for index in range(FIRST_WORKER, FIRST_WORKER + WORKERS):
+            market.worker(index)
+        requester = market.client(REQUESTER)
+        requester.faucet(10**9)
+        client = cls.connect(market.client(REQUESTER), store, folder)
+        return cls(market, store, client, TokenCodec.from_bytes(byte_tokenizer()))
+
+    @staticmethod
+    def connect(market: MarketClient, store: ContentStore, folder: Path) -> Client:
+        connections = Connections(
+            market=market,
+            account=market.address,
+            store=store,
+            tokenizers=TokenizerCache(store, folder / "tokenizers"),
+            clock=SystemClock(),
+            poll_seconds=0.01,
+            results_timeout_seconds=1,
+        )
+        return Client(connections)
+
+    def expire(self) -> None:
+        """Mines past the draw deadline of every job that was posted so far."""
+        self.market.anvil.mine(DRAW_DEADLINE_BLOCKS + 2)
+
+    def draw(self, job: Job) -> list[Member]:
+        """Mines the seed block, lets the requester draw, returns the committee."""
+        self.market.anvil.mine()
+        assert job.advance()
+        drawn = job.timeline().drawn
+        assert drawn is not None
+        return self.market.members(drawn.event)
+
+    def publish(self, params: JobParams, texts: tuple[str, ...]) -> Outcome:
+        """Puts the results document that answers with these texts; its outcome."""
+        data = self.store.get(params.prompts_digest, max_bytes=_MAX_BYTES)
+        prompts = PromptsDocument.from_bytes(data)
+        outputs = []
+        for prompt, text in zip(prompts.prompts, texts, strict=True):
+            ids = self.codec.encode(text)[: prompt.max_new_tokens]
+            is_full = len(ids) == prompt.max_new_tokens
+            finish = Finish.LENGTH if is_full else Finish.STOP
+            told = self.codec.decode_until(ids, prompt.stop)
+            outputs.append(Output(finish=finish, ids=ids, text=told))
+        document = ResultsDocument.build(
+            params.model_id, params.prompts_digest, outputs
+        )
+        return Outcome(
+            status=OutcomeStatus.OK,
+            token_count=document.token_count(prompts),
+            results_root=document.root(),
+            results_digest=self.store.put(document.to_bytes()),
+            fingerprint=bytes(32),
+        )
+
+    def answer(self, job: Job, texts: tuple[str, ...]) -> Outcome:
+        """The whole committee answers honestly."""
+        members = self.draw(job)
+        outcome = self.publish(job.params, texts)
+        for member in members:
+            member.commit(job.job_id, outcome)
+        for member in members:
+            member.reveal(job.params, outcome)
+        return outcome

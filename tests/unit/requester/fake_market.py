@@ -1,0 +1,438 @@
+"""A marketplace in memory that keeps the contract's rules for one round."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+
+from eth_typing import ChecksumAddress
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+
+from protocol.chain.client import MarketClient
+from protocol.chain.deployment import Deployment
+from protocol.chain.events import (
+    BountyPaid,
+    CommitteeDrawn,
+    DrawArmed,
+    Event,
+    JobCancelled,
+    JobPosted,
+    JobSettled,
+    Log,
+    ModelRegistered,
+    ResultAccepted,
+    ResultCommitted,
+    ResultRevealed,
+    RevealOpened,
+    SeatSlashed,
+    WorkerPaid,
+)
+from protocol.chain.reader import BlockId
+from protocol.chain.sender import TxResult
+from protocol.commitments import commitment
+from protocol.errors import ContractReverted
+from protocol.market import (
+    Account,
+    JobId,
+    JobParams,
+    JobState,
+    MarketConfig,
+    ModelId,
+    ModelSpec,
+    Outcome,
+    Round,
+    SlashReason,
+)
+from protocol.store.memory import MemoryStore
+from requester.pricing import escrow_of, pay_of, price_of
+from requester.timeline import Timeline
+from requester.transcript import transcript
+from tests.support.tokenizers import byte_tokenizer
+
+CHAIN_ID = 31337
+START_TIME = 1_000_000
+
+
+def an_address(label: str) -> ChecksumAddress:
+    return to_checksum_address(keccak(text=label)[-20:])
+
+
+REQUESTER = an_address("requester")
+WORKERS = tuple(an_address(f"worker {index}") for index in range(7))
+
+
+def a_config(**changes: object) -> MarketConfig:
+    config = MarketConfig(
+        token=an_address("token"),
+        registry=an_address("registry"),
+        treasury=an_address("treasury"),
+        sink=an_address("sink"),
+        seat_bond=50_000_000,
+        base_fee=20_000,
+        bounty=10_000,
+        fee_bps=100,
+        no_show_bps=1_000,
+        max_redundancy=7,
+        max_job_tokens=262_144,
+        commit_floor_seconds=10,
+        reveal_window_seconds=60,
+        draw_deadline_blocks=256,
+    )
+    return replace(config, **changes)  # type: ignore[arg-type]
+
+
+def a_spec(store: MemoryStore, **changes: object) -> ModelSpec:
+    """A model whose package, with the tokenizer, is in the store."""
+    package = store.put_directory({"tokenizer.json": byte_tokenizer()})
+    spec = ModelSpec(
+        package_digest=package,
+        weights_root=bytes(32),
+        profile=b"float-dev".ljust(32, b"\0"),
+        vocab_size=256,
+        context_length=128,
+        ms_per_token=5,
+        base_price=2,
+    )
+    return replace(spec, **changes)  # type: ignore[arg-type]
+
+
+class FakeClock:
+    """A clock that only sleeping moves, and what happens meanwhile."""
+
+    def __init__(self) -> None:
+        self.time = float(START_TIME)
+        self.slept = 0
+        self.meanwhile: list[object] = []
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+        self.slept += 1
+        if self.meanwhile:
+            happening = self.meanwhile.pop(0)
+            assert callable(happening)
+            happening()
+
+
+@dataclass(slots=True)
+class _Job:
+    params: JobParams
+    state: JobState
+    seed_block: int
+    expiry_block: int
+    deadline: int = 0
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+    revealed: set[int] = field(default_factory=set)
+    recorded: tuple[Outcome, bytes] | None = None
+
+
+class FakeMarket(MarketClient):
+    """The chain as a requester meets it; `mypy` holds its methods to the real ones."""
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        *,
+        config: MarketConfig | None = None,
+        chain_id: int = CHAIN_ID,
+        seats: int = 7,
+        tokens: int = 10**12,
+        credit: int = 0,
+        allowance: int = 0,
+    ) -> None:
+        self._config = config or a_config()
+        self._deployment = Deployment(
+            chain_id=chain_id,
+            marketplace=an_address("marketplace"),
+            registry=self._config.registry,
+            token=self._config.token,
+            block_number=1,
+            code_hashes={},
+        )
+        self.spec = spec
+        self.seats = seats
+        self.tokens = tokens
+        self.credit = credit
+        self.allowed = allowance
+        self.approved: list[int] = []
+        self.block = 10
+        self.time = START_TIME
+        self.logs: list[Log] = []
+        self.jobs: dict[JobId, _Job] = {}
+        self.failures: list[Exception] = []
+        self.register(spec)
+
+    # ------------------------------------------------------------ what tests do
+
+    def register(self, spec: ModelSpec) -> None:
+        self._emit(ModelRegistered(spec.model_id(), an_address("anyone"), spec))
+
+    def mine(self, blocks: int = 1, seconds: int = 1) -> None:
+        self.block += blocks
+        self.time += seconds
+
+    def commit(self, job_id: JobId, place: int, outcome: Outcome) -> None:
+        job = self.jobs[job_id]
+        job.outcomes[place] = outcome
+        hidden = commitment(
+            chain_id=self.chain_id,
+            marketplace=self.deployment.marketplace,
+            job_id=job_id,
+            round_number=1,
+            worker=WORKERS[place],
+            outcome=outcome,
+            salt=self._salt(place),
+        )
+        self.mine()
+        self._emit(ResultCommitted(job_id, WORKERS[place], 1, place, hidden))
+        if len(job.outcomes) == job.params.redundancy:
+            job.state = JobState.REVEALING
+            job.deadline = self.time + self.config.reveal_window_seconds
+            self._emit(RevealOpened(job_id, 1, job.deadline))
+
+    def reveal(self, job_id: JobId, place: int) -> None:
+        job = self.jobs[job_id]
+        outcome = job.outcomes[place]
+        job.revealed.add(place)
+        self.mine()
+        self._emit(
+            ResultRevealed(job_id, WORKERS[place], 1, place, outcome, self._salt(place))
+        )
+        votes = sum(job.outcomes[other] == outcome for other in job.revealed)
+        if votes == job.params.quorum:
+            self._emit(ResultAccepted(job_id, 1, outcome.answer()))
+        if job.revealed == set(job.outcomes):
+            self._settle(job_id, bounty=0)
+
+    def _salt(self, place: int) -> bytes:
+        return keccak(text=f"salt {place}")
+
+    def _emit(self, event: Event) -> None:
+        self.logs.append(
+            Log(
+                event=event,
+                block_number=self.block,
+                block_hash="0x" + keccak(text=f"block {self.block}").hex(),
+                tx_hash="0x" + keccak(text=f"transaction {len(self.logs)}").hex(),
+                log_index=len(self.logs),
+                address=self.deployment.marketplace,
+            )
+        )
+
+    def _result(self, since: int) -> TxResult:
+        logs = tuple(self.logs[since:])
+        return TxResult("0x" + "11" * 32, self.block, 100_000, logs, 1)
+
+    def _settle(self, job_id: JobId, *, bounty: int) -> None:
+        job = self.jobs[job_id]
+        answers = [job.outcomes[place] for place in sorted(job.revealed)]
+        agreed = next(
+            (o for o in answers if answers.count(o) >= job.params.quorum), None
+        )
+        paid = bounty
+        word = bytes(32)
+        if job.state != JobState.OPEN:
+            timeline = Timeline.of(job_id, self.logs)
+            word = transcript(timeline.round_word, timeline.members)
+            paid += self._pay(job_id, job, agreed) + self.config.bounty
+        if bounty:
+            self._emit(BountyPaid(job_id, REQUESTER, bounty))
+        job.state = JobState.FAILED if agreed is None else JobState.ACCEPTED
+        job.recorded = None if agreed is None else (agreed, word)
+        fee = 0 if agreed is None else paid * self.config.fee_bps // 10_000
+        escrow = escrow_of(self.config, self.spec, job.params)
+        refunded = escrow - paid - fee
+        self.credit += refunded
+        self._emit(JobSettled(job_id, job.state, paid, refunded, fee, word))
+
+    def _pay(self, job_id: JobId, job: _Job, agreed: Outcome | None) -> int:
+        price = price_of(self.spec, job.params.tick)
+        paid = 0
+        for place in range(job.params.redundancy):
+            outcome = job.outcomes.get(place) if place in job.revealed else None
+            if outcome is not None and outcome == agreed:
+                amount = pay_of(self.config, price, outcome.token_count)
+            elif outcome is not None and agreed is None:
+                amount = self.config.base_fee
+            else:
+                self._slash(job_id, job, place)
+                continue
+            paid += amount
+            self._emit(WorkerPaid(job_id, WORKERS[place], amount))
+        return paid
+
+    def _slash(self, job_id: JobId, job: _Job, place: int) -> None:
+        reason, amount = SlashReason.WRONG_RESULT, self.config.seat_bond
+        if place not in job.outcomes:
+            reason = SlashReason.NO_SHOW
+            amount = amount * self.config.no_show_bps // 10_000
+        elif place not in job.revealed:
+            reason = SlashReason.NOT_REVEALED
+        self._emit(SeatSlashed(job_id, WORKERS[place], place + 1, reason, amount))
+
+    def _fail_if_told(self) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+
+    # ------------------------------------------------------------ what clients call
+
+    @property
+    def address(self) -> ChecksumAddress:
+        return REQUESTER
+
+    def block_number(self) -> int:
+        return self.block
+
+    def block_time(self, block: BlockId = "latest") -> int:
+        return self.time
+
+    def state_of(self, job_id: JobId, *, block: BlockId = "latest") -> JobState:
+        job = self.jobs.get(job_id)
+        if job is None:
+            return JobState.NONEXISTENT
+        is_over = job.state == JobState.COMMITTING and self.time > job.deadline
+        return JobState.REVEALING if is_over and job.outcomes else job.state
+
+    def round_of(self, job_id: JobId, *, block: BlockId = "latest") -> Round:
+        job = self.jobs[job_id]
+        is_open = job.state == JobState.OPEN
+        state = self.state_of(job_id)
+        is_late = state == JobState.REVEALING and job.state == JobState.COMMITTING
+        extra = self.config.reveal_window_seconds if is_late else 0
+        return Round(
+            state=state,
+            number=1,
+            seed_block=job.seed_block if is_open else 0,
+            expiry_block=job.expiry_block if is_open else 0,
+            deadline=job.deadline + extra,
+            seat_ids=(),
+            committed=0,
+            revealed=0,
+            record=bytes(32),
+        )
+
+    def account_of(
+        self, address: ChecksumAddress, *, block: BlockId = "latest"
+    ) -> Account:
+        return Account(self.credit, 0, 0, 0, 0)
+
+    def roster_size(
+        self, model_id: ModelId, tick: int, *, block: BlockId = "latest"
+    ) -> int:
+        return self.seats
+
+    def spec_of(self, model_id: ModelId, *, block: BlockId = "latest") -> ModelSpec:
+        if model_id != self.spec.model_id():
+            raise ContractReverted("UnknownModel", (model_id,))
+        return self.spec
+
+    def token_balance(
+        self, address: ChecksumAddress, *, block: BlockId = "latest"
+    ) -> int:
+        return self.tokens
+
+    def allowance(self, owner: ChecksumAddress, *, block: BlockId = "latest") -> int:
+        return self.allowed
+
+    def is_recorded(
+        self,
+        job_id: JobId,
+        outcome: Outcome,
+        transcript: bytes,
+        *,
+        block: BlockId = "latest",
+    ) -> bool:
+        job = self.jobs.get(job_id)
+        return job is not None and job.recorded == (outcome, transcript)
+
+    def events(
+        self,
+        *,
+        job_id: JobId | None = None,
+        from_block: int | None = None,
+        to_block: int | None = None,
+        kinds: Collection[type[Event]] | None = None,
+    ) -> list[Log]:
+        self._fail_if_told()
+        return [
+            log
+            for log in self.logs
+            if (kinds is None or type(log.event) in kinds)
+            and log.block_number >= (from_block or 0)
+            and (job_id is None or getattr(log.event, "job_id", None) == job_id)
+        ]
+
+    def approve(self, amount: int) -> TxResult:
+        self.allowed = amount
+        self.approved.append(amount)
+        return self._result(len(self.logs))
+
+    def post_job(self, params: JobParams) -> TxResult:
+        self._fail_if_told()
+        since = len(self.logs)
+        escrow = escrow_of(self.config, self.spec, params)
+        from_credit = min(self.credit, escrow)
+        assert self.allowed >= escrow - from_credit
+        self.credit -= from_credit
+        self.tokens -= escrow - from_credit
+        self.allowed -= escrow - from_credit
+        self.mine()
+        job_id = self.job_id_of(params)
+        job = _Job(params, JobState.OPEN, self.block + 1, self.block + 257)
+        self.jobs[job_id] = job
+        self._emit(JobPosted(job_id, REQUESTER, params.model_id, params, escrow))
+        self._emit(DrawArmed(job_id, 1, job.seed_block, job.expiry_block, self.seats))
+        return self._result(since)
+
+    def cancel_job(self, params: JobParams) -> TxResult:
+        since = len(self.logs)
+        job_id = self.job_id_of(params)
+        job = self.jobs[job_id]
+        self.mine()
+        if job.seed_block < self.block <= job.expiry_block:
+            arguments = (job_id, job.seed_block, job.expiry_block)
+            raise ContractReverted("NotCancellable", arguments)
+        job.state = JobState.CANCELLED
+        escrow = escrow_of(self.config, self.spec, params)
+        self.credit += escrow
+        self._emit(JobCancelled(job_id, escrow))
+        return self._result(since)
+
+    def advance(self, params: JobParams) -> TxResult:
+        self._fail_if_told()
+        since = len(self.logs)
+        job_id = self.job_id_of(params)
+        job = self.jobs[job_id]
+        current = self.round_of(job_id)
+        self.mine()
+        if job.state == JobState.OPEN and self.block > job.expiry_block:
+            self._settle(job_id, bounty=self.config.bounty)
+        elif job.state == JobState.OPEN and self.block > job.seed_block:
+            self._draw(job_id, job)
+        elif job.state in (JobState.COMMITTING, JobState.REVEALING):
+            if self.time <= current.deadline:
+                raise ContractReverted("NothingDue", (job_id, current.state))
+            self._settle(job_id, bounty=self.config.bounty)
+        else:
+            raise ContractReverted("UnexpectedJobState", (job_id, job.state))
+        return self._result(since)
+
+    def _draw(self, job_id: JobId, job: _Job) -> None:
+        size = job.params.redundancy
+        job.state = JobState.COMMITTING
+        job.deadline = self.time + 20
+        self._emit(
+            CommitteeDrawn(
+                job_id=job_id,
+                round=1,
+                seed_block=job.seed_block,
+                seed=keccak(text="seed"),
+                seat_ids=tuple(range(1, size + 1)),
+                workers=WORKERS[:size],
+                commit_deadline=job.deadline,
+            )
+        )
+        self._emit(BountyPaid(job_id, REQUESTER, self.config.bounty))

@@ -1,0 +1,309 @@
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from protocol.errors import BadReceipt, RequestError, RpcUnavailable
+from protocol.market import Outcome, OutcomeStatus
+from requester.decoding import Decoding
+from requester.job import Job
+from requester.receipts import build, check_alone, read_receipt, verify
+from tests.unit.requester.world import World
+
+GREEDY = Decoding(max_new_tokens=10, temperature=0)
+TEXTS = (" is one", " é two", " three")
+STEPS_ALONE = [
+    "shape",
+    "job id",
+    "committee",
+    "commitments",
+    "quorum",
+    "transcript",
+    "outputs",
+    "money",
+]
+STEPS = [*STEPS_ALONE, "marketplace", "record", "events"]
+
+Path_ = tuple[str | int, ...]
+
+
+def _settled(world: World, *, liar: bool = False) -> Job:
+    job = world.client.submit(["a", "b", "c"], decoding=GREEDY)
+    right = world.outcome(job.params, world.answers(job.params, TEXTS))
+    wrong = world.outcome(job.params, world.answers(job.params, TEXTS[::-1]))
+    world.answer(job.job_id, right, wrong if liar else right, right)
+    return job
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World.build(tmp_path)
+
+
+@pytest.fixture
+def receipt(world: World) -> dict[str, Any]:
+    return build(_settled(world, liar=True))
+
+
+def test_build_of_a_settled_job_verifies(world: World) -> None:
+    value = build(_settled(world))
+    assert [check.step for check in verify(value, world.market)] == STEPS
+    assert value["version"] == 1
+    assert value["jobId"] == value["jobId"].lower()
+    texts = [output["output"]["text"] for output in value["outputs"]]
+    assert texts == [" is one", " é two", " three"]
+    assert value["money"]["slashed"] == 0
+    assert value["revealOpened"] is not None
+
+
+def test_build_of_a_job_with_a_liar_shows_the_slash(
+    world: World, receipt: dict[str, Any]
+) -> None:
+    verify(receipt, world.market)
+    money = receipt["money"]
+    assert money["slashed"] == 50_000_000
+    assert len(money["workersPaid"]) == 2
+    assert money["escrowed"] == money["paid"] + money["refunded"] + money["fee"]
+
+
+def test_build_after_a_straggler_was_left_behind_verifies(world: World) -> None:
+    job = world.client.submit("a", decoding=GREEDY)
+    right = world.outcome(job.params, world.answers(job.params, TEXTS[:1]))
+    world.answer(job.job_id, right, right)
+    world.market.mine(seconds=30)
+    for place in (0, 1):
+        world.market.reveal(job.job_id, place)
+    value = build(job)
+    assert value["revealOpened"] is None
+    assert len(value["committed"]) == 2
+    verify(value, world.market)
+
+
+def test_build_of_an_accepted_error_has_no_outputs(world: World) -> None:
+    job = world.client.submit("a", decoding=GREEDY)
+    outcome = Outcome.error(OutcomeStatus.INPUT_INVALID)
+    world.answer(job.job_id, outcome, outcome, outcome)
+    value = build(job)
+    assert (value["results"], value["outputs"]) == (None, [])
+    verify(value, world.market)
+
+
+@pytest.mark.parametrize("end", ["open", "failed"])
+def test_build_of_a_job_that_was_not_accepted_is_refused(
+    world: World, end: str
+) -> None:
+    job = world.client.submit("a", decoding=GREEDY)
+    if end == "failed":
+        world.market.mine(300)
+        job.advance()
+    with pytest.raises(RequestError, match=f"is {end.title()}; a receipt needs"):
+        build(job)
+
+
+def test_verify_survives_being_written_and_read(
+    world: World, receipt: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "receipt.json"
+    path.write_text(json.dumps(receipt, ensure_ascii=False), encoding="utf-8")
+    verify(read_receipt(path), world.market)
+
+
+def test_verify_without_an_answering_chain_says_so(
+    world: World, receipt: dict[str, Any]
+) -> None:
+    assert [check.step for check in check_alone(receipt)] == STEPS_ALONE
+    world.market.failures.append(RpcUnavailable("cannot connect"))
+    with pytest.raises(RpcUnavailable):
+        verify(receipt, world.market)
+
+
+# ---------------------------------------------------------------- mutations
+
+
+def _leaves(value: Any, path: Path_ = ()) -> Iterator[tuple[Path_, Any]]:
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from _leaves(part, (*path, name))
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            yield from _leaves(part, (*path, index))
+    else:
+        yield path, value
+
+
+def _containers(value: Any, path: Path_ = ()) -> Iterator[tuple[Path_, Any]]:
+    if isinstance(value, dict | list):
+        yield path, value
+        parts = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, part in parts:
+            yield from _containers(part, (*path, key))
+
+
+def _other_values(value: Any) -> Iterator[Any]:
+    """Values that a leaf could be changed to, of its own type first."""
+    yield None
+    if isinstance(value, int):
+        yield from (value + 1, value - 1, value ^ (1 << 7), -value - 1, 1 << 300)
+        yield from (str(value), float(value), bool(value))
+    elif isinstance(value, str):
+        yield from ("", value + " ", value.upper(), value.lower(), value[:-1])
+        for place in (0, len(value) // 2, len(value) - 1):
+            if value:
+                other = "1" if value[place] != "1" else "2"
+                yield value[:place] + other + value[place + 1 :]
+        yield from (0, [value])
+    else:
+        yield from (0, "", [], {})
+
+
+def _changed(receipt: dict[str, Any], path: Path_, value: Any) -> dict[str, Any]:
+    mutant = copy.deepcopy(receipt)
+    parent: Any = mutant
+    for key in path[:-1]:
+        parent = parent[key]
+    parent[path[-1]] = value
+    return mutant
+
+
+def _assert_rejected(world: World, mutant: dict[str, Any], where: object) -> None:
+    try:
+        verify(mutant, world.market)
+    except BadReceipt as error:
+        step = str(error).partition(":")[0]
+        assert step in STEPS, f"{where}: no step in {error}"
+    else:
+        pytest.fail(f"accepted with {where} changed")
+
+
+def test_verify_every_changed_leaf_is_rejected(
+    world: World, receipt: dict[str, Any]
+) -> None:
+    tried = 0
+    for path, value in _leaves(receipt):
+        for other in _other_values(value):
+            if type(other) is type(value) and other == value:
+                continue
+            _assert_rejected(world, _changed(receipt, path, other), (path, other))
+            tried += 1
+    assert tried > 1_000
+
+
+def test_verify_every_missing_or_added_part_is_rejected(
+    world: World, receipt: dict[str, Any]
+) -> None:
+    for path, value in _containers(receipt):
+        keys = list(value) if isinstance(value, dict) else range(len(value))
+        for key in keys:
+            mutant = copy.deepcopy(receipt)
+            parent: Any = mutant
+            for step in path:
+                parent = parent[step]
+            del parent[key]
+            _assert_rejected(world, mutant, (path, key, "removed"))
+        mutant = copy.deepcopy(receipt)
+        parent = mutant
+        for step in path:
+            parent = parent[step]
+        if isinstance(parent, dict):
+            parent["extra"] = 1
+        else:
+            parent.append(parent[0] if parent else 1)
+        _assert_rejected(world, mutant, (path, "added"))
+
+
+def test_verify_swapped_neighbours_are_rejected(
+    world: World, receipt: dict[str, Any]
+) -> None:
+    """Lists whose order means something; others are sets of events."""
+    for path in (("drawn", "workers"), ("drawn", "seatIds"), ("outputs",)):
+        mutant = copy.deepcopy(receipt)
+        parent: Any = mutant
+        for step in path:
+            parent = parent[step]
+        parent[0], parent[1] = parent[1], parent[0]
+        _assert_rejected(world, mutant, (path, "swapped"))
+
+
+def test_verify_two_outputs_texts_exchanged_are_rejected(
+    world: World, receipt: dict[str, Any]
+) -> None:
+    mutant = copy.deepcopy(receipt)
+    first, second = mutant["outputs"][:2]
+    first["output"], second["output"] = second["output"], first["output"]
+    with pytest.raises(BadReceipt, match="outputs: output 0 is not under"):
+        verify(mutant, world.market)
+
+
+# ---------------------------------------------------------------- forgeries
+
+
+def test_verify_receipt_of_another_marketplace_is_rejected(
+    world: World, receipt: dict[str, Any], tmp_path: Path
+) -> None:
+    other = World.build(tmp_path, chain_id=1337)
+    check_alone(receipt)
+    with pytest.raises(BadReceipt, match="marketplace: the receipt is of chain 31337"):
+        verify(receipt, other.market)
+
+
+def test_verify_job_the_chain_does_not_know_is_rejected(
+    receipt: dict[str, Any], tmp_path: Path
+) -> None:
+    empty = World.build(tmp_path)
+    with pytest.raises(BadReceipt, match="record: the marketplace has not recorded"):
+        verify(receipt, empty.market)
+
+
+def test_verify_events_that_a_reorganisation_moved_are_rejected(
+    world: World, receipt: dict[str, Any]
+) -> None:
+    world.market.logs.pop()
+    with pytest.raises(BadReceipt, match="events: JobSettled is not at log"):
+        verify(receipt, world.market)
+
+
+def test_verify_events_that_the_receipt_hides_are_rejected(
+    world: World, receipt: dict[str, Any]
+) -> None:
+    world.market.logs.append(world.market.logs[-1])
+    with pytest.raises(BadReceipt, match="events: the chain has"):
+        verify(receipt, world.market)
+
+
+@pytest.mark.parametrize(
+    "value", [{}, {"version": 1}, {"version": 2}, {"a": {1, 2}}, {"a": float("nan")}]
+)
+def test_verify_what_is_no_receipt_fails_by_its_shape(
+    world: World, value: dict[str, Any]
+) -> None:
+    with pytest.raises(BadReceipt, match="^shape: "):
+        verify(value, world.market)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not JSON"),
+        (b"\xff", "not JSON"),
+        (b"[]", "holds no JSON object"),
+        (b"[" * 1_000_000, "nested deeper"),
+        (b'{"version": 1, "version": 1}', "stands twice"),
+    ],
+)
+def test_read_receipt_of_what_is_none_is_refused(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    path = tmp_path / "receipt.json"
+    path.write_bytes(content)
+    with pytest.raises(BadReceipt, match=f"^shape: .*{message}"):
+        read_receipt(path)
+
+
+def test_read_receipt_of_a_missing_file_names_it(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="nothing.json cannot be read"):
+        read_receipt(tmp_path / "nothing.json")

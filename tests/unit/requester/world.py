@@ -1,0 +1,114 @@
+"""A marketplace in memory, with a model of one id a byte, for tests of the requester.
+
+It keeps the marketplace's rules as far as a requester sees them: who pays what, when
+something is due, which events follow. The real contracts run in the integration tests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from eth_typing import ChecksumAddress
+
+from protocol.documents import Finish, Output, PromptsDocument, ResultsDocument
+from protocol.market import (
+    JobId,
+    JobParams,
+    Outcome,
+    OutcomeStatus,
+)
+from protocol.store.memory import MemoryStore
+from protocol.text import TokenCodec
+from requester.client import Client
+from requester.connections import Connections
+from requester.tokenizers import TokenizerCache
+from tests.support.tokenizers import byte_tokenizer
+from tests.unit.requester.fake_market import (
+    REQUESTER,
+    FakeClock,
+    FakeMarket,
+    a_config,
+    a_spec,
+    an_address,
+)
+
+__all__ = [
+    "REQUESTER",
+    "FakeClock",
+    "FakeMarket",
+    "World",
+    "a_config",
+    "a_spec",
+    "an_address",
+]
+
+
+@dataclass(slots=True)
+class World:
+    """A requester with everything around it."""
+
+    market: FakeMarket
+    store: MemoryStore
+    clock: FakeClock
+    client: Client
+    codec: TokenCodec
+
+    @classmethod
+    def build(
+        cls,
+        folder: Path,
+        *,
+        account: ChecksumAddress | None = REQUESTER,
+        spec: dict[str, object] | None = None,
+        **market: object,
+    ) -> World:
+        store = MemoryStore()
+        chain = FakeMarket(a_spec(store, **(spec or {})), **market)  # type: ignore[arg-type]
+        clock = FakeClock()
+        connections = Connections(
+            market=chain,
+            account=account,
+            store=store,
+            tokenizers=TokenizerCache(store, folder / "tokenizers"),
+            clock=clock,
+            poll_seconds=1,
+            results_timeout_seconds=5,
+        )
+        codec = TokenCodec.from_bytes(byte_tokenizer())
+        return cls(chain, store, clock, Client(connections), codec)
+
+    def answers(self, params: JobParams, texts: tuple[str, ...]) -> ResultsDocument:
+        """A valid results document that answers with the texts, cut at the limits."""
+        data = self.store.files[params.prompts_digest]
+        prompts = PromptsDocument.from_bytes(data).prompts
+        outputs = []
+        for prompt, text in zip(prompts, texts, strict=True):
+            ids = self.codec.encode(text)[: prompt.max_new_tokens]
+            is_full = len(ids) == prompt.max_new_tokens
+            finish = Finish.LENGTH if is_full else Finish.STOP
+            told = self.codec.decode_until(ids, prompt.stop)
+            outputs.append(Output(finish=finish, ids=ids, text=told))
+        return ResultsDocument.build(params.model_id, params.prompts_digest, outputs)
+
+    def outcome(self, params: JobParams, document: ResultsDocument) -> Outcome:
+        """What an honest worker claims about the document; its bytes are published."""
+        prompts = PromptsDocument.from_bytes(self.store.files[params.prompts_digest])
+        return Outcome(
+            status=OutcomeStatus.OK,
+            token_count=document.token_count(prompts),
+            results_root=document.root(),
+            results_digest=self.store.put(document.to_bytes()),
+            fingerprint=bytes(32),
+        )
+
+    def answer(self, job_id: JobId, *outcomes: Outcome) -> None:
+        """Draws the committee and lets it answer, place by place."""
+        params = self.market.jobs[job_id].params
+        self.market.mine(2)
+        self.market.advance(params)
+        for place, outcome in enumerate(outcomes):
+            self.market.commit(job_id, place, outcome)
+        if len(outcomes) == params.redundancy:
+            for place in range(len(outcomes)):
+                self.market.reveal(job_id, place)
