@@ -1,0 +1,61 @@
+"""Moving jobs forward for their bounties, a little after whoever posted them would."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+
+from protocol.chain.client import MarketClient
+from protocol.due import Due, due
+from protocol.errors import ContractReverted
+from protocol.market import JobId, JobParams
+
+__all__ = ["Keeper", "delay_blocks"]
+
+logger = logging.getLogger(__name__)
+
+_LEAST_DELAY = 2
+_DELAY_SPREAD = 3
+
+
+def delay_blocks(job_id: JobId, worker: str) -> int:
+    """Blocks to wait before doing what a requester usually does itself, 2 to 4.
+
+    Differs between workers, so that they do not all pay gas for the same call.
+    """
+    first = hashlib.sha256(job_id + worker.encode()).digest()[0]
+    return _LEAST_DELAY + first % _DELAY_SPREAD
+
+
+class Keeper:
+    """Remembers since when each job is due. Restarting it costs a little delay only."""
+
+    def __init__(self, client: MarketClient) -> None:
+        """Work with the account of a client."""
+        self._client = client
+        self._due_since: dict[tuple[JobId, Due], int] = {}
+
+    def look(self, jobs: list[tuple[JobId, JobParams]]) -> None:
+        """Advance every job that has been due for long enough."""
+        head = self._client.block_number()
+        now = self._client.block_time()
+        still_due: dict[tuple[JobId, Due], int] = {}
+        for job_id, params in jobs:
+            task = due(self._client.round_of(job_id), head, now)
+            if task is Due.NOTHING:
+                continue
+            since = self._due_since.get((job_id, task), head)
+            still_due[job_id, task] = since
+            if head - since >= delay_blocks(job_id, self._client.address):
+                self._advance(job_id, params, task)
+        self._due_since = still_due
+
+    def _advance(self, job_id: JobId, params: JobParams, task: Due) -> None:
+        facts = {"job_id": "0x" + job_id.hex(), "task": task.value}
+        try:
+            result = self._client.advance(params)
+        except ContractReverted as error:
+            # Somebody was faster; the next look sees what is due then.
+            logger.info("advance not needed", extra={**facts, "reason": error.name})
+            return
+        logger.info("advanced", extra={**facts, "tx_hash": result.tx_hash})

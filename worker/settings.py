@@ -1,0 +1,72 @@
+"""What a worker can be told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from eth_typing import ChecksumAddress
+from eth_utils.address import is_address, to_checksum_address
+from pydantic import AfterValidator, Field, StringConstraints
+from pydantic_settings import SettingsConfigDict
+
+from protocol.market import TICKS, ModelId
+from protocol.settings import RoleSettings
+
+__all__ = ["WorkerSettings"]
+
+
+def _to_address(text: str) -> ChecksumAddress:
+    if not is_address(text):
+        raise ValueError("give an address: 0x and 40 hexadecimal digits")
+    return to_checksum_address(text)
+
+
+_Address = Annotated[str, AfterValidator(_to_address)]
+_ModelIdHex = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-f]{64}$")]
+
+
+class WorkerSettings(RoleSettings):
+    """Settings of one worker process, which works with one key.
+
+    Attributes:
+        data_dir: Folder of the journal and the model cache.
+        models: Ids of the models to serve.
+        tick: Price step of the seats, 0 to 7.
+        max_seats: Most seats for each model; the machine's speed may allow fewer.
+        threads: Threads of the engine.
+        poll_seconds: Pause between two looks at the chain.
+        confirmations: Blocks that an event must be under before it is acted on.
+        keeper: Whether to move others' jobs forward for their bounties.
+        withdraw_above: Credit above this many token units is paid out; None keeps it.
+        withdraw_to: Address that withdrawals go to; the worker's own if None.
+        fetch_share: Part of the commit window spent on fetching prompts, percent.
+    """
+
+    role: ClassVar[str] = "worker"
+    model_config = SettingsConfigDict(
+        env_prefix="ASSAY_WORKER_", extra="forbid", frozen=True
+    )
+
+    data_dir: Path = Path(".assay/worker")
+    models: tuple[_ModelIdHex, ...] = Field(default=(), max_length=16)
+    tick: int = Field(default=0, ge=0, lt=TICKS)
+    max_seats: int = Field(default=1, ge=1, le=64)
+    threads: int = Field(default=1, ge=1, le=256)
+    poll_seconds: float = Field(default=0.25, gt=0, le=60)
+    confirmations: int = Field(default=0, ge=0, le=256)
+    keeper: bool = True
+    withdraw_above: int | None = Field(default=None, ge=0)
+    withdraw_to: _Address | None = None
+    fetch_share: int = Field(default=50, ge=10, le=90)
+
+    @property
+    def payee(self) -> ChecksumAddress | None:
+        """Where withdrawals go, if not to the worker's own address."""
+        to = self.withdraw_to
+        return None if to is None else to_checksum_address(to)
+
+    @property
+    def model_ids(self) -> tuple[ModelId, ...]:
+        """The models as 32-byte ids."""
+        return tuple(ModelId(bytes.fromhex(text[2:])) for text in self.models)
