@@ -355,6 +355,11 @@ REVERTS: Mapping[str, RevertRule] = {
     "UnexpectedJobState": RevertRule("job {0} is in state {1}"),
     "UnknownError": RevertRule("the contract reverted with {0}"),
     "UnknownModel": RevertRule("no model is registered under {0}", _MISSING),
+    "WindowTooLong": RevertRule(
+        "at the model's pace the job needs {0} s to commit, {1} s are possible; "
+        "ask for fewer tokens",
+        _REQUEST,
+    ),
     "WrongHeader": RevertRule(
         "the header of block {0} hashes to {2}, the chain says {1}"
     ),

@@ -1,0 +1,146 @@
+"""A worker in this process, on a real chain, with the bundled model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from devnet.models import publish_model
+from inference.engine import Engine, Generation, GenerationRequest, ModelLimits
+from inference.package import BUNDLED_MODEL
+from protocol.chain.client import MarketClient
+from protocol.chain.keys import salt_secret
+from protocol.documents import Prompt, PromptsDocument
+from protocol.market import JobParams
+from protocol.store.memory import MemoryStore
+from protocol.unixfs import file_digest
+from tests.support.anvil import Anvil, development_account
+from tests.support.chain import WORKER_STAKE, Market
+from worker.journal import Journal
+from worker.models import ServedModel, load_model
+from worker.runner import Worker
+from worker.seats import open_missing_seats
+from worker.settings import WorkerSettings
+
+REAL_WORKER = 2
+PATIENCE_TICKS = 2_000
+
+
+@dataclass(slots=True)
+class CountingEngine:
+    """Counts the batches that an honest engine was given."""
+
+    honest: Engine
+    batches: int = 0
+
+    @property
+    def profile(self) -> str:
+        return self.honest.profile
+
+    @property
+    def limits(self) -> ModelLimits:
+        return self.honest.limits
+
+    def generate(self, requests: Sequence[GenerationRequest]) -> list[Generation]:
+        self.batches += 1
+        return list(self.honest.generate(requests))
+
+
+@dataclass(slots=True)
+class Bench:
+    """A market with a published model, and workers to be made and lost on it."""
+
+    market: Market
+    store: MemoryStore
+    requester: MarketClient
+    model: ServedModel
+    engine: CountingEngine
+    folder: Path
+    prompts: PromptsDocument = field(init=False)
+
+    def __post_init__(self) -> None:
+        ids = self.model.codec.encode("It was a fine morning, and")
+        self.prompts = PromptsDocument(
+            model_id="0x" + self.model.model_id.hex(),
+            prompts=(Prompt(ids=ids, max_new_tokens=4),),
+        )
+
+    def worker(self, journal: str = "journal.sqlite", **settings: object) -> Worker:
+        """A worker process of the same key, with a journal of its own or not."""
+        account = development_account(REAL_WORKER)
+        client = self.market.client(REAL_WORKER)
+        opened = Journal.open(
+            self.folder / journal,
+            chain_id=client.chain_id,
+            marketplace=client.deployment.marketplace,
+            worker=client.address,
+        )
+        return Worker(
+            client,
+            self.store,
+            opened,
+            {self.model.model_id: self.model},
+            salt_secret(account),
+            WorkerSettings.load(**settings),
+        )
+
+    def seated_worker(self, **settings: object) -> Worker:
+        client = self.market.client(REAL_WORKER)
+        client.faucet(WORKER_STAKE)
+        open_missing_seats(client, self.model, tick=0, max_seats=1)
+        return self.worker(**settings)
+
+    def post(self, **changes: object) -> JobParams:
+        """Post the prompts as a job, whether or not they are in the store."""
+        given = {
+            "prompts_digest": file_digest(self.prompts.to_bytes()),
+            "prompt_count": 1,
+            "max_tokens": self.prompts.max_tokens,
+            "redundancy": 1,
+        }
+        params = self.market.job(self.requester, **(given | changes))
+        self.requester.post_job(params)
+        return params
+
+
+def tick_until(worker: Worker, is_reached: Callable[[], bool]) -> None:
+    """Let the worker look and act until something is so; every tick asks the chain."""
+    for _ in range(PATIENCE_TICKS):
+        worker.tick()
+        if is_reached():
+            return
+    raise AssertionError("the worker did not get there")
+
+
+@pytest.fixture(scope="session")
+def anvil() -> Iterator[Anvil]:
+    with Anvil() as node:
+        yield node
+
+
+@pytest.fixture
+def bench(anvil: Anvil, tmp_path: Path) -> Bench:
+    market = Market.deploy(anvil)
+    store = MemoryStore()
+    model_id = publish_model(BUNDLED_MODEL, store, market.client(0))
+    requester = market.requester()
+    market.model = requester.spec_of(model_id)
+    counting: list[CountingEngine] = []
+
+    def count(engine: Engine) -> Engine:
+        counting.append(CountingEngine(engine))
+        return counting[0]
+
+    model = load_model(
+        requester,
+        store,
+        model_id,
+        cache=tmp_path / "models",
+        threads=1,
+        wrap_engine=count,
+    )
+    counting[0].batches = 0
+    return Bench(market, store, requester, model, counting[0], tmp_path)

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from protocol.chain.events import (
+    CommitteeDrawn,
+    ResultCommitted,
+    ResultRevealed,
+    Withdrawn,
+)
+from protocol.documents import ResultsDocument
+from protocol.errors import ModelRefused
+from protocol.market import JobParams, JobState, Outcome, OutcomeStatus
+from protocol.unixfs import file_digest
+from tests.integration.worker.conftest import Bench, tick_until
+from tests.support.chain import an_outcome
+from worker.models import require_profile
+from worker.seats import affordable_seats
+
+
+def state(bench: Bench, params: JobParams) -> JobState:
+    return bench.requester.state_of(bench.requester.job_id_of(params))
+
+
+def has_committed(bench: Bench, params: JobParams) -> bool:
+    job_id = bench.requester.job_id_of(params)
+    return bool(bench.requester.events(job_id=job_id, kinds=(ResultCommitted,)))
+
+
+def revealed(bench: Bench, params: JobParams) -> Outcome:
+    job_id = bench.requester.job_id_of(params)
+    (log,) = bench.requester.events(job_id=job_id, kinds=(ResultRevealed,))
+    assert isinstance(log.event, ResultRevealed)
+    return log.event.outcome
+
+
+def test_tick_job_of_one_is_computed_paid_and_withdrawn(bench: Bench) -> None:
+    bench.store.put(bench.prompts.to_bytes())
+    worker = bench.seated_worker(withdraw_above=0)
+    worker.tick()  # the stake that no seat locks is paid out
+    client = bench.market.client(2)
+    before = client.token_balance(client.address)
+    params = bench.post()
+    bench.market.draw(bench.requester, params)
+    tick_until(worker, lambda: state(bench, params) is JobState.ACCEPTED)
+    worker.tick()
+
+    outcome = revealed(bench, params)
+    results = ResultsDocument.from_bytes(
+        bench.store.get(outcome.results_digest, max_bytes=10_000)
+    )
+    assert outcome.results_root == results.root()
+    pay = client.config.base_fee + outcome.token_count * bench.model.spec.base_price
+    assert client.token_balance(client.address) == before + pay
+    assert client.account_of(client.address).credit == 0
+    assert client.account_of(client.address).completed == 1
+    amounts = [log.event for log in client.events(kinds=(Withdrawn,))]
+    assert isinstance(amounts[-1], Withdrawn) and amounts[-1].amount == pay
+
+
+def test_tick_before_the_reveal_phase_no_bytes_are_published(bench: Bench) -> None:
+    bench.store.put(bench.prompts.to_bytes())
+    others = [bench.market.worker(3), bench.market.worker(4)]
+    worker = bench.seated_worker()
+    params = bench.post(redundancy=3)
+    drawn = bench.market.draw(bench.requester, params)
+    tick_until(worker, lambda: has_committed(bench, params))
+    stored = set(bench.store.files)
+    for _ in range(5):
+        worker.tick()
+    assert set(bench.store.files) == stored
+
+    job_id = bench.requester.job_id_of(params)
+    addresses = {other.address for other in others}
+    for member in bench.market.members(drawn):
+        if member.client.address in addresses:
+            member.commit(job_id, an_outcome())
+    tick_until(worker, lambda: bool(set(bench.store.files) - stored))
+    (digest,) = set(bench.store.files) - stored
+    tick_until(worker, lambda: _has_revealed(bench, params))
+    assert revealed(bench, params).results_digest == digest
+
+
+def _has_revealed(bench: Bench, params: JobParams) -> bool:
+    job_id = bench.requester.job_id_of(params)
+    return bool(bench.requester.events(job_id=job_id, kinds=(ResultRevealed,)))
+
+
+def test_tick_after_losing_the_journal_reveals_what_was_committed(
+    bench: Bench,
+) -> None:
+    bench.store.put(bench.prompts.to_bytes())
+    worker = bench.seated_worker()
+    params = bench.post()
+    bench.market.draw(bench.requester, params)
+    tick_until(worker, lambda: has_committed(bench, params))
+    assert state(bench, params) is JobState.REVEALING
+
+    anew = bench.worker(journal="another.sqlite")
+    tick_until(anew, lambda: state(bench, params) is JobState.ACCEPTED)
+    assert bench.engine.batches == 2
+
+
+def test_tick_after_a_restart_commits_what_was_computed(bench: Bench) -> None:
+    bench.store.put(bench.prompts.to_bytes())
+    worker = bench.seated_worker()
+    params = bench.post()
+    bench.market.draw(bench.requester, params)
+    journal = worker._journal
+    for _ in range(2_000):
+        # As `tick`, but killed before it could send the commitment.
+        worker._inbox.read()
+        for finished in worker._queue.collect():
+            worker._take(finished)
+        (duty,) = journal.live_duties()
+        if duty.outcome is not None:
+            break
+        worker._compute(duty, params, bench.requester.block_time())
+    assert not has_committed(bench, params)
+    journal.close()
+
+    anew = bench.worker()
+    tick_until(anew, lambda: state(bench, params) is JobState.ACCEPTED)
+    assert bench.engine.batches == 1
+
+
+def test_tick_prompts_that_cannot_be_had_become_unavailable(bench: Bench) -> None:
+    worker = bench.seated_worker()
+    params = bench.post()
+    drawn = bench.market.draw(bench.requester, params)
+    for _ in range(20):
+        worker.tick()
+    assert not has_committed(bench, params)  # still time to find them
+
+    bench.market.anvil.skip(_half_of_window(bench, drawn))
+    tick_until(worker, lambda: state(bench, params).is_final)
+    assert revealed(bench, params) == Outcome.error(OutcomeStatus.INPUT_UNAVAILABLE)
+
+
+def _half_of_window(bench: Bench, drawn: CommitteeDrawn) -> int:
+    window = drawn.commit_deadline - bench.requester.block_time()
+    return window // 2 + 1
+
+
+def test_tick_bytes_that_are_no_document_become_invalid(bench: Bench) -> None:
+    digest = bench.store.put(b"not a document")
+    worker = bench.seated_worker()
+    params = bench.post(prompts_digest=digest)
+    bench.market.draw(bench.requester, params)
+    tick_until(worker, lambda: state(bench, params) is JobState.ACCEPTED)
+    assert revealed(bench, params) == Outcome.error(OutcomeStatus.INPUT_INVALID)
+
+
+def test_tick_served_other_bytes_never_says_invalid(bench: Bench) -> None:
+    digest = file_digest(bench.prompts.to_bytes())
+    bench.store.files[digest] = b"other bytes"
+    worker = bench.seated_worker()
+    params = bench.post()
+    drawn = bench.market.draw(bench.requester, params)
+    bench.market.anvil.skip(_half_of_window(bench, drawn))
+    tick_until(worker, lambda: state(bench, params).is_final)
+    assert revealed(bench, params) == Outcome.error(OutcomeStatus.INPUT_UNAVAILABLE)
+
+
+def test_tick_job_that_nobody_draws_is_drawn_for_the_bounty(bench: Bench) -> None:
+    bench.store.put(bench.prompts.to_bytes())
+    worker = bench.seated_worker()
+    params = bench.post()
+    bench.market.anvil.mine()
+    worker.tick()
+    assert state(bench, params) is JobState.OPEN  # the requester goes first
+    bench.market.anvil.mine(4)
+    tick_until(worker, lambda: state(bench, params) is JobState.ACCEPTED)
+
+
+def test_require_profile_float_on_a_public_chain_is_refused(bench: Bench) -> None:
+    require_profile(bench.model.spec, 31337)
+    require_profile(replace(bench.model.spec, profile=b"int-w8a16".ljust(32, b"\0")), 1)
+    with pytest.raises(ModelRefused, match="development chains only, not on chain 1"):
+        require_profile(bench.model.spec, 1)
+
+
+@pytest.mark.parametrize(
+    ("speed", "wanted", "seats"), [(20.0, 4, 1), (79.0, 4, 3), (1_000.0, 4, 4)]
+)
+def test_affordable_seats_follow_the_measured_speed(
+    bench: Bench, speed: float, wanted: int, seats: int
+) -> None:
+    spec = replace(bench.model.spec, ms_per_token=50)
+    assert affordable_seats(spec, speed, wanted) == seats
+
+
+def test_affordable_seats_too_slow_for_one_is_refused(bench: Bench) -> None:
+    spec = replace(bench.model.spec, ms_per_token=50)
+    with pytest.raises(ModelRefused, match=r"computes 19\.9 tokens/s"):
+        affordable_seats(spec, 19.9, 1)
