@@ -26,7 +26,7 @@ export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 export NODE_USE_SYSTEM_CA ?= 1
 
 .PHONY: help setup build test-fast test test-deep lint fix snapshots demo demo-liar \
-	docs ci clean contracts-test
+	docs reference ci clean contracts-test
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' \
@@ -78,7 +78,7 @@ snapshots: build ## rewrite the committed gas and storage snapshots
 lint: setup ## formatting, lint, types, import rules
 	@ruff format --check .
 	@ruff check .
-	@mypy $(PACKAGES) tests tools
+	@mypy $(PACKAGES) tests tools examples
 	@lint-imports --no-logo
 	@prettier --log-level=warn --check $(SOLIDITY)
 	@solhint --noPoster --max-warnings 0 'contracts/src/**/*.sol'
@@ -107,6 +107,9 @@ demo-liar: setup ## the same with one worker lying
 	@$(BIN)/assay demo --liar
 
 # ---- the rest
+
+reference: setup ## write the reference pages that repeat the code
+	@$(BIN)/python -m tools.reference
 
 docs: setup ## check the documentation against the code
 	@$(PYTEST) -q tests/docs

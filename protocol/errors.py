@@ -295,9 +295,6 @@ REVERTS: Mapping[str, RevertRule] = {
     ),
     "Error": RevertRule("{0}"),
     "FaucetLimitExceeded": RevertRule("{0} units asked for, {1} at most", _REQUEST),
-    "FieldNotPresentInBlockHeader": RevertRule(
-        "the seed block's header has no field {0}"
-    ),
     "InvalidAccountNonce": RevertRule("the permit of {0} needs nonce {1}", _REQUEST),
     "InvalidAmount": RevertRule("amount {0} is zero or does not fit 96 bits", _REQUEST),
     "InvalidConfig": RevertRule("these constructor arguments make no sense: {0}"),
@@ -336,7 +333,6 @@ REVERTS: Mapping[str, RevertRule] = {
         _REQUEST,
     ),
     "ReentrancyGuardReentrantCall": RevertRule("the token called back into the market"),
-    "RLPInvalidEncoding": RevertRule("the seed block's header is no RLP list"),
     "RosterTooThin": RevertRule(
         "the roster has {0} seats at this price, {1} are needed; "
         "lower the redundancy or raise the tick",

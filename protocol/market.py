@@ -281,8 +281,9 @@ class Seat:
     index: int
     is_busy: bool
     is_closing: bool
-    touched_block: int
-    idle_block: int
+    arrived_block: int
+    drawn_block: int
+    released_block: int
     close_requested_block: int
 
 

@@ -141,6 +141,12 @@ class Timeline:
         return JobState.OPEN if self.drawn is None else JobState.COMMITTING
 
     @property
+    def refunded(self) -> int:
+        """Units that have come back to the requester so far."""
+        ending = self.settled or self.cancelled
+        return 0 if ending is None else ending.event.refunded
+
+    @property
     def outcome(self) -> Outcome | None:
         """The accepted outcome, once there is one."""
         if self.accepted is None:

@@ -34,6 +34,7 @@ contract Marketplace is IMarketplace, Seats {
     uint256 private constant MAX_ROUNDS = 1;
     uint256 private constant MS_PER_SECOND = 1000;
     uint256 private constant MAX_FEE_BPS = 2_000;
+    uint256 private constant MAX_COMMIT_SECONDS = 30 days;
     Answer private constant NO_ANSWER = Answer.wrap(0);
 
     address private immutable _treasury;
@@ -48,7 +49,9 @@ contract Marketplace is IMarketplace, Seats {
 
     mapping(JobId jobId => RoundWord) private _rounds;
 
-    constructor(MarketConfig memory settings)
+    constructor(
+        MarketConfig memory settings
+    )
         Seats(
             IERC20(settings.token),
             IModelRegistry(settings.registry),
@@ -80,10 +83,14 @@ contract Marketplace is IMarketplace, Seats {
         jobId = jobIdOf(params);
         // INVARIANT I10: a job is posted once; no id leaves a final state.
         if (_rounds[jobId].phase() != Phase.None) revert JobAlreadyPosted(jobId);
-        (uint256 price,) = _termsOf(params);
+        (uint256 price, uint256 msPerToken) = _termsOf(params);
         uint256 pay = _payOf(params, price);
         // INVARIANT I11: what a wrong answer can earn is never above what it can lose.
         if (pay > _seatBond) revert PayAboveBond(pay, _seatBond);
+        // INVARIANT I17: every deadline fits its bits, whatever pace a model is registered with.
+        uint256 commitSeconds = _commitSeconds(params, msPerToken);
+        if (commitSeconds > MAX_COMMIT_SECONDS)
+            revert WindowTooLong(commitSeconds, MAX_COMMIT_SECONDS);
         _requireRoster(params);
         uint256 escrowed = _escrow(pay, params.redundancy);
         emit JobPosted(jobId, msg.sender, params.modelId, params, escrowed);
@@ -144,13 +151,17 @@ contract Marketplace is IMarketplace, Seats {
     }
 
     /// @inheritdoc IMarketplace
-    function revealResult(JobParams calldata params, uint256 place, Outcome calldata outcome, bytes32 salt)
-        external
-    {
+    function revealResult(
+        JobParams calldata params,
+        uint256 place,
+        Outcome calldata outcome,
+        bytes32 salt
+    ) external {
         JobId jobId = jobIdOf(params);
         RoundWord round = _rounds[jobId];
         if (stateOf(jobId) != JobState.Revealing) revert UnexpectedJobState(jobId, stateOf(jobId));
-        if (block.timestamp > _lastDeadline(round)) revert DeadlinePassed(jobId, _lastDeadline(round));
+        if (block.timestamp > _lastDeadline(round))
+            revert DeadlinePassed(jobId, _lastDeadline(round));
         uint256 seatId = _requireMember(jobId, round, place);
         if (!_has(round.committed(), place)) revert CommitmentNotFound(jobId, place);
         if (_has(round.revealed(), place)) revert AlreadyRevealed(jobId, place);
@@ -163,7 +174,8 @@ contract Marketplace is IMarketplace, Seats {
         _rounds[jobId] = round;
         emit ResultRevealed(jobId, msg.sender, round.number(), place, outcome, salt);
         // An unavailable input is accepted at settlement only, when nobody can reveal Ok any more.
-        bool isAccepted = before + 1 == _quorum(params) && outcome.status != OutcomeStatus.InputUnavailable;
+        bool isAccepted =
+            before + 1 == _quorum(params) && outcome.status != OutcomeStatus.InputUnavailable;
         if (isAccepted) emit ResultAccepted(jobId, round.number(), Answer.unwrap(answer));
         // Nobody commits any more while Revealing, so nobody is left to reveal either.
         if (round.revealed() == round.committed()) _settle(params, jobId, round, 0);
@@ -180,7 +192,8 @@ contract Marketplace is IMarketplace, Seats {
     function stateOf(JobId jobId) public view returns (JobState) {
         RoundWord round = _rounds[jobId];
         Phase phase = round.phase();
-        bool hasCommitsOnly = phase == Phase.Committing && block.timestamp > round.time() && round.committed() != 0;
+        bool hasCommitsOnly =
+            phase == Phase.Committing && block.timestamp > round.time() && round.committed() != 0;
         // The members of both enums stand in the same order.
         return hasCommitsOnly ? JobState.Revealing : JobState(uint8(phase));
     }
@@ -194,7 +207,8 @@ contract Marketplace is IMarketplace, Seats {
             view_.seedBlock = round.seedBlock();
             view_.expiryBlock = round.time();
         } else if (view_.state == JobState.Committing || view_.state == JobState.Revealing) {
-            view_.deadline = view_.state == JobState.Revealing ? _lastDeadline(round) : round.time();
+            view_.deadline =
+                view_.state == JobState.Revealing ? _lastDeadline(round) : round.time();
             view_.seatIds = new uint256[](Rounds.MAX_PLACES);
             for (uint256 place = 0; place < Rounds.MAX_PLACES; ++place) {
                 view_.seatIds[place] = round.seatAt(place);
@@ -208,15 +222,22 @@ contract Marketplace is IMarketplace, Seats {
 
     /// @inheritdoc IMarketplace
     function escrowOf(JobParams calldata params) public view returns (uint256) {
-        (uint256 price,) = _termsOf(params);
+        (uint256 price, ) = _termsOf(params);
         return _escrow(_payOf(params, price), params.redundancy);
     }
 
     /// @inheritdoc IMarketplace
-    function isRecorded(JobId jobId, Outcome calldata outcome, bytes32 transcript) public view returns (bool) {
+    function isRecorded(
+        JobId jobId,
+        Outcome calldata outcome,
+        bytes32 transcript
+    ) public view returns (bool) {
         RoundWord round = _rounds[jobId];
-        RoundWord expected =
-            Rounds.finish(Phase.Accepted, round.number(), _recordOf(outcome.toAnswer(), transcript));
+        RoundWord expected = Rounds.finish(
+            Phase.Accepted,
+            round.number(),
+            _recordOf(outcome.toAnswer(), transcript)
+        );
         return RoundWord.unwrap(round) == RoundWord.unwrap(expected);
     }
 
@@ -236,36 +257,48 @@ contract Marketplace is IMarketplace, Seats {
 
     /// @inheritdoc IMarketplace
     function config() external view returns (MarketConfig memory) {
-        return MarketConfig({
-            token: address(_token),
-            registry: address(_registry),
-            treasury: _treasury,
-            sink: _sink,
-            seatBond: uint96(_seatBond),
-            baseFee: uint96(_baseFee),
-            bounty: uint96(_bounty),
-            feeBps: uint16(_feeBps),
-            noShowBps: uint16(_noShowBps),
-            maxRedundancy: uint8(_maxRedundancy),
-            maxJobTokens: uint32(_maxJobTokens),
-            commitFloorSeconds: uint32(_commitFloorSeconds),
-            revealWindowSeconds: uint32(_revealWindowSeconds),
-            drawDeadlineBlocks: uint32(_drawDeadlineBlocks)
-        });
+        return
+            MarketConfig({
+                token: address(_token),
+                registry: address(_registry),
+                treasury: _treasury,
+                sink: _sink,
+                seatBond: uint96(_seatBond),
+                baseFee: uint96(_baseFee),
+                bounty: uint96(_bounty),
+                feeBps: uint16(_feeBps),
+                noShowBps: uint16(_noShowBps),
+                maxRedundancy: uint8(_maxRedundancy),
+                maxJobTokens: uint32(_maxJobTokens),
+                commitFloorSeconds: uint32(_commitFloorSeconds),
+                revealWindowSeconds: uint32(_revealWindowSeconds),
+                drawDeadlineBlocks: uint32(_drawDeadlineBlocks)
+            });
     }
 
     // ─── Private: posting ────────────────────────────────────────────────────────────────────
 
     function _isValid(MarketConfig memory settings) private view returns (bool) {
-        bool hasAddresses = settings.token.code.length != 0 && settings.registry.code.length != 0
-            && settings.treasury != address(0) && settings.sink != address(0);
-        bool hasMoney = settings.seatBond != 0 && settings.baseFee <= settings.seatBond && settings.feeBps <= MAX_FEE_BPS
-            && settings.noShowBps <= BPS;
-        bool hasSizes = settings.maxRedundancy % 2 == 1 && settings.maxRedundancy <= Rounds.MAX_PLACES - 2
-            && settings.maxJobTokens != 0;
+        bool hasAddresses =
+            settings.token.code.length != 0 &&
+                settings.registry.code.length != 0 &&
+                settings.treasury != address(0) &&
+                settings.sink != address(0);
+        bool hasMoney =
+            settings.seatBond != 0 &&
+                settings.baseFee <= settings.seatBond &&
+                settings.feeBps <= MAX_FEE_BPS &&
+                settings.noShowBps <= BPS;
+        bool hasSizes =
+            settings.maxRedundancy % 2 == 1 &&
+                settings.maxRedundancy <= Rounds.MAX_PLACES - 2 &&
+                settings.maxJobTokens != 0;
         // The seed's header is read by its hash, which a block can see for 256 blocks without EIP-2935.
-        bool hasTimes = settings.commitFloorSeconds != 0 && settings.revealWindowSeconds != 0
-            && settings.drawDeadlineBlocks != 0 && settings.drawDeadlineBlocks <= 256;
+        bool hasTimes =
+            settings.commitFloorSeconds != 0 &&
+                settings.revealWindowSeconds != 0 &&
+                settings.drawDeadlineBlocks != 0 &&
+                settings.drawDeadlineBlocks <= 256;
         return hasAddresses && hasMoney && hasSizes && hasTimes;
     }
 
@@ -299,7 +332,9 @@ contract Marketplace is IMarketplace, Seats {
         return params.minSeats > params.redundancy ? params.minSeats : params.redundancy;
     }
 
-    function _termsOf(JobParams calldata params) private view returns (uint256 price, uint256 msPerToken) {
+    function _termsOf(
+        JobParams calldata params
+    ) private view returns (uint256 price, uint256 msPerToken) {
         (price, msPerToken) = _registry.termsOf(params.modelId);
         price <<= params.tick;
     }
@@ -309,16 +344,28 @@ contract Marketplace is IMarketplace, Seats {
         return _baseFee + params.maxTokens * price;
     }
 
+    function _commitSeconds(
+        JobParams calldata params,
+        uint256 msPerToken
+    ) private view returns (uint256) {
+        return _commitFloorSeconds + (params.maxTokens * msPerToken) / MS_PER_SECOND;
+    }
+
     /// @dev Every seat's highest pay, two bounties, and the fee on all of it.
     function _escrow(uint256 pay, uint256 redundancy) private view returns (uint256) {
         uint256 most = redundancy * pay + 2 * _bounty;
-        return most + most * _feeBps / BPS;
+        return most + (most * _feeBps) / BPS;
     }
 
     // ─── Private: drawing ────────────────────────────────────────────────────────────────────
 
     /// @dev Fixes the seed block and the roster's lengths.
-    function _arm(JobParams calldata params, JobId jobId, uint256 number, uint256 expiryBlock) private {
+    function _arm(
+        JobParams calldata params,
+        JobId jobId,
+        uint256 number,
+        uint256 expiryBlock
+    ) private {
         uint256 seedBlock = block.number + 1;
         uint256 lengths = _lengthsOf(params.modelId);
         _rounds[jobId] = Rounds.arm(number, expiryBlock, seedBlock, lengths);
@@ -326,54 +373,93 @@ contract Marketplace is IMarketplace, Seats {
     }
 
     /// @dev Draws the committee, or arms again when fewer places than the quorum could be filled.
-    function _draw(JobParams calldata params, JobId jobId, RoundWord round, bytes calldata header) private {
+    function _draw(
+        JobParams calldata params,
+        JobId jobId,
+        RoundWord round,
+        bytes calldata header
+    ) private {
         uint256 seedBlock = round.seedBlock();
-        bytes32 seed = keccak256(abi.encode(DrawSeed.read(seedBlock, header), jobId, round.number()));
-        Picks memory picks =
-            _pickSeats(params.modelId, params.tick, round.lengths(), seedBlock, seed, params.redundancy);
+        bytes32 seed = keccak256(
+            abi.encode(DrawSeed.read(seedBlock, header), jobId, round.number())
+        );
+        Picks memory picks = _pickSeats(
+            params.modelId,
+            params.tick,
+            round.lengths(),
+            seedBlock,
+            seed,
+            params.redundancy
+        );
         bool isThin = _sizeUpTo(round.lengths(), params.tick) < _requiredSeats(params);
         if (isThin || picks.filled < _quorum(params)) {
             _arm(params, jobId, round.number(), round.time());
             return;
         }
         (, uint256 msPerToken) = _termsOf(params);
-        uint256 deadline = block.timestamp + _commitFloorSeconds + params.maxTokens * msPerToken / MS_PER_SECOND;
+        uint256 deadline = block.timestamp + _commitSeconds(params, msPerToken);
         _rounds[jobId] = Rounds.open(round.number(), deadline, _occupy(picks));
-        emit CommitteeDrawn(jobId, round.number(), seedBlock, seed, picks.seatIds, picks.workers, deadline);
+        emit CommitteeDrawn(
+            jobId,
+            round.number(),
+            seedBlock,
+            seed,
+            picks.seatIds,
+            picks.workers,
+            deadline
+        );
         _payBounty(jobId, _bounty);
     }
 
     // ─── Private: committing and revealing ───────────────────────────────────────────────────
 
-    function _requireMember(JobId jobId, RoundWord round, uint256 place) private view returns (uint256 seatId) {
+    function _requireMember(
+        JobId jobId,
+        RoundWord round,
+        uint256 place
+    ) private view returns (uint256 seatId) {
         seatId = round.seatAt(place);
         if (seatId == 0 || _seats[seatId].word.owner() != msg.sender) {
             revert NotOnCommittee(jobId, msg.sender, place);
         }
     }
 
-    function _checkOutcome(JobParams calldata params, JobId jobId, Outcome calldata outcome) private pure {
+    function _checkOutcome(
+        JobParams calldata params,
+        JobId jobId,
+        Outcome calldata outcome
+    ) private pure {
         bool isOk = outcome.status == OutcomeStatus.Ok;
-        bool isPlausible = isOk
-            ? outcome.tokenCount <= params.maxTokens && outcome.resultsRoot != 0 && outcome.resultsDigest != 0
-            : outcome.tokenCount == 0 && outcome.resultsRoot == 0 && outcome.resultsDigest == 0;
+        bool isPlausible =
+            isOk
+                ? outcome.tokenCount <= params.maxTokens &&
+                    outcome.resultsRoot != 0 &&
+                    outcome.resultsDigest != 0
+                : outcome.tokenCount == 0 && outcome.resultsRoot == 0 && outcome.resultsDigest == 0;
         // INVARIANT I15: no outcome is paid beyond maxTokens, and an error outcome claims nothing.
         if (!isPlausible || outcome.fingerprint != 0 || outcome.status == OutcomeStatus.Unset) {
             revert InvalidOutcome(jobId, outcome);
         }
     }
 
-    function _openCommitment(JobId jobId, uint256 number, uint256 seatId, Outcome calldata outcome, bytes32 salt)
-        private
-        view
-    {
+    function _openCommitment(
+        JobId jobId,
+        uint256 number,
+        uint256 seatId,
+        Outcome calldata outcome,
+        bytes32 salt
+    ) private view {
         bytes32 expected = _seats[seatId].answer;
         bytes32 actual = Commitments.hash(jobId, number, msg.sender, outcome.hash(), salt);
         // INVARIANT I16: what is revealed is what was committed, by the one who committed.
         if (actual != expected) revert CommitmentMismatch(jobId, expected, actual);
     }
 
-    function _countEqual(RoundWord round, uint256 places, Answer answer) private view returns (uint256 count) {
+    function _countEqual(
+        RoundWord round,
+        uint256 places,
+        Answer answer
+    ) private view returns (uint256 count) {
         for (uint256 place = 0; place < places; ++place) {
             if (!_has(round.revealed(), place)) continue;
             if (Answer.wrap(_seats[round.seatAt(place)].answer) == answer) ++count;
@@ -383,10 +469,15 @@ contract Marketplace is IMarketplace, Seats {
     // ─── Private: settling ───────────────────────────────────────────────────────────────────
 
     /// @dev Ends the job. With no committee drawn everything but the bounty returns.
-    function _settle(JobParams calldata params, JobId jobId, RoundWord round, uint256 bounty) private {
+    function _settle(
+        JobParams calldata params,
+        JobId jobId,
+        RoundWord round,
+        uint256 bounty
+    ) private {
         Settlement memory s;
         (s.jobId, s.round) = (jobId, round);
-        (s.price,) = _termsOf(params);
+        (s.price, ) = _termsOf(params);
         if (round.phase() != Phase.Armed) {
             _readAnswers(s, params.redundancy);
             s.accepted = _judge(s, _quorum(params));
@@ -402,7 +493,7 @@ contract Marketplace is IMarketplace, Seats {
             emit ResultAccepted(jobId, round.number(), Answer.unwrap(s.accepted));
         }
         if (bounty != 0) _payBounty(jobId, bounty);
-        uint256 fee = isAccepted ? s.paid * _feeBps / BPS : 0;
+        uint256 fee = isAccepted ? (s.paid * _feeBps) / BPS : 0;
         // INVARIANT I1: escrowed = paid + refunded + fee, to the unit; dust stays with the requester.
         uint256 refunded = _escrow(_payOf(params, s.price), params.redundancy) - s.paid - fee;
         emit JobSettled(jobId, JobState(uint8(last)), s.paid, refunded, fee, transcript);
@@ -457,7 +548,12 @@ contract Marketplace is IMarketplace, Seats {
         }
     }
 
-    function _payOrPunishRevealed(Settlement memory s, uint256 seatId, address worker, Answer answer) private {
+    function _payOrPunishRevealed(
+        Settlement memory s,
+        uint256 seatId,
+        address worker,
+        Answer answer
+    ) private {
         bool isAccepted = s.accepted != NO_ANSWER;
         OutcomeStatus status = answer.status();
         if (isAccepted && answer == s.accepted) {
@@ -472,7 +568,13 @@ contract Marketplace is IMarketplace, Seats {
         }
     }
 
-    function _pay(Settlement memory s, uint256 seatId, address worker, uint256 amount, bool hasCompleted) private {
+    function _pay(
+        Settlement memory s,
+        uint256 seatId,
+        address worker,
+        uint256 amount,
+        bool hasCompleted
+    ) private {
         s.paid += amount;
         if (amount != 0) emit WorkerPaid(s.jobId, worker, amount);
         _release(seatId, worker, amount, hasCompleted);

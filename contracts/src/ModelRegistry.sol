@@ -10,8 +10,13 @@ contract ModelRegistry is IModelRegistry {
 
     /// @inheritdoc IModelRegistry
     function registerModel(ModelSpec calldata spec) external returns (ModelId modelId) {
-        bool isComplete = spec.packageDigest != 0 && spec.profile != 0 && spec.vocabSize != 0
-            && spec.contextLength != 0 && spec.msPerToken != 0 && spec.basePrice != 0;
+        bool isComplete =
+            spec.packageDigest != 0 &&
+                spec.profile != 0 &&
+                spec.vocabSize != 0 &&
+                spec.contextLength != 0 &&
+                spec.msPerToken != 0 &&
+                spec.basePrice != 0;
         if (!isComplete) revert InvalidModelSpec(spec);
         modelId = ModelId.wrap(keccak256(abi.encode(spec)));
         if (_specs[modelId].basePrice != 0) revert ModelAlreadyRegistered(modelId);
@@ -26,7 +31,9 @@ contract ModelRegistry is IModelRegistry {
     }
 
     /// @inheritdoc IModelRegistry
-    function termsOf(ModelId modelId) external view returns (uint256 basePrice, uint256 msPerToken) {
+    function termsOf(
+        ModelId modelId
+    ) external view returns (uint256 basePrice, uint256 msPerToken) {
         ModelSpec storage spec = _specs[modelId];
         (basePrice, msPerToken) = (spec.basePrice, spec.msPerToken);
         if (basePrice == 0) revert UnknownModel(modelId);

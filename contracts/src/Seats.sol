@@ -9,6 +9,7 @@ import {IModelRegistry} from "./interfaces/IModelRegistry.sol";
 import {Account, ISeats, SeatView, SlashReason} from "./interfaces/ISeats.sol";
 import {JobId} from "./types/Job.sol";
 import {ModelId} from "./types/Model.sol";
+import {RosterEntries, RosterEntry} from "./types/RosterEntry.sol";
 import {SeatWord, SeatWords} from "./types/SeatWord.sol";
 
 /// @title Seats
@@ -50,7 +51,7 @@ abstract contract Seats is ISeats, ReentrancyGuardTransient {
 
     mapping(address account => Account) private _accounts;
     mapping(uint256 seatId => Seat) internal _seats;
-    mapping(ModelId modelId => mapping(uint256 tickAndIndex => uint256 seatId)) private _rosters;
+    mapping(ModelId modelId => mapping(uint256 tickAndIndex => RosterEntry)) private _rosters;
     mapping(ModelId modelId => uint256 lengths) private _rosterLengths;
     uint256[] private _freeSeatIds;
     uint256 private _lastSeatId;
@@ -67,7 +68,7 @@ abstract contract Seats is ISeats, ReentrancyGuardTransient {
         _registry = registry;
         _sink = sink;
         _seatBond = seatBond;
-        _noShowPenalty = seatBond * noShowBps / BPS;
+        _noShowPenalty = (seatBond * noShowBps) / BPS;
         _drawDeadlineBlocks = drawDeadlineBlocks;
     }
 
@@ -93,7 +94,11 @@ abstract contract Seats is ISeats, ReentrancyGuardTransient {
     // ─── Seats ───────────────────────────────────────────────────────────────────────────────
 
     /// @inheritdoc ISeats
-    function openSeats(ModelId modelId, uint256 tick, uint256 count) external returns (uint256[] memory seatIds) {
+    function openSeats(
+        ModelId modelId,
+        uint256 tick,
+        uint256 count
+    ) external returns (uint256[] memory seatIds) {
         if (tick >= TICKS) revert InvalidTick(tick);
         if (count == 0 || count > MAX_OPENED_AT_ONCE) revert InvalidSeatCount(count);
         _registry.termsOf(modelId);
@@ -141,20 +146,24 @@ abstract contract Seats is ISeats, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc ISeats
-    function seatOf(uint256 seatId) external view returns (SeatView memory) {
+    function seatOf(uint256 seatId) external view returns (SeatView memory empty) {
         Seat storage seat = _seats[seatId];
         SeatWord word = seat.word;
-        return SeatView({
-            owner: word.owner(),
-            modelId: seat.modelId,
-            tick: word.tick(),
-            index: word.index(),
-            isBusy: word.isBusy(),
-            isClosing: word.isClosing(),
-            touchedBlock: word.touchedBlock(),
-            idleBlock: word.idleBlock(),
-            closeRequestedBlock: seat.closeRequestedBlock
-        });
+        if (word.owner() == address(0)) return empty;
+        return
+            SeatView({
+                owner: word.owner(),
+                modelId: seat.modelId,
+                tick: word.tick(),
+                index: word.index(),
+                isBusy: word.isBusy(),
+                isClosing: word.isClosing(),
+                arrivedBlock: _rosters[seat.modelId][_rosterKey(word.tick(), word.index())]
+                    .arrivedBlock(),
+                drawnBlock: word.drawnBlock(),
+                releasedBlock: word.releasedBlock(),
+                closeRequestedBlock: seat.closeRequestedBlock
+            });
     }
 
     /// @inheritdoc ISeats
@@ -164,16 +173,16 @@ abstract contract Seats is ISeats, ReentrancyGuardTransient {
 
     /// @inheritdoc ISeats
     function seatAt(ModelId modelId, uint256 tick, uint256 index) external view returns (uint256) {
-        return _rosters[modelId][_rosterKey(tick, index)];
+        return _rosters[modelId][_rosterKey(tick, index)].seatId();
     }
 
     // ─── For the marketplace: money ──────────────────────────────────────────────────────────
 
     function _credit(address account, uint256 amount) internal {
-        uint256 credit = _accounts[account].credit + amount;
-        if (credit > type(uint96).max) revert InvalidAmount(amount);
-        // Safe: just checked.
-        _accounts[account].credit = uint96(credit);
+        uint256 credit = _accounts[account].credit;
+        if (amount > type(uint96).max - credit) revert InvalidAmount(amount);
+        // Safe: the sum fits, as just checked.
+        _accounts[account].credit = uint96(credit + amount);
     }
 
     function _debit(address account, uint256 amount) internal {
@@ -220,8 +229,7 @@ abstract contract Seats is ISeats, ReentrancyGuardTransient {
         if (size == 0) return picks;
         for (uint256 probe = 0; probe < MAX_PROBES && picks.places < redundancy; ++probe) {
             uint256 position = uint256(keccak256(abi.encode(seed, probe))) % size;
-            uint256 seatId = _rosters[modelId][_keyOfPosition(lengths, position)];
-            _consider(picks, seatId, seedBlock);
+            _consider(picks, _rosters[modelId][_keyOfPosition(lengths, position)], seedBlock);
         }
     }
 
@@ -283,9 +291,9 @@ abstract contract Seats is ISeats, ReentrancyGuardTransient {
         uint256 index = (lengths >> (LENGTH_BITS * tick)) & LENGTH_MASK;
         // Cannot overflow 20 bits: a list is no longer than there are seat ids.
         _rosterLengths[modelId] = lengths + (1 << (LENGTH_BITS * tick));
-        _rosters[modelId][_rosterKey(tick, index)] = seatId;
+        _rosters[modelId][_rosterKey(tick, index)] = RosterEntries.arrive(seatId, block.number);
         Seat storage seat = _seats[seatId];
-        seat.word = SeatWords.open(msg.sender, tick, index, block.number);
+        seat.word = SeatWords.open(msg.sender, tick, index);
         seat.modelId = modelId;
         emit SeatOpened(seatId, msg.sender, modelId, tick);
     }
@@ -301,7 +309,7 @@ abstract contract Seats is ISeats, ReentrancyGuardTransient {
         if (seatId > MAX_SEAT_ID) revert NoSeatLeft();
     }
 
-    /// @dev Swap and pop; the moved seat is stamped, so that no known seed sees it.
+    /// @dev Swap and pop; the roster entry says since when the moved seat stands there.
     function _removeSeat(uint256 seatId, uint256 returned) private {
         Seat storage seat = _seats[seatId];
         SeatWord word = seat.word;
@@ -320,22 +328,25 @@ abstract contract Seats is ISeats, ReentrancyGuardTransient {
         uint256 last = ((lengths >> (LENGTH_BITS * tick)) & LENGTH_MASK) - 1;
         _rosterLengths[modelId] = lengths - (1 << (LENGTH_BITS * tick));
         uint256 lastKey = _rosterKey(tick, last);
-        uint256 movedId = _rosters[modelId][lastKey];
-        delete _rosters[modelId][lastKey];
+        uint256 movedId = _rosters[modelId][lastKey].seatId();
+        _rosters[modelId][lastKey] = RosterEntry.wrap(0);
         if (movedId == seatId) return;
-        _rosters[modelId][_rosterKey(tick, index)] = movedId;
-        _seats[movedId].word = _seats[movedId].word.moved(index, block.number);
+        _rosters[modelId][_rosterKey(tick, index)] = RosterEntries.arrive(movedId, block.number);
+        _seats[movedId].word = _seats[movedId].word.moved(index);
     }
 
     /// @dev One probe of a draw: picks the seat, leaves the place vacant, or does neither.
-    function _consider(Picks memory picks, uint256 seatId, uint256 seedBlock) private view {
+    function _consider(Picks memory picks, RosterEntry entry, uint256 seedBlock) private view {
+        uint256 seatId = entry.seatId();
         SeatWord word = _seats[seatId].word;
-        address owner = word.owner();
+        // Who stood here when the seed block came is not known any more.
+        bool hasArrived = seatId == 0 || entry.arrivedBlock() >= seedBlock;
+        address owner = hasArrived ? address(0) : word.owner();
         // INVARIANT I6: a worker is on a round at most once.
         if (_holds(picks, owner)) return;
-        // INVARIANT I5: opened, moved or drawn since the seed could be known: never passed on.
-        bool hasChanged = seatId == 0 || word.touchedBlock() >= seedBlock;
-        // INVARIANT I7: busy at the seed block, even if released since: as if it were not there.
+        // INVARIANT I5: what changed since the seed could be known leaves a vacant place, and is
+        // never passed on.
+        bool hasChanged = hasArrived || word.drawnBlock() >= seedBlock;
         if (!hasChanged && !_wasIdle(word, seatId, seedBlock)) return;
         picks.workers[picks.places] = owner;
         if (!hasChanged) {
@@ -345,9 +356,15 @@ abstract contract Seats is ISeats, ReentrancyGuardTransient {
         ++picks.places;
     }
 
-    /// @dev Whether an unmoved seat was idle, and not asked to close, when the seed block came.
-    function _wasIdle(SeatWord word, uint256 seatId, uint256 seedBlock) private view returns (bool) {
-        if (word.isBusy() || word.idleBlock() >= seedBlock) return false;
+    /// @dev Whether a seat that has not been drawn since was idle, and not asked to close, when the
+    /// seed block came.
+    function _wasIdle(
+        SeatWord word,
+        uint256 seatId,
+        uint256 seedBlock
+    ) private view returns (bool) {
+        // INVARIANT I7: busy at the seed block, even if released since: as if it were not there.
+        if (word.isBusy() || word.releasedBlock() >= seedBlock) return false;
         return !word.isClosing() || _seats[seatId].closeRequestedBlock >= seedBlock;
     }
 

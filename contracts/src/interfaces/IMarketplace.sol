@@ -46,10 +46,20 @@ struct MarketConfig {
 interface IMarketplace is ISeats {
     /// @notice A job was posted and its escrow locked.
     event JobPosted(
-        JobId indexed jobId, address indexed requester, ModelId indexed modelId, JobParams params, uint256 escrowed
+        JobId indexed jobId,
+        address indexed requester,
+        ModelId indexed modelId,
+        JobParams params,
+        uint256 escrowed
     );
     /// @notice The draw's seed block and roster are fixed; `lengths` holds eight 20-bit lists' lengths.
-    event DrawArmed(JobId indexed jobId, uint256 round, uint256 seedBlock, uint256 expiryBlock, uint256 lengths);
+    event DrawArmed(
+        JobId indexed jobId,
+        uint256 round,
+        uint256 seedBlock,
+        uint256 expiryBlock,
+        uint256 lengths
+    );
     /// @notice The committee is drawn; a zero seat id is a vacant place.
     event CommitteeDrawn(
         JobId indexed jobId,
@@ -62,13 +72,22 @@ interface IMarketplace is ISeats {
     );
     /// @notice A member committed.
     event ResultCommitted(
-        JobId indexed jobId, address indexed worker, uint256 round, uint256 place, bytes32 commitment
+        JobId indexed jobId,
+        address indexed worker,
+        uint256 round,
+        uint256 place,
+        bytes32 commitment
     );
     /// @notice Every member has committed: the reveal window opens early.
     event RevealOpened(JobId indexed jobId, uint256 round, uint256 revealDeadline);
     /// @notice A member opened its commitment.
     event ResultRevealed(
-        JobId indexed jobId, address indexed worker, uint256 round, uint256 place, Outcome outcome, bytes32 salt
+        JobId indexed jobId,
+        address indexed worker,
+        uint256 round,
+        uint256 place,
+        Outcome outcome,
+        bytes32 salt
     );
     /// @notice A quorum agrees on this outcome; it will not change.
     event ResultAccepted(JobId indexed jobId, uint256 round, bytes32 answer);
@@ -78,7 +97,12 @@ interface IMarketplace is ISeats {
     event BountyPaid(JobId indexed jobId, address indexed caller, uint256 amount);
     /// @notice A job ended, Accepted or Failed. `paid + refunded + fee` is what was escrowed.
     event JobSettled(
-        JobId indexed jobId, JobState state, uint256 paid, uint256 refunded, uint256 fee, bytes32 transcript
+        JobId indexed jobId,
+        JobState state,
+        uint256 paid,
+        uint256 refunded,
+        uint256 fee,
+        bytes32 transcript
     );
     /// @notice A job was withdrawn before its draw.
     event JobCancelled(JobId indexed jobId, uint256 refunded);
@@ -101,6 +125,8 @@ interface IMarketplace is ISeats {
     error CallbackUnsupported(address callback, uint256 callbackGasLimit);
     /// @notice A seat never serves a job that pays it more than its bond.
     error PayAboveBond(uint256 pay, uint256 seatBond);
+    /// @notice At the model's pace the job would need a longer commit window than `maximum`.
+    error WindowTooLong(uint256 commitSeconds, uint256 maximum);
     /// @notice The roster holds fewer seats than the job asks for.
     error RosterTooThin(uint256 available, uint256 required);
     /// @notice The job is in a state that does not allow the call.
@@ -155,8 +181,12 @@ interface IMarketplace is ISeats {
     /// @dev The last reveal settles the job. Throws UnexpectedJobState, DeadlinePassed,
     /// NotOnCommittee, CommitmentNotFound, AlreadyRevealed, CommitmentMismatch, InvalidOutcome.
     /// Emits ResultRevealed, ResultAccepted.
-    function revealResult(JobParams calldata params, uint256 place, Outcome calldata outcome, bytes32 salt)
-        external;
+    function revealResult(
+        JobParams calldata params,
+        uint256 place,
+        Outcome calldata outcome,
+        bytes32 salt
+    ) external;
 
     /// @notice Id of a job with these parameters on this chain and contract.
     function jobIdOf(JobParams calldata params) external view returns (JobId);
@@ -171,7 +201,11 @@ interface IMarketplace is ISeats {
     function escrowOf(JobParams calldata params) external view returns (uint256);
 
     /// @notice Whether `outcome` is the accepted one of a job, given the transcript from JobSettled.
-    function isRecorded(JobId jobId, Outcome calldata outcome, bytes32 transcript) external view returns (bool);
+    function isRecorded(
+        JobId jobId,
+        Outcome calldata outcome,
+        bytes32 transcript
+    ) external view returns (bool);
 
     /// @notice Whether an output stands at `index` of an accepted job's results.
     /// @param outputHash Keccak-256 of the output's canonical JSON.

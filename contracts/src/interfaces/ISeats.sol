@@ -29,6 +29,12 @@ struct Account {
 }
 
 /// @notice Readable form of a seat.
+/// @param owner Zero when there is no such seat.
+/// @param index Position in its model's list of its tick.
+/// @param arrivedBlock Block in which it came to that position.
+/// @param drawnBlock Block in which it was drawn last.
+/// @param releasedBlock Block in which it was released last.
+/// @param closeRequestedBlock Block in which it was asked to close.
 struct SeatView {
     address owner;
     ModelId modelId;
@@ -36,8 +42,9 @@ struct SeatView {
     uint256 index;
     bool isBusy;
     bool isClosing;
-    uint256 touchedBlock;
-    uint256 idleBlock;
+    uint256 arrivedBlock;
+    uint256 drawnBlock;
+    uint256 releasedBlock;
     uint256 closeRequestedBlock;
 }
 
@@ -52,14 +59,23 @@ interface ISeats {
     /// @notice Credit went out as tokens.
     event Withdrawn(address indexed account, address indexed to, uint256 amount);
     /// @notice A seat joined a roster; its bond is locked.
-    event SeatOpened(uint256 indexed seatId, address indexed owner, ModelId indexed modelId, uint256 tick);
+    event SeatOpened(
+        uint256 indexed seatId,
+        address indexed owner,
+        ModelId indexed modelId,
+        uint256 tick
+    );
     /// @notice Its owner asked to close it; it takes no draw armed from now on.
     event SeatClosing(uint256 indexed seatId, address indexed owner);
     /// @notice A seat left its roster; `returned` of its bond became credit.
     event SeatClosed(uint256 indexed seatId, address indexed owner, uint256 returned);
     /// @notice A seat lost `amount` of its bond to the sink.
     event SeatSlashed(
-        JobId indexed jobId, address indexed worker, uint256 indexed seatId, SlashReason reason, uint256 amount
+        JobId indexed jobId,
+        address indexed worker,
+        uint256 indexed seatId,
+        SlashReason reason,
+        uint256 amount
     );
 
     /// @notice A zero amount, or one that does not fit 96 bits.
@@ -94,7 +110,11 @@ interface ISeats {
     /// @notice Opens `count` seats for a model at a price tick, each locking one bond of credit.
     /// @dev A seat never changes model or tick: close and reopen. Throws UnknownModel, InvalidTick,
     /// InvalidSeatCount, CreditTooSmall, NoSeatLeft. Emits SeatOpened.
-    function openSeats(ModelId modelId, uint256 tick, uint256 count) external returns (uint256[] memory seatIds);
+    function openSeats(
+        ModelId modelId,
+        uint256 tick,
+        uint256 count
+    ) external returns (uint256[] memory seatIds);
 
     /// @notice Asks a seat to close. It still serves draws armed before this block.
     /// @dev Throws NotSeatOwner, SeatAlreadyClosing. Emits SeatClosing.

@@ -10,13 +10,25 @@ library Commitments {
     bytes32 internal constant DOMAIN = keccak256("assay.commitment.v1");
 
     /// @param outcomeHash `keccak256(abi.encode(Outcome))`.
-    function hash(JobId jobId, uint256 round, address worker, bytes32 outcomeHash, bytes32 salt)
-        internal
-        view
-        returns (bytes32)
-    {
-        return keccak256(
-            abi.encode(DOMAIN, block.chainid, address(this), jobId, round, worker, outcomeHash, salt)
-        );
+    function hash(
+        JobId jobId,
+        uint256 round,
+        address worker,
+        bytes32 outcomeHash,
+        bytes32 salt
+    ) internal view returns (bytes32) {
+        return
+            keccak256(
+                abi.encode(
+                    DOMAIN,
+                    block.chainid,
+                    address(this),
+                    jobId,
+                    round,
+                    worker,
+                    outcomeHash,
+                    salt
+                )
+            );
     }
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {BlockHeader} from "@openzeppelin/contracts/utils/BlockHeader.sol";
 import {Blockhash} from "@openzeppelin/contracts/utils/Blockhash.sol";
 
 /// @notice Where a draw's randomness comes from: the `prevRandao` (EIP-4399) of a block that
@@ -9,6 +8,12 @@ import {Blockhash} from "@openzeppelin/contracts/utils/Blockhash.sol";
 /// @dev The header is checked against the block hash (opcode, then EIP-2935), so whoever passes
 /// it has no choice. A proposer can skip its block, no more; a block hash could be ground.
 library DrawSeed {
+    /// @dev Position of `prevRandao` in a header's list, from zero.
+    uint256 private constant FIELD = 13;
+    uint256 private constant SHORT_STRING = 0x80;
+    uint256 private constant LONG_STRING = 0xb7;
+    uint256 private constant LONG_LIST = 0xf7;
+
     /// @notice The passed bytes are not the header of the seed block.
     error WrongHeader(uint256 seedBlock, bytes32 expectedHash, bytes32 actualHash);
 
@@ -18,6 +23,26 @@ library DrawSeed {
         bytes32 expected = Blockhash.blockHash(seedBlock);
         bytes32 actual = keccak256(header);
         if (actual != expected) revert WrongHeader(seedBlock, expected, actual);
-        return BlockHeader.getPrevRandao(header);
+        return _prevRandao(header);
+    }
+
+    /// @dev The hash vouches for the encoding, so the walk need not: a header is a long list whose
+    /// first fields are strings, and `prevRandao` is one of 32 bytes.
+    function _prevRandao(bytes calldata header) private pure returns (bytes32) {
+        uint256 offset = 1 + uint8(header[0]) - LONG_LIST;
+        for (uint256 i = 0; i < FIELD; ++i) {
+            offset += _lengthOf(header, offset);
+        }
+        return bytes32(header[offset + 1:offset + 33]);
+    }
+
+    /// @dev Bytes that the string at `offset` takes, its prefix included.
+    function _lengthOf(bytes calldata header, uint256 offset) private pure returns (uint256) {
+        uint256 prefix = uint8(header[offset]);
+        if (prefix < SHORT_STRING) return 1;
+        if (prefix <= LONG_STRING) return 1 + prefix - SHORT_STRING;
+        uint256 sizeLength = prefix - LONG_STRING;
+        uint256 size = uint256(bytes32(header[offset + 1:])) >> (256 - 8 * sizeLength);
+        return 1 + sizeLength + size;
     }
 }

@@ -9,17 +9,22 @@ library OutputTree {
     bytes32 internal constant NODE = keccak256("assay.output.node.v1");
 
     /// @param outputHash Keccak-256 of the output's canonical JSON.
-    function leaf(uint256 index, uint256 count, bytes32 outputHash) internal pure returns (bytes32) {
+    function leaf(
+        uint256 index,
+        uint256 count,
+        bytes32 outputHash
+    ) internal pure returns (bytes32) {
         return keccak256(abi.encode(LEAF, index, count, outputHash));
     }
 
     /// @notice Root that follows from a leaf and its siblings, lowest first; zero when the proof's
     /// length does not fit the position.
-    function rootOf(uint256 index, uint256 count, bytes32 outputHash, bytes32[] calldata siblings)
-        internal
-        pure
-        returns (bytes32 node)
-    {
+    function rootOf(
+        uint256 index,
+        uint256 count,
+        bytes32 outputHash,
+        bytes32[] calldata siblings
+    ) internal pure returns (bytes32 node) {
         if (index >= count) return 0;
         node = leaf(index, count, outputHash);
         uint256 used = 0;
@@ -28,9 +33,10 @@ library OutputTree {
             if (!isPromoted) {
                 if (used == siblings.length) return 0;
                 bytes32 sibling = siblings[used++];
-                node = index % 2 == 0
-                    ? keccak256(abi.encode(NODE, node, sibling))
-                    : keccak256(abi.encode(NODE, sibling, node));
+                node =
+                    index % 2 == 0
+                        ? keccak256(abi.encode(NODE, node, sibling))
+                        : keccak256(abi.encode(NODE, sibling, node));
             }
             index /= 2;
         }

@@ -54,7 +54,10 @@ library Outcomes {
     /// @notice The word compared in tallies.
     function toAnswer(Outcome calldata outcome) internal pure returns (Answer) {
         uint256 head = (uint256(hash(outcome)) >> TAIL_BITS) << TAIL_BITS;
-        return Answer.wrap(bytes32(head | (uint256(outcome.tokenCount) << 2) | uint256(outcome.status)));
+        return
+            Answer.wrap(
+                bytes32(head | (uint256(outcome.tokenCount) << 2) | uint256(outcome.status))
+            );
     }
 
     function status(Answer answer) internal pure returns (OutcomeStatus) {

@@ -39,21 +39,42 @@ library Rounds {
     uint256 private constant COMMITTED_AT = 228;
     uint256 private constant REVEALED_AT = 237;
 
-    function arm(uint256 round, uint256 expiry, uint256 seed, uint256 listLengths) internal pure returns (RoundWord) {
-        return RoundWord.wrap(
-            uint256(Phase.Armed) | (round << 4) | (expiry << TIME_AT) | (seed << SEED_BLOCK_AT)
-                | (listLengths << LENGTHS_AT)
-        );
+    function arm(
+        uint256 round,
+        uint256 expiry,
+        uint256 seed,
+        uint256 listLengths
+    ) internal pure returns (RoundWord) {
+        return
+            RoundWord.wrap(
+                uint256(Phase.Armed) |
+                    (round << 4) |
+                    (expiry << TIME_AT) |
+                    (seed << SEED_BLOCK_AT) |
+                    (listLengths << LENGTHS_AT)
+            );
     }
 
     /// @param seatIds Nine seat ids of 20 bits, place 0 lowest.
-    function open(uint256 round, uint256 commitDeadline, uint256 seatIds) internal pure returns (RoundWord) {
-        return RoundWord.wrap(
-            uint256(Phase.Committing) | (round << 4) | (commitDeadline << TIME_AT) | (seatIds << SEATS_AT)
-        );
+    function open(
+        uint256 round,
+        uint256 commitDeadline,
+        uint256 seatIds
+    ) internal pure returns (RoundWord) {
+        return
+            RoundWord.wrap(
+                uint256(Phase.Committing) |
+                    (round << 4) |
+                    (commitDeadline << TIME_AT) |
+                    (seatIds << SEATS_AT)
+            );
     }
 
-    function finish(Phase last, uint256 round, bytes32 recordHash) internal pure returns (RoundWord) {
+    function finish(
+        Phase last,
+        uint256 round,
+        bytes32 recordHash
+    ) internal pure returns (RoundWord) {
         return RoundWord.wrap(uint256(last) | (round << 4) | ((uint256(recordHash) >> 8) << 8));
     }
 
@@ -80,7 +101,10 @@ library Rounds {
 
     /// @notice Seat of a place; zero when the place is vacant or outside the committee.
     function seatAt(RoundWord word, uint256 place) internal pure returns (uint256) {
-        return place < MAX_PLACES ? (RoundWord.unwrap(word) >> (SEATS_AT + SEAT_BITS * place)) & SEAT_MASK : 0;
+        return
+            place < MAX_PLACES
+                ? (RoundWord.unwrap(word) >> (SEATS_AT + SEAT_BITS * place)) & SEAT_MASK
+                : 0;
     }
 
     function committed(RoundWord word) internal pure returns (uint256) {
@@ -106,9 +130,10 @@ library Rounds {
     /// @notice Opens the reveal phase with its own deadline.
     function toRevealing(RoundWord word, uint256 revealDeadline) internal pure returns (RoundWord) {
         uint256 kept = (RoundWord.unwrap(word) >> SEATS_AT) << SEATS_AT;
-        return RoundWord.wrap(
-            kept | uint256(Phase.Revealing) | (number(word) << 4) | (revealDeadline << TIME_AT)
-        );
+        return
+            RoundWord.wrap(
+                kept | uint256(Phase.Revealing) | (number(word) << 4) | (revealDeadline << TIME_AT)
+            );
     }
 
     /// @notice Bit i is set when place i has a seat.

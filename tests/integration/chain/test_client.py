@@ -91,8 +91,9 @@ def test_seats_open_close_and_leave(market: Market) -> None:
         index=1,
         is_busy=False,
         is_closing=False,
-        touched_block=opened.block_number,
-        idle_block=0,
+        arrived_block=opened.block_number,
+        drawn_block=0,
+        released_block=0,
         close_requested_block=0,
     )
 

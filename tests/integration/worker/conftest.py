@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,7 +69,7 @@ class Bench:
             prompts=(Prompt(ids=ids, max_new_tokens=4),),
         )
 
-    def worker(self, journal: str = "journal.sqlite", **settings: object) -> Worker:
+    def worker(self, journal: str = "journal.sqlite", **settings: Any) -> Worker:
         """A worker process of the same key, with a journal of its own or not."""
         account = development_account(REAL_WORKER)
         client = self.market.client(REAL_WORKER)
@@ -87,7 +88,7 @@ class Bench:
             WorkerSettings.load(**settings),
         )
 
-    def seated_worker(self, **settings: object) -> Worker:
+    def seated_worker(self, **settings: Any) -> Worker:
         client = self.market.client(REAL_WORKER)
         client.faucet(WORKER_STAKE)
         open_missing_seats(client, self.model, tick=0, max_seats=1)

@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {JobId, JobParams, JobState, RoundView} from "../../src/types/Job.sol";
+import {Outcome} from "../../src/types/Outcome.sol";
+import {JobBuilder} from "./Builders.sol";
+import {Ledger} from "./Ledger.sol";
+import {Act, ScenarioTest} from "./ScenarioTest.sol";
+import {vm} from "./Vm.sol";
+
+/// @notice What the stateful test may do: every role, honest and hostile, one move a call.
+/// @dev It fails (reverts) as soon as a hostile move goes through or a job takes a forbidden step.
+contract MarketHandler is ScenarioTest {
+    using JobBuilder for JobParams;
+
+    uint256 private constant WORKERS = 8;
+    uint256 private constant REQUESTERS = 2;
+    uint256 private constant MOST_LIVE = 6;
+    uint256 private constant MOST_SEATS = 24;
+
+    Ledger public ledger;
+
+    address[] private _accounts;
+    JobParams[] private _live;
+    mapping(JobId jobId => mapping(uint256 place => Act)) private _acts;
+    mapping(JobId jobId => JobState) private _lastState;
+    uint64 private _posted;
+
+    /// @notice How often something came up that a test must have met to mean anything.
+    uint256 public moves;
+    uint256 public vacantPlaces;
+    uint256 public shortDraws;
+    uint256 public refusedAttacks;
+
+    function setUp() public override {
+        super.setUp();
+        ledger = new Ledger(BOND, sink, treasury);
+        _accounts.push(sink);
+        _accounts.push(treasury);
+        _accounts.push(keeper);
+        _accounts.push(stranger);
+        for (uint256 i = 0; i < REQUESTERS; ++i) {
+            _accounts.push(aRequester(i));
+            fund(aRequester(i), 500_000_000);
+        }
+        vm.recordLogs();
+        for (uint256 i = 0; i < WORKERS; ++i) {
+            _accounts.push(aWorker(i));
+            fundAndDeposit(aWorker(i), 6 * BOND);
+            vm.prank(aWorker(i));
+            market.openSeats(modelId, i % 3, 1);
+        }
+        mine(2);
+        _book();
+    }
+
+    // ─── Requesters ──────────────────────────────────────────────────────────────────────────
+
+    function postJob(uint256 who, uint256 size, uint256 tokens) external booked {
+        if (_live.length == MOST_LIVE) return;
+        uint8 redundancy = uint8(1 + 2 * (size % 3));
+        if (market.rosterSize(modelId, size % 8) < redundancy) return;
+        JobParams memory job = aJob()
+            .by(aRequester(who % REQUESTERS))
+            .withNonce(++_posted)
+            .withTick(uint8(size % 8))
+            .withRedundancy(redundancy)
+            .withMaxTokens(uint32(bounded(tokens, JOB_TOKENS, 10 * JOB_TOKENS)));
+        uint256 cost = market.escrowOf(job);
+        uint256 means = market.creditOf(job.requester) + token.balanceOf(job.requester);
+        if (means < cost) fund(job.requester, cost - means);
+        post(job);
+        _live.push(job);
+    }
+
+    function cancelJob(uint256 which) external booked {
+        if (_live.length == 0) return;
+        JobParams memory job = _live[which % _live.length];
+        RoundView memory round = market.roundOf(market.jobIdOf(job));
+        uint256 height = vm.getBlockNumber();
+        bool isOpen =
+            round.state == JobState.Open &&
+                (height <= round.seedBlock || height > round.expiryBlock);
+        bool isDone = _try(job.requester, abi.encodeCall(market.cancelJob, (job)));
+        vm.assertEq(isDone, isOpen, "a cancellation");
+    }
+
+    // ─── A job's next step ───────────────────────────────────────────────────────────────────
+
+    /// @dev Draws, commits, reveals or ends: whatever the job waits for. Called most.
+    function step(uint256 which, uint256 place, uint256 randomness) external booked {
+        _step(which, place, randomness);
+    }
+
+    function stepAgain(uint256 which, uint256 place, uint256 randomness) external booked {
+        _step(which, place, randomness);
+    }
+
+    function finishRound(uint256 which, uint256 randomness) external booked {
+        if (_live.length == 0) return;
+        which = which % _live.length;
+        JobParams memory job = _live[which];
+        for (uint256 i = 0; i < 2 * uint256(job.redundancy) + 1; ++i) {
+            if (market.stateOf(market.jobIdOf(job)) > JobState.Revealing) return;
+            _step(which, i, uint256(keccak256(abi.encode(randomness, i))));
+        }
+    }
+
+    /// @dev Somebody calls too early or in time; who is right is the contract's to say.
+    function advanceBlindly(uint256 which) external booked {
+        if (_live.length == 0) return;
+        JobParams memory job = _live[which % _live.length];
+        RoundView memory round = market.roundOf(market.jobIdOf(job));
+        bool isDue =
+            round.state == JobState.Open
+                ? vm.getBlockNumber() > round.expiryBlock
+                : vm.getBlockTimestamp() > round.deadline;
+        bool isDone = _try(keeper, abi.encodeCall(market.advance, (job, NO_HEADER)));
+        vm.assertEq(isDone, isDue, "an end");
+    }
+
+    function passBlocks(uint256 blocks) external booked {
+        mine(bounded(blocks, 1, 12));
+    }
+
+    function passTime(uint256 duration) external booked {
+        secondsLater(bounded(duration, 1, REVEAL_WINDOW + COMMIT_WINDOW));
+    }
+
+    function passLongTime(uint256 blocks) external booked {
+        if (blocks % 8 == 0) mine(DRAW_DEADLINE + 2);
+    }
+
+    // ─── Seats and money ─────────────────────────────────────────────────────────────────────
+
+    function openSeats(uint256 who, uint256 tick, uint256 count) external booked {
+        address worker = aWorker(who % WORKERS);
+        count = bounded(count, 1, 3);
+        if (market.rosterSize(modelId, 7) + count > MOST_SEATS) return;
+        if (market.creditOf(worker) < count * BOND) fundAndDeposit(worker, count * BOND);
+        vm.prank(worker);
+        market.openSeats(modelId, tick % 8, count);
+    }
+
+    function closeSeat(uint256 which) external booked {
+        uint256 seatId = 1 + (which % MOST_SEATS);
+        address owner = market.seatOf(seatId).owner;
+        bool canClose = owner != address(0) && !market.seatOf(seatId).isClosing;
+        bytes memory closing = abi.encodeCall(market.closeSeat, (seatId));
+        bool isDone = _try(owner == address(0) ? stranger : owner, closing);
+        vm.assertEq(isDone, canClose, "a closing");
+    }
+
+    function leaveSeat(uint256 which) external booked {
+        uint256 seatId = 1 + (which % MOST_SEATS);
+        bool canLeave = market.seatOf(seatId).isClosing && !market.seatOf(seatId).isBusy;
+        bool isDone = _try(stranger, abi.encodeCall(market.leaveSeat, (seatId)));
+        vm.assertTrue(!isDone || canLeave, "a leaving");
+    }
+
+    function deposit(uint256 who, uint256 amount) external booked {
+        fundAndDeposit(_accounts[who % _accounts.length], bounded(amount, 1, 1_000_000));
+    }
+
+    function withdraw(uint256 who, uint256 amount) external booked {
+        address account = _accounts[who % _accounts.length];
+        uint256 credit = market.creditOf(account);
+        if (credit == 0) return;
+        vm.prank(account);
+        market.withdraw(bounded(amount, 1, credit), account);
+    }
+
+    // ─── Attacks: nothing of it may go through ───────────────────────────────────────────────
+
+    function attackMoney(uint256 who, uint256 excess) external booked {
+        address account = _accounts[who % _accounts.length];
+        uint256 amount = market.creditOf(account) + bounded(excess, 1, BOND);
+        _refused(account, abi.encodeCall(market.withdraw, (amount, account)));
+    }
+
+    /// @dev Acts in another's name or place, or posts, draws or ends what is not there.
+    function attackJob(uint256 which, uint256 place, uint256 kind) external booked {
+        if (_live.length == 0) return;
+        JobParams memory job = _live[which % _live.length];
+        JobId jobId = market.jobIdOf(job);
+        place = place % 10;
+        bytes32 salt = aSalt(aWorker(which % WORKERS));
+        if (kind % 6 == 0) _refused(stranger, abi.encodeCall(market.cancelJob, (job)));
+        if (kind % 6 == 1) _refused(job.requester, abi.encodeCall(market.postJob, (job)));
+        if (kind % 6 == 2) {
+            _refused(stranger, abi.encodeCall(market.commitResult, (jobId, place, salt)));
+        }
+        if (kind % 6 == 3) {
+            Outcome memory outcome = outcomeOf(Act.Liar);
+            _refused(stranger, abi.encodeCall(market.revealResult, (job, place, outcome, salt)));
+        }
+        if (kind % 6 == 4) {
+            bytes memory header = "not the header";
+            bool isDue =
+                market.stateOf(jobId) != JobState.Open ||
+                    vm.getBlockNumber() > market.roundOf(jobId).expiryBlock;
+            if (!isDue) _refused(stranger, abi.encodeCall(market.advance, (job, header)));
+        }
+        if (kind % 6 == 5) {
+            job.maxTokens += 1;
+            _refused(stranger, abi.encodeCall(market.advance, (job, NO_HEADER)));
+        }
+    }
+
+    function attackSeat(uint256 which) external booked {
+        uint256 seatId = 1 + (which % MOST_SEATS);
+        _refused(stranger, abi.encodeCall(market.closeSeat, (seatId)));
+    }
+
+    /// @dev A member reveals with the words of another, after having copied its commitment.
+    function attackByCopying(uint256 which) external booked {
+        if (_live.length == 0) return;
+        JobParams memory job = _live[which % _live.length];
+        JobId jobId = market.jobIdOf(job);
+        RoundView memory round = market.roundOf(jobId);
+        if (round.state != JobState.Committing || round.seatIds[1] == 0) return;
+        if (round.seatIds[0] == 0 || round.committed & 3 != 0) return;
+        if (vm.getBlockTimestamp() > round.deadline) return;
+        commit(job, 0, outcomeOf(Act.Honest));
+        _acts[jobId][0] = Act.Honest;
+        address copycat = workerAt(jobId, 1);
+        bytes32 copied = commitmentOf(jobId, workerAt(jobId, 0), outcomeOf(Act.Honest));
+        vm.prank(copycat);
+        market.commitResult(jobId, 1, copied);
+        _acts[jobId][1] = Act.Silent;
+    }
+
+    // ─── For the invariants ──────────────────────────────────────────────────────────────────
+
+    function accounts() external view returns (address[] memory) {
+        return _accounts;
+    }
+
+    function liveJobs() external view returns (JobParams[] memory) {
+        return _live;
+    }
+
+    function fixtures() external view returns (address, address) {
+        return (address(market), address(token));
+    }
+
+    function mostSeats() external pure returns (uint256) {
+        return MOST_SEATS;
+    }
+
+    function seatWhere(uint256 tick, uint256 index) external view returns (uint256) {
+        return market.seatAt(modelId, tick, index);
+    }
+
+    function rosterSize() external view returns (uint256) {
+        return market.rosterSize(modelId, 7);
+    }
+
+    /// @notice By time and `advance` alone, every job ends.
+    function endAllJobs() external booked {
+        mine(DRAW_DEADLINE + 2);
+        secondsLater(COMMIT_WINDOW + REVEAL_WINDOW);
+        for (uint256 i = 0; i < _live.length; ++i) {
+            advance(_live[i], NO_HEADER);
+            JobState state = market.stateOf(market.jobIdOf(_live[i]));
+            vm.assertTrue(state > JobState.Revealing, "a job that does not end");
+        }
+    }
+
+    /// @notice Then every seat leaves and everybody takes what is theirs.
+    function withdrawAll() external booked {
+        for (uint256 seatId = 1; seatId <= MOST_SEATS; ++seatId) {
+            address owner = market.seatOf(seatId).owner;
+            if (owner == address(0) || market.seatOf(seatId).isClosing) continue;
+            vm.prank(owner);
+            market.closeSeat(seatId);
+        }
+        mine(DRAW_DEADLINE + 1);
+        for (uint256 seatId = 1; seatId <= MOST_SEATS; ++seatId) {
+            if (market.seatOf(seatId).owner != address(0)) market.leaveSeat(seatId);
+        }
+        for (uint256 i = 0; i < _accounts.length; ++i) {
+            uint256 credit = market.creditOf(_accounts[i]);
+            if (credit == 0) continue;
+            vm.prank(_accounts[i]);
+            market.withdraw(credit, _accounts[i]);
+        }
+    }
+
+    // ─── Private ─────────────────────────────────────────────────────────────────────────────
+
+    modifier booked() {
+        _;
+        ++moves;
+        _book();
+    }
+
+    /// @dev Enters the events in the ledger, checks each job's step, and forgets ended jobs.
+    function _book() private {
+        ledger.book(vm.getRecordedLogs(), address(market));
+        for (uint256 i = _live.length; i > 0; --i) {
+            JobId jobId = market.jobIdOf(_live[i - 1]);
+            JobState state = market.stateOf(jobId);
+            _checkStep(_lastState[jobId], state);
+            _lastState[jobId] = state;
+            if (state <= JobState.Revealing) continue;
+            _live[i - 1] = _live[_live.length - 1];
+            _live.pop();
+        }
+    }
+
+    /// @dev docs/spec/invariants.md, forbidden transitions. Several allowed steps may lie between
+    /// two looks, so what is checked is their closure.
+    function _checkStep(JobState from, JobState to) private pure {
+        bool isForward = to >= from;
+        bool isCancelledLate = to == JobState.Cancelled && from > JobState.Open;
+        vm.assertTrue(isForward && !isCancelledLate, "a forbidden transition");
+    }
+
+    function _step(uint256 which, uint256 place, uint256 randomness) private {
+        if (_live.length == 0) return;
+        JobParams memory job = _live[which % _live.length];
+        JobId jobId = market.jobIdOf(job);
+        RoundView memory round = market.roundOf(jobId);
+        if (round.state == JobState.Open) {
+            _drawOrExpire(job, round, randomness);
+        } else if (vm.getBlockTimestamp() > round.deadline) {
+            advance(job, NO_HEADER);
+        } else if (round.state == JobState.Committing) {
+            _commitPlace(job, round, place % job.redundancy, randomness);
+        } else if (round.state == JobState.Revealing) {
+            _revealPlace(job, round, place % job.redundancy);
+        }
+    }
+
+    function _drawOrExpire(
+        JobParams memory job,
+        RoundView memory round,
+        uint256 randomness
+    ) private {
+        JobId jobId = market.jobIdOf(job);
+        if (vm.getBlockNumber() > round.expiryBlock) return advance(job, NO_HEADER);
+        if (round.seedBlock >= round.expiryBlock) return mine(1);
+        draw(job, bytes32(randomness));
+        if (market.stateOf(jobId) == JobState.Open) {
+            ++shortDraws;
+            return;
+        }
+        uint256[] memory seatIds = market.roundOf(jobId).seatIds;
+        for (uint256 i = 0; i < job.redundancy; ++i) {
+            if (seatIds[i] == 0) ++vacantPlaces;
+        }
+    }
+
+    /// @dev Two of three are honest; worker 7 never commits, worker 6 often does not reveal.
+    function _commitPlace(
+        JobParams memory job,
+        RoundView memory round,
+        uint256 place,
+        uint256 randomness
+    ) private {
+        if (round.seatIds[place] == 0 || (round.committed >> place) & 1 == 1) return;
+        JobId jobId = market.jobIdOf(job);
+        Act act = randomness % 3 == 0 ? Act(1 + ((randomness / 3) % 5)) : Act.Honest;
+        if (workerAt(jobId, place) == aWorker(7)) return;
+        if (workerAt(jobId, place) == aWorker(6) && randomness % 5 < 2) act = Act.Silent;
+        commit(job, place, outcomeOf(act));
+        _acts[jobId][place] = act;
+    }
+
+    function _revealPlace(JobParams memory job, RoundView memory round, uint256 place) private {
+        if (round.seatIds[place] == 0 || (round.committed >> place) & 1 == 0) return;
+        Act act = _acts[market.jobIdOf(job)][place];
+        if ((round.revealed >> place) & 1 == 1) {
+            address worker = workerAt(market.jobIdOf(job), place);
+            bytes memory again = abi.encodeCall(
+                market.revealResult,
+                (job, place, outcomeOf(act), aSalt(worker))
+            );
+            _refused(worker, again);
+        } else if (act != Act.Silent) {
+            reveal(job, place, outcomeOf(act));
+        }
+    }
+
+    function _refused(address account, bytes memory callData) private {
+        vm.assertFalse(_try(account, callData), "an attack went through");
+        ++refusedAttacks;
+    }
+
+    function _try(address account, bytes memory callData) private returns (bool isDone) {
+        vm.prank(account);
+        (isDone, ) = address(market).call(callData);
+    }
+
+    function aRequester(uint256 number) private returns (address) {
+        return anActor(string.concat("requester ", vm.toString(number)));
+    }
+}

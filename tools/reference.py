@@ -1,0 +1,140 @@
+"""Writes `docs/reference/{errors,settings,cli}.md` from the code; `--check` compares.
+
+A page that repeats the code is written by the code, so it cannot go stale.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from pydantic_core import PydanticUndefined
+
+import protocol.errors
+from protocol.errors import REVERTS, MarketError
+from protocol.settings import RoleSettings
+from requester.settings import RequesterSettings
+from worker.settings import WorkerSettings
+
+__all__ = ["PAGES", "main", "render"]
+
+ROOT = Path(__file__).resolve().parent.parent
+REFERENCE = ROOT / "docs" / "reference"
+PAGES = ("errors.md", "settings.md", "cli.md")
+
+_WRITTEN_BY = "<!-- Written by `make reference`; do not edit. -->\n"
+_HELP_WIDTH = 88
+
+
+def render(page: str) -> str:
+    """The contents of a page. Raises KeyError for one that is not ours."""
+    writers = {"errors.md": _errors, "settings.md": _settings, "cli.md": _cli}
+    return "\n".join([_WRITTEN_BY, *writers[page]()]) + "\n"
+
+
+def _errors() -> Iterator[str]:
+    yield "# Errors\n"
+    yield "One tree, `protocol/errors.py`. `exit` is what a command exits with.\n"
+    tree = (protocol.errors.__doc__ or "").split("```")[1].removeprefix("text\n")
+    yield f"```text\n{tree}```\n"
+    yield "| error | means | exit | HTTP | retry |\n|---|---|---|---|---|"
+    for name in sorted(protocol.errors.__all__):
+        error = getattr(protocol.errors, name)
+        if isinstance(error, type) and issubclass(error, MarketError):
+            meaning = (error.__doc__ or "").splitlines()[0]
+            retry = "yes" if error.is_retryable else ""
+            yield (
+                f"| `{name}` | {meaning} | {error.exit_code} | "
+                f"{error.http_status} | {retry} |"
+            )
+    yield "\n## Errors of the contracts\n"
+    yield "`ContractReverted` carries one of these.\n"
+    yield "| error | what a person reads | HTTP | retry |\n|---|---|---|---|"
+    for name, rule in sorted(REVERTS.items()):
+        retry = "yes" if rule.is_retryable else ""
+        yield f"| `{name}` | {rule.meaning} | {rule.http_status} | {retry} |"
+
+
+def _settings() -> Iterator[str]:
+    yield "# Settings\n"
+    yield (
+        "Precedence: flag, environment variable, the role's table in\n"
+        "`.assay/assay.toml` (or the file that `ASSAY_CONFIG` names), default.\n"
+    )
+    roles: tuple[type[RoleSettings], ...] = (RequesterSettings, WorkerSettings)
+    for settings in roles:
+        yield f"## {settings.role}\n"
+        yield "| setting | environment | default |\n|---|---|---|"
+        for name, field in settings.model_fields.items():
+            variable = f"ASSAY_{settings.role}_{name}".upper()
+            default = field.get_default(call_default_factory=True)
+            shown = "required" if default is PydanticUndefined else f"`{default}`"
+            yield f"| `{name}` | `{variable}` | {shown} |"
+        yield ""
+        yield from _described(RoleSettings)
+        yield from _described(settings)
+        yield ""
+
+
+def _described(settings: type[RoleSettings]) -> Iterator[str]:
+    """The attributes of the class's own docstring, as a list."""
+    described = (settings.__doc__ or "").partition("Attributes:")[2]
+    for line in described.strip().splitlines():
+        text = line.strip()
+        name, colon, meaning = text.partition(": ")
+        is_setting = bool(colon) and name in settings.model_fields
+        yield f"- `{name}`: {meaning}" if is_setting else f"  {text}"
+
+
+def _cli() -> Iterator[str]:
+    from devnet.cli import assay
+
+    yield "# Commands\n"
+    context = click.Context(assay, info_name="assay", max_content_width=_HELP_WIDTH)
+    yield from _help(assay, context)
+
+
+def _help(command: click.Command, context: click.Context) -> Iterator[str]:
+    context.terminal_width = _HELP_WIDTH
+    yield f"## {context.command_path}\n"
+    yield f"```text\n{command.get_help(context)}\n```\n"
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            if child is not None:
+                inner = click.Context(
+                    child,
+                    info_name=name,
+                    parent=context,
+                    max_content_width=_HELP_WIDTH,
+                )
+                yield from _help(child, inner)
+
+
+def main(arguments: list[str]) -> int:
+    """Write the pages, or compare them; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="compare, do not write")
+    is_check = parser.parse_args(arguments).check
+    stale = [page for page in PAGES if _is_stale(page)]
+    if is_check:
+        for page in stale:
+            click.echo(
+                f"docs/reference/{page} is stale: run `make reference`", err=True
+            )
+        return 1 if stale else 0
+    for page in stale:
+        (REFERENCE / page).write_text(render(page), encoding="utf-8")
+    return 0
+
+
+def _is_stale(page: str) -> bool:
+    path = REFERENCE / page
+    return not path.exists() or path.read_text(encoding="utf-8") != render(page)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
