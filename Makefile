@@ -70,8 +70,8 @@ build: setup ## compile the contracts into contracts/artifacts
 contracts-test: setup
 	@FORGE_SNAPSHOT_CHECK=true forge test
 
-snapshots: build ## rewrite the committed gas and storage snapshots
-	@FORGE_SNAPSHOT_CHECK=false forge test
+snapshots: build ## rewrite the committed gas figures, storage layouts and vectors
+	@FORGE_SNAPSHOT_CHECK=false UPDATE_VECTORS=true forge test
 
 # ---- checks
 

@@ -318,7 +318,7 @@ REVERTS: Mapping[str, RevertRule] = {
     "NoReason": RevertRule("the contract gave no reason"),
     "NoSeatLeft": RevertRule("the market has no free seat id"),
     "NotCancellable": RevertRule(
-        "job {0} can be cancelled up to block {1} or after block {2}"
+        "job {0} can be cancelled before block {1} or after block {2}"
     ),
     "NothingDue": RevertRule(
         "job {0} is in state {1} and nothing is due yet", is_retryable=True

@@ -9,10 +9,12 @@ import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import click
 from pydantic_core import PydanticUndefined
 
+import devnet.errors
 import protocol.errors
 from protocol.errors import REVERTS, MarketError
 from protocol.settings import RoleSettings
@@ -37,12 +39,24 @@ def render(page: str) -> str:
 
 def _errors() -> Iterator[str]:
     yield "# Errors\n"
-    yield "One tree, `protocol/errors.py`. `exit` is what a command exits with.\n"
-    tree = (protocol.errors.__doc__ or "").split("```")[1].removeprefix("text\n")
+    yield "One tree, `protocol/errors.py`, with a branch for the local network in"
+    yield "`devnet/errors.py`. `exit` is what a command exits with.\n"
+    for module in (protocol.errors, devnet.errors):
+        yield from _tree(module)
+    yield "## Errors of the contracts\n"
+    yield "`ContractReverted` carries one of these.\n"
+    yield "| error | what a person reads | HTTP | retry |\n|---|---|---|---|"
+    for name, rule in sorted(REVERTS.items()):
+        retry = "yes" if rule.is_retryable else ""
+        yield f"| `{name}` | {rule.meaning} | {rule.http_status} | {retry} |"
+
+
+def _tree(module: ModuleType) -> Iterator[str]:
+    tree = (module.__doc__ or "").split("```")[1].removeprefix("text\n")
     yield f"```text\n{tree}```\n"
     yield "| error | means | exit | HTTP | retry |\n|---|---|---|---|---|"
-    for name in sorted(protocol.errors.__all__):
-        error = getattr(protocol.errors, name)
+    for name in sorted(module.__all__):
+        error = getattr(module, name)
         if isinstance(error, type) and issubclass(error, MarketError):
             meaning = (error.__doc__ or "").splitlines()[0]
             retry = "yes" if error.is_retryable else ""
@@ -50,12 +64,7 @@ def _errors() -> Iterator[str]:
                 f"| `{name}` | {meaning} | {error.exit_code} | "
                 f"{error.http_status} | {retry} |"
             )
-    yield "\n## Errors of the contracts\n"
-    yield "`ContractReverted` carries one of these.\n"
-    yield "| error | what a person reads | HTTP | retry |\n|---|---|---|---|"
-    for name, rule in sorted(REVERTS.items()):
-        retry = "yes" if rule.is_retryable else ""
-        yield f"| `{name}` | {rule.meaning} | {rule.http_status} | {retry} |"
+    yield ""
 
 
 def _settings() -> Iterator[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +36,8 @@ def run(json_logs: bool, models: tuple[str, ...], **flags: Any) -> None:
     from protocol.logs import configure_logging
     from worker.runner import run_worker
     from worker.settings import WorkerSettings
+    from worker.signals import stop_on_signals
 
     configure_logging(as_json=json_logs)
     settings = WorkerSettings.load(models=models or None, **flags)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    run_worker(settings, stop)
+    run_worker(settings, stop_on_signals())

@@ -35,6 +35,9 @@ contract Marketplace is IMarketplace, Seats {
     uint256 private constant MS_PER_SECOND = 1000;
     uint256 private constant MAX_FEE_BPS = 2_000;
     uint256 private constant MAX_COMMIT_SECONDS = 30 days;
+    /// @dev A block's `prevRandao` follows from its parent's proposer. With two blocks in between,
+    /// whoever builds the posting's block does not know the seed.
+    uint256 private constant SEED_DELAY = 2;
     Answer private constant NO_ANSWER = Answer.wrap(0);
 
     address private immutable _treasury;
@@ -94,7 +97,7 @@ contract Marketplace is IMarketplace, Seats {
         _requireRoster(params);
         uint256 escrowed = _escrow(pay, params.redundancy);
         emit JobPosted(jobId, msg.sender, params.modelId, params, escrowed);
-        _arm(params, jobId, 1, block.number + 1 + _drawDeadlineBlocks);
+        _arm(params, jobId, 1, block.number + SEED_DELAY + _drawDeadlineBlocks);
         _collect(msg.sender, escrowed);
     }
 
@@ -105,7 +108,7 @@ contract Marketplace is IMarketplace, Seats {
         RoundWord round = _rounds[jobId];
         if (round.phase() != Phase.Armed) revert UnexpectedJobState(jobId, stateOf(jobId));
         // INVARIANT I12: a committee that can be known cannot be declined.
-        bool isSeedKnown = block.number > round.seedBlock() && block.number <= round.time();
+        bool isSeedKnown = block.number >= round.seedBlock() && block.number <= round.time();
         if (isSeedKnown) revert NotCancellable(jobId, round.seedBlock(), round.time());
         _rounds[jobId] = Rounds.finish(Phase.Cancelled, round.number(), 0);
         uint256 refunded = escrowOf(params);
@@ -366,7 +369,7 @@ contract Marketplace is IMarketplace, Seats {
         uint256 number,
         uint256 expiryBlock
     ) private {
-        uint256 seedBlock = block.number + 1;
+        uint256 seedBlock = block.number + SEED_DELAY;
         uint256 lengths = _lengthsOf(params.modelId);
         _rounds[jobId] = Rounds.arm(number, expiryBlock, seedBlock, lengths);
         emit DrawArmed(jobId, number, seedBlock, expiryBlock, lengths);
@@ -387,7 +390,7 @@ contract Marketplace is IMarketplace, Seats {
             params.modelId,
             params.tick,
             round.lengths(),
-            seedBlock,
+            seedBlock - 1, // its proposer knows the seed, so the roster is frozen before it
             seed,
             params.redundancy
         );

@@ -126,7 +126,7 @@ abstract contract Seats is ISeats, ReentrancyGuardTransient {
     function leaveSeat(uint256 seatId) external {
         Seat storage seat = _seats[seatId];
         SeatWord word = seat.word;
-        uint256 leaveBlock = seat.closeRequestedBlock + _drawDeadlineBlocks + 1;
+        uint256 leaveBlock = seat.closeRequestedBlock + _drawDeadlineBlocks + 2;
         // INVARIANT I8: no seat leaves while a draw armed before its request can still pick it.
         bool isLeaving = word.isClosing() && !word.isBusy() && block.number >= leaveBlock;
         if (!isLeaving) revert SeatNotLeaving(seatId, word.isClosing(), word.isBusy(), leaveBlock);
@@ -213,13 +213,13 @@ abstract contract Seats is ISeats, ReentrancyGuardTransient {
         }
     }
 
-    /// @dev Reads only the seed and the roster as it stood before the seed block, so nobody
+    /// @dev Reads only the seed and the roster as it stood before the frozen block, so nobody
     /// re-rolls a known seed. A probe of a seat that changed since leaves its place vacant.
     function _pickSeats(
         ModelId modelId,
         uint256 tick,
         uint256 lengths,
-        uint256 seedBlock,
+        uint256 frozenBlock,
         bytes32 seed,
         uint256 redundancy
     ) internal view returns (Picks memory picks) {
@@ -229,7 +229,7 @@ abstract contract Seats is ISeats, ReentrancyGuardTransient {
         if (size == 0) return picks;
         for (uint256 probe = 0; probe < MAX_PROBES && picks.places < redundancy; ++probe) {
             uint256 position = uint256(keccak256(abi.encode(seed, probe))) % size;
-            _consider(picks, _rosters[modelId][_keyOfPosition(lengths, position)], seedBlock);
+            _consider(picks, _rosters[modelId][_keyOfPosition(lengths, position)], frozenBlock);
         }
     }
 
@@ -336,18 +336,18 @@ abstract contract Seats is ISeats, ReentrancyGuardTransient {
     }
 
     /// @dev One probe of a draw: picks the seat, leaves the place vacant, or does neither.
-    function _consider(Picks memory picks, RosterEntry entry, uint256 seedBlock) private view {
+    function _consider(Picks memory picks, RosterEntry entry, uint256 frozenBlock) private view {
         uint256 seatId = entry.seatId();
         SeatWord word = _seats[seatId].word;
-        // Who stood here when the seed block came is not known any more.
-        bool hasArrived = seatId == 0 || entry.arrivedBlock() >= seedBlock;
+        // Who stood here when the roster froze is not known any more.
+        bool hasArrived = seatId == 0 || entry.arrivedBlock() >= frozenBlock;
         address owner = hasArrived ? address(0) : word.owner();
         // INVARIANT I6: a worker is on a round at most once.
         if (_holds(picks, owner)) return;
-        // INVARIANT I5: what changed since the seed could be known leaves a vacant place, and is
+        // INVARIANT I5: what changed since the roster froze leaves a vacant place, and is
         // never passed on.
-        bool hasChanged = hasArrived || word.drawnBlock() >= seedBlock;
-        if (!hasChanged && !_wasIdle(word, seatId, seedBlock)) return;
+        bool hasChanged = hasArrived || word.drawnBlock() >= frozenBlock;
+        if (!hasChanged && !_wasIdle(word, seatId, frozenBlock)) return;
         picks.workers[picks.places] = owner;
         if (!hasChanged) {
             picks.seatIds[picks.places] = seatId;
@@ -357,15 +357,15 @@ abstract contract Seats is ISeats, ReentrancyGuardTransient {
     }
 
     /// @dev Whether a seat that has not been drawn since was idle, and not asked to close, when the
-    /// seed block came.
+    /// roster froze.
     function _wasIdle(
         SeatWord word,
         uint256 seatId,
-        uint256 seedBlock
+        uint256 frozenBlock
     ) private view returns (bool) {
-        // INVARIANT I7: busy at the seed block, even if released since: as if it were not there.
-        if (word.isBusy() || word.releasedBlock() >= seedBlock) return false;
-        return !word.isClosing() || _seats[seatId].closeRequestedBlock >= seedBlock;
+        // INVARIANT I7: busy when the roster froze, even if released since: as if it were not there.
+        if (word.isBusy() || word.releasedBlock() >= frozenBlock) return false;
+        return !word.isClosing() || _seats[seatId].closeRequestedBlock >= frozenBlock;
     }
 
     function _holds(Picks memory picks, address owner) private pure returns (bool) {

@@ -25,7 +25,7 @@ advance
 contract AdvanceTest is ScenarioTest {
     using JobBuilder for JobParams;
 
-    uint256 private constant SEED_BLOCK = START_BLOCK + 1;
+    uint256 private constant SEED_BLOCK = START_BLOCK + SEED_DELAY;
     uint256 private constant EXPIRY = SEED_BLOCK + DRAW_DEADLINE;
 
     JobId private jobId;
@@ -266,7 +266,7 @@ contract AdvanceTest is ScenarioTest {
         uint256 before = market.creditOf(keeper);
 
         vm.expectEmit(address(market));
-        emit IMarketplace.DrawArmed(jobId, 1, vm.getBlockNumber() + 1, EXPIRY, 3);
+        emit IMarketplace.DrawArmed(jobId, 1, vm.getBlockNumber() + SEED_DELAY, EXPIRY, 3);
         advance(aJob(), header);
 
         assertState(jobId, JobState.Open);
@@ -283,7 +283,7 @@ contract AdvanceTest is ScenarioTest {
             reveal(others[i], 0, anOutcome());
         }
         draw(aJob());
-        // Busy at the new seed block: not there for this draw either.
+        // Busy when the roster froze: not there for this draw either.
         assertState(jobId, JobState.Open);
         draw(aJob());
         assertState(jobId, JobState.Committing);
@@ -329,6 +329,7 @@ contract AdvanceTest is ScenarioTest {
         draw(all); // takes three of the four seats
         draw(thick, DrawModel.randaoFor(thickId, 4, listOf(0, 1, 2, 3)));
         assertState(thickId, JobState.Open);
+        mine(1); // what is released from now on was busy when the roster froze
         playDrawn(all, acts(Act.Silent, Act.Honest, Act.Honest)); // closes one of them
         draw(thick);
         vm.assertEq(market.rosterSize(modelId, 0), 3, "roster");
@@ -372,7 +373,7 @@ contract AdvanceTest is ScenarioTest {
         );
     }
 
-    /// @dev Seats 1 and 2 serve other jobs, drawn after this job's seed block.
+    /// @dev Seats 1 and 2 serve other jobs, drawn after this job's roster froze.
     function occupyTwoSeats() private returns (JobParams[] memory others) {
         others = new JobParams[](2);
         for (uint64 i = 0; i < 2; ++i) {

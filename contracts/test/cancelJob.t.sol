@@ -12,15 +12,15 @@ import {vm} from "./support/Vm.sol";
 cancelJob
 ├── given another caller than the requester         → reverts NotRequester
 ├── given a job that is not Open                    → reverts UnexpectedJobState
-├── given a seed block in the past, no expiry [S3]  → reverts NotCancellable
-├── given a block up to the seed block              → emits JobCancelled, refunds all
+├── given a seed block that has come, no expiry [S3] → reverts NotCancellable
+├── given a block before the seed block             → emits JobCancelled, refunds all
 ├── given a block after the expiry                  → emits JobCancelled, refunds all
 └── given a draw armed again                        → the window opens again
 */
 contract CancelJobTest is MarketTest {
     using JobBuilder for JobParams;
 
-    uint256 private constant SEED_BLOCK = START_BLOCK + 1;
+    uint256 private constant SEED_BLOCK = START_BLOCK + SEED_DELAY;
     uint256 private constant EXPIRY = SEED_BLOCK + DRAW_DEADLINE;
 
     JobId private jobId;
@@ -88,13 +88,14 @@ contract CancelJobTest is MarketTest {
         expectRefund();
     }
 
-    function test_cancelJob_inSeedBlock_refundsAll_S3() external {
-        rollTo(SEED_BLOCK);
+    function test_cancelJob_oneBlockBeforeSeedBlock_refundsAll_S3() external {
+        rollTo(SEED_BLOCK - 1);
         expectRefund();
     }
 
-    function test_cancelJob_oneBlockAfterSeedBlock_reverts_S3() external {
-        rollTo(SEED_BLOCK + 1);
+    /// @dev In the seed block a contract can read the seed.
+    function test_cancelJob_inSeedBlock_reverts_S3() external {
+        rollTo(SEED_BLOCK);
         expectNotCancellable(SEED_BLOCK);
     }
 
@@ -111,7 +112,8 @@ contract CancelJobTest is MarketTest {
     function test_cancelJob_anyBlock_onlyOutsideTheDraw_S3(uint256 blocks) external {
         blocks = bounded(blocks, 0, 2 * DRAW_DEADLINE);
         mine(blocks);
-        if (blocks > 1 && blocks <= 1 + DRAW_DEADLINE) expectNotCancellable(SEED_BLOCK);
+        if (blocks >= SEED_DELAY && blocks <= SEED_DELAY + DRAW_DEADLINE)
+            expectNotCancellable(SEED_BLOCK);
         else expectRefund();
     }
 
@@ -119,14 +121,14 @@ contract CancelJobTest is MarketTest {
     function test_cancelJob_afterShortDraw_windowOpensAgain_S3() external {
         drawShort();
         uint256 seedBlock = market.roundOf(jobId).seedBlock;
-        vm.assertEq(seedBlock, vm.getBlockNumber() + 1, "new seed block");
+        vm.assertEq(seedBlock, vm.getBlockNumber() + SEED_DELAY, "new seed block");
         uint256 state = vm.snapshotState();
         expectRefund();
         vm.revertToState(state);
-        rollTo(seedBlock);
+        rollTo(seedBlock - 1);
         expectRefund();
         vm.revertToState(state);
-        rollTo(seedBlock + 1);
+        rollTo(seedBlock);
         expectNotCancellable(seedBlock);
     }
 

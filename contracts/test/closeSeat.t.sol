@@ -29,7 +29,7 @@ contract CloseSeatTest is MarketTest {
     function test_closeSeat_afterItLeft_reverts() external {
         uint256 seatId = openSeat(stranger, 0);
         close(seatId, stranger);
-        mine(DRAW_DEADLINE + 1);
+        mine(DRAW_DEADLINE + 2);
         market.leaveSeat(seatId);
         expectNotOwner(seatId, stranger);
         close(seatId, stranger);

@@ -10,7 +10,7 @@ import {Act} from "./support/ScenarioTest.sol";
 import {vm} from "./support/Vm.sol";
 
 /*
-Who is drawn once the seed block is fixed [S1]. Nothing done at or after it can change a pick but
+Who is drawn once the roster is frozen [S1], a block before the seed. Nothing done since can change a pick but
 to a vacant place, and a vacant place is never passed on.
 ├── given a seat opened after arming            → it is not in the draw
 ├── given a seat asked to close before arming   → it is passed over
@@ -33,7 +33,7 @@ contract DrawRulesTest is DrawTest {
     function test_draw_seatsOpenedAfterArming_changeNothing_S1() external {
         jobId = post(aJob());
         bytes32 randao = DrawModel.randaoFor(jobId, 6, listOf(5, 0, 3));
-        // In the block of arming, in the seed block, and after.
+        // In the block of arming, in the frozen block, and after.
         openSeats(stranger, 0, 9);
         mine(1);
         openSeats(stranger, 0, 9);
@@ -59,7 +59,7 @@ contract DrawRulesTest is DrawTest {
         assertSeats(2, 3, 4);
     }
 
-    function test_draw_seatClosingInSeedBlock_isDrawn_S1() external {
+    function test_draw_seatClosingInFrozenBlock_isDrawn_S1() external {
         jobId = post(aJob());
         mine(1);
         close(1);
@@ -67,7 +67,7 @@ contract DrawRulesTest is DrawTest {
         assertSeats(1, 2, 3);
     }
 
-    function test_draw_seatClosingAfterSeedBlock_isDrawn_S1() external {
+    function test_draw_seatClosingAfterFrozenBlock_isDrawn_S1() external {
         jobId = post(aJob());
         mine(100);
         close(1);
@@ -84,7 +84,7 @@ contract DrawRulesTest is DrawTest {
         assertSeats(1, 2, 3);
     }
 
-    function test_draw_seatReleasedInSeedBlock_isPassedOver_S1() external {
+    function test_draw_seatReleasedInFrozenBlock_isPassedOver_S1() external {
         JobParams memory other = takeSeat(1, 2);
         jobId = post(aJob());
         mine(1);
@@ -109,13 +109,13 @@ contract DrawRulesTest is DrawTest {
         assertSeats(1, 0, 3);
     }
 
-    function test_draw_seatTakenInSeedBlock_leavesItsPlaceVacant_S1() external {
+    function test_draw_seatTakenInFrozenBlock_leavesItsPlaceVacant_S1() external {
         JobParams memory other = aJob().withNonce(2).withRedundancy(1);
         post(other);
-        mine(1);
+        mine(2);
         jobId = post(aJob());
         drawAt(other, 1);
-        vm.assertEq(vm.getBlockNumber(), market.roundOf(jobId).seedBlock, "block of the draw");
+        vm.assertEq(vm.getBlockNumber(), market.roundOf(jobId).seedBlock - 1, "block of the draw");
         draw(aJob(), DrawModel.randaoFor(jobId, 6, listOf(0, 1, 2, 3)));
         assertSeats(1, 0, 3);
     }

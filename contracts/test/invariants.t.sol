@@ -112,7 +112,7 @@ contract InvariantsTest {
     /// @dev One long run: everything that the invariants are about must have come up.
     function test_handler_longRun_meetsEveryCase() external {
         bytes4[] memory list = moveSelectors();
-        for (uint256 i = 0; i < 4_000; ++i) {
+        for (uint256 i = 0; i < 6_000; ++i) {
             bytes32 random = keccak256(abi.encode("move", i));
             bytes4 move = list[uint256(random) % list.length];
             bytes memory words = abi.encode(random, keccak256(abi.encode(random)), random << 9);

@@ -16,7 +16,7 @@ leaveSeat
 └── given a draw armed before the request [T5]   → the seat stays until that draw has expired
 */
 contract LeaveSeatTest is MarketTest {
-    uint256 private constant WAIT = DRAW_DEADLINE + 1;
+    uint256 private constant WAIT = DRAW_DEADLINE + 2;
 
     function test_leaveSeat_notClosing_reverts() external {
         uint256 seatId = openSeat(stranger, 0);

@@ -123,7 +123,7 @@ contract OpenSeatsTest is MarketTest {
         address owner = aWorker(1);
         vm.prank(owner);
         market.closeSeat(2);
-        mine(DRAW_DEADLINE + 1);
+        mine(DRAW_DEADLINE + 2);
         market.leaveSeat(2);
 
         vm.assertEq(openSeat(stranger, 1), 2, "the freed id");

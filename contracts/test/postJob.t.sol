@@ -217,7 +217,7 @@ contract PostJobTest is MarketTest {
     function test_postJob_soundJob_emitsJobPostedAndDrawArmed() external {
         JobParams memory job = aJob();
         JobId jobId = market.jobIdOf(job);
-        uint256 seedBlock = START_BLOCK + 1;
+        uint256 seedBlock = START_BLOCK + SEED_DELAY;
 
         vm.expectEmit(address(market));
         emit IMarketplace.JobPosted(jobId, requester, modelId, job, JOB_ESCROW);
@@ -241,8 +241,8 @@ contract PostJobTest is MarketTest {
         emit IMarketplace.DrawArmed(
             jobId,
             1,
-            START_BLOCK + 1,
-            START_BLOCK + 1 + DRAW_DEADLINE,
+            START_BLOCK + SEED_DELAY,
+            START_BLOCK + SEED_DELAY + DRAW_DEADLINE,
             lengths
         );
         post(aJob());
@@ -255,8 +255,8 @@ contract PostJobTest is MarketTest {
         assertState(jobId, JobState.Open);
         vm.assertEq(uint256(round.state), uint256(JobState.Open), "state in the view");
         vm.assertEq(round.round, 1, "round");
-        vm.assertEq(round.seedBlock, START_BLOCK + 1, "seed block");
-        vm.assertEq(round.expiryBlock, START_BLOCK + 1 + DRAW_DEADLINE, "expiry block");
+        vm.assertEq(round.seedBlock, START_BLOCK + SEED_DELAY, "seed block");
+        vm.assertEq(round.expiryBlock, START_BLOCK + SEED_DELAY + DRAW_DEADLINE, "expiry block");
         vm.assertEq(round.deadline, 0, "deadline");
         vm.assertEq(round.seatIds.length, 0, "places");
         vm.assertEq(round.record, 0, "record");

@@ -9,13 +9,13 @@ import {Act} from "./support/ScenarioTest.sol";
 import {vm} from "./support/Vm.sol";
 
 /*
-Places whose seat has left since the seed block was fixed [S1]: they stay vacant and nobody's,
+Places whose seat has left since the roster was frozen [S1]: they stay vacant and nobody's,
 whoever moved into them, and count neither for nor against anybody's other seats.
 ├── given a seat that left                              → both its and the moved seat's are vacant
 ├── given its id opened again                           → its place stays vacant
 ├── given a member's second seat moved into a place     → the place stays vacant
 └── given another's second seat moved into it           → that one keeps the place of its first
-    ├── with the move in the seed block itself
+    ├── with the move in the frozen block itself
     └── with the moved seat drawn and released since
 */
 contract VacancyRulesTest is DrawTest {
@@ -84,7 +84,7 @@ contract VacancyRulesTest is DrawTest {
     /// @dev Seat 2 leaves; seat 6, the last, takes its place in the list. Neither is drawn.
     function test_draw_seatThatLeftSince_leavesBothPlacesVacant_S1() external {
         close(2);
-        mine(DRAW_DEADLINE);
+        mine(DRAW_DEADLINE + 1);
         JobParams memory five = aJob().withRedundancy(5);
         jobId = post(five);
         mine(1);
@@ -103,7 +103,7 @@ contract VacancyRulesTest is DrawTest {
     /// @dev The freed id is opened again, by another owner, at the same place of the list.
     function test_draw_seatReopenedSince_leavesItsPlaceVacant_S1() external {
         close(6);
-        mine(DRAW_DEADLINE);
+        mine(DRAW_DEADLINE + 1);
         jobId = post(aJob());
         mine(1);
         market.leaveSeat(6);
@@ -112,14 +112,14 @@ contract VacancyRulesTest is DrawTest {
         assertSeats(1, 0, 3);
     }
 
-    /// @dev The same by a seat that may leave, in the very block whose header gives the seed.
-    function test_draw_seatMovedInSeedBlock_doesNotEvictItsOwner_S1() external {
+    /// @dev The same by a seat that may leave, in the very block before which the roster is frozen.
+    function test_draw_seatMovedInFrozenBlock_doesNotEvictItsOwner_S1() external {
         openSeat(aWorker(2), 0);
         close(1);
-        mine(DRAW_DEADLINE);
+        mine(DRAW_DEADLINE + 1);
         jobId = post(aJob());
         mine(1);
-        vm.assertEq(vm.getBlockNumber(), market.roundOf(jobId).seedBlock, "block of the move");
+        vm.assertEq(vm.getBlockNumber(), market.roundOf(jobId).seedBlock - 1, "block of the move");
         market.leaveSeat(1);
         vm.assertEq(market.seatAt(modelId, 0, 0), 7, "moved seat");
         draw(aJob(), DrawModel.randaoFor(jobId, 7, listOf(0, 1, 2, 3)));

@@ -162,7 +162,7 @@ class Market:
 
     def draw(self, caller: MarketClient, params: JobParams) -> CommitteeDrawn:
         """Mine the seed block and draw the committee in the one after it."""
-        self.anvil.mine()
+        self.anvil.mine(2)
         logs = caller.advance(params).logs
         (drawn,) = (x.event for x in logs if isinstance(x.event, CommitteeDrawn))
         return drawn

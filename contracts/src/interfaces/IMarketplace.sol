@@ -133,7 +133,7 @@ interface IMarketplace is ISeats {
     error UnexpectedJobState(JobId jobId, JobState state);
     /// @notice The window for the call has passed.
     error DeadlinePassed(JobId jobId, uint256 deadline);
-    /// @notice Between seed block and draw deadline only a draw moves the job.
+    /// @notice From the seed block to the draw deadline only a draw moves the job.
     error NotCancellable(JobId jobId, uint256 seedBlock, uint256 expiryBlock);
     /// @notice Nothing is due before the clock moves or a member acts.
     error NothingDue(JobId jobId, JobState state);
@@ -158,7 +158,7 @@ interface IMarketplace is ISeats {
     /// @return jobId Hash of chain, marketplace and parameters.
     function postJob(JobParams calldata params) external returns (JobId jobId);
 
-    /// @notice Withdraws a job and refunds all of it. Requester only; allowed up to the seed block
+    /// @notice Withdraws a job and refunds all of it. Requester only; allowed before the seed block
     /// or after the draw deadline, not in between: a known committee cannot be re-rolled.
     /// @dev Throws NotRequester, UnexpectedJobState, NotCancellable. Emits JobCancelled.
     function cancelJob(JobParams calldata params) external;

@@ -31,6 +31,7 @@ library Rounds {
     uint256 internal constant MAX_PLACES = 9;
     uint256 private constant SEAT_BITS = 20;
     uint256 private constant SEAT_MASK = (1 << SEAT_BITS) - 1;
+    uint256 private constant SEATS_MASK = (1 << (SEAT_BITS * MAX_PLACES)) - 1;
     uint256 private constant PLACES_MASK = (1 << MAX_PLACES) - 1;
     uint256 private constant TIME_AT = 8;
     uint256 private constant SEED_BLOCK_AT = 48;
@@ -138,8 +139,10 @@ library Rounds {
 
     /// @notice Bit i is set when place i has a seat.
     function filled(RoundWord word) internal pure returns (uint256 mask) {
-        for (uint256 place = 0; place < MAX_PLACES; ++place) {
-            if (seatAt(word, place) != 0) mask |= 1 << place;
+        uint256 left = (RoundWord.unwrap(word) >> SEATS_AT) & SEATS_MASK;
+        for (uint256 bit = 1; left != 0; bit <<= 1) {
+            if (left & SEAT_MASK != 0) mask |= bit;
+            left >>= SEAT_BITS;
         }
     }
 }

@@ -80,7 +80,7 @@ contract MarketHandler is ScenarioTest {
         uint256 height = vm.getBlockNumber();
         bool isOpen =
             round.state == JobState.Open &&
-                (height <= round.seedBlock || height > round.expiryBlock);
+                (height < round.seedBlock || height > round.expiryBlock);
         bool isDone = _try(job.requester, abi.encodeCall(market.cancelJob, (job)));
         vm.assertEq(isDone, isOpen, "a cancellation");
     }
@@ -275,7 +275,7 @@ contract MarketHandler is ScenarioTest {
             vm.prank(owner);
             market.closeSeat(seatId);
         }
-        mine(DRAW_DEADLINE + 1);
+        mine(DRAW_DEADLINE + 2);
         for (uint256 seatId = 1; seatId <= MOST_SEATS; ++seatId) {
             if (market.seatOf(seatId).owner != address(0)) market.leaveSeat(seatId);
         }

@@ -29,6 +29,7 @@ abstract contract MarketTest {
     uint256 internal constant COMMIT_FLOOR = 10;
     uint256 internal constant REVEAL_WINDOW = 60;
     uint256 internal constant DRAW_DEADLINE = 256;
+    uint256 internal constant SEED_DELAY = 2;
     uint32 internal constant MAX_JOB_TOKENS = 262_144;
     uint8 internal constant MAX_REDUNDANCY = 7;
 

@@ -66,7 +66,7 @@ def test_job_life_agreeing_workers_are_paid(
     assert requester.token_balance(requester.address) == money - escrowed
     current = requester.round_of(job_id)
     assert (current.state, current.number) == (JobState.OPEN, 1)
-    assert current.seed_block == posted.block_number + 1
+    assert current.seed_block == posted.block_number + 2
     with pytest.raises(ContractReverted) as refusal:
         requester.advance(params)
     assert refusal.value.name == "NothingDue"

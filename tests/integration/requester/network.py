@@ -81,11 +81,11 @@ class Network:
 
     def expire(self) -> None:
         """Mines past the draw deadline of every job that was posted so far."""
-        self.market.anvil.mine(DRAW_DEADLINE_BLOCKS + 2)
+        self.market.anvil.mine(DRAW_DEADLINE_BLOCKS + 3)
 
     def draw(self, job: Job) -> list[Member]:
         """Mines the seed block, lets the requester draw, returns the committee."""
-        self.market.anvil.mine()
+        self.market.anvil.mine(2)
         assert job.advance()
         drawn = job.timeline().drawn
         assert drawn is not None

@@ -172,10 +172,10 @@ def test_cancel_after_the_draw_deadline_refunds_all(network: Network) -> None:
     assert _money(network) == before
 
 
-def test_cancel_up_to_the_seed_block_refunds_all(network: Network) -> None:
+def test_cancel_before_the_seed_block_refunds_all(network: Network) -> None:
     before = _money(network)
     job = network.client.submit(PROMPTS, decoding=GREEDY)
-    # The next block is the seed block itself.
+    # The next block is the last one before the seed block.
     assert job.cancel().state == JobState.CANCELLED
     assert _money(network) == before
 
@@ -183,7 +183,7 @@ def test_cancel_up_to_the_seed_block_refunds_all(network: Network) -> None:
 def test_cancel_between_is_refused_with_the_window(network: Network, job: Job) -> None:
     network.market.anvil.mine(2)
     current = network.client.market.round_of(job.job_id)
-    window = f"up to block {current.seed_block} or after block {current.expiry_block}"
+    window = f"before block {current.seed_block} or after block {current.expiry_block}"
     with pytest.raises(ContractReverted, match=window):
         job.cancel()
     assert job.state() == JobState.OPEN
@@ -198,7 +198,7 @@ def test_cancel_once_drawn_is_refused(network: Network, job: Job) -> None:
 def test_advance_after_somebody_else_drew_is_no_error(
     network: Network, job: Job
 ) -> None:
-    network.market.anvil.mine()
+    network.market.anvil.mine(2)
     network.market.client(9).advance(job.params)
     assert job.advance() is False
     assert job.state() == JobState.COMMITTING

@@ -168,7 +168,7 @@ def test_tick_job_that_nobody_draws_is_drawn_for_the_bounty(bench: Bench) -> Non
     bench.store.put(bench.prompts.to_bytes())
     worker = bench.seated_worker()
     params = bench.post()
-    bench.market.anvil.mine()
+    bench.market.anvil.mine(2)
     worker.tick()
     assert state(bench, params) is JobState.OPEN  # the requester goes first
     bench.market.anvil.mine(4)

@@ -381,7 +381,7 @@ class FakeMarket(MarketClient):
         self.allowed -= escrow - from_credit
         self.mine()
         job_id = self.job_id_of(params)
-        job = _Job(params, JobState.OPEN, self.block + 1, self.block + 257)
+        job = _Job(params, JobState.OPEN, self.block + 2, self.block + 258)
         self.jobs[job_id] = job
         self._emit(JobPosted(job_id, REQUESTER, params.model_id, params, escrow))
         self._emit(DrawArmed(job_id, 1, job.seed_block, job.expiry_block, self.seats))
@@ -392,7 +392,7 @@ class FakeMarket(MarketClient):
         job_id = self.job_id_of(params)
         job = self.jobs[job_id]
         self.mine()
-        if job.seed_block < self.block <= job.expiry_block:
+        if job.seed_block <= self.block <= job.expiry_block:
             arguments = (job_id, job.seed_block, job.expiry_block)
             raise ContractReverted("NotCancellable", arguments)
         job.state = JobState.CANCELLED

@@ -71,7 +71,7 @@ def test_wait_draws_itself_and_returns_once_a_quorum_agrees(
         world.market.reveal(job.job_id, 0)
         world.market.reveal(job.job_id, 1)
 
-    for moment in (world.market.mine, lambda: None, work):
+    for moment in (lambda: world.market.mine(2), lambda: None, work):
         _at(moment, world)
     seen: list[Timeline] = []
     timeline = job.wait(on_change=seen.append)
@@ -98,7 +98,7 @@ def test_wait_for_the_settlement_ends_the_job_once_its_windows_passed(
         world.market.reveal(job.job_id, 0)
         world.market.reveal(job.job_id, 1)
 
-    _at(world.market.mine, world)
+    _at(lambda: world.market.mine(2), world)
     _at(work, world)
     # From here on the chain stands still: nobody else sends a transaction.
     timeline = job.wait(until="settled")
@@ -108,7 +108,7 @@ def test_wait_for_the_settlement_ends_the_job_once_its_windows_passed(
 
 
 def test_wait_a_silent_committee_fails(world: World, job: Job) -> None:
-    _at(world.market.mine, world)
+    _at(lambda: world.market.mine(2), world)
     timeline = job.wait()
     assert timeline.state == JobState.FAILED
     assert len(timeline.slashed) == 3
@@ -165,7 +165,7 @@ def test_advance_before_the_seed_block_sends_nothing(world: World, job: Job) -> 
 
 
 def test_advance_draws_once_the_seed_block_is_there(world: World, job: Job) -> None:
-    world.market.mine()
+    world.market.mine(2)
     assert job.advance() is True
     assert job.state() == JobState.COMMITTING
 
@@ -204,7 +204,6 @@ def test_wait_unknown_milestone_is_refused(job: Job) -> None:
 
 def test_cancel_before_the_seed_block_refunds_all(world: World) -> None:
     job = world.client.submit("x")
-    world.market.block -= 1
     timeline = job.cancel()
     assert timeline.state == JobState.CANCELLED
     assert world.market.credit == job.escrowed
@@ -213,7 +212,7 @@ def test_cancel_before_the_seed_block_refunds_all(world: World) -> None:
 
 def test_cancel_while_the_seed_can_be_known_is_refused(world: World, job: Job) -> None:
     world.market.mine(2)
-    with pytest.raises(ContractReverted, match="can be cancelled up to block 12 or"):
+    with pytest.raises(ContractReverted, match="can be cancelled before block 13 or"):
         job.cancel()
 
 

@@ -1,0 +1,104 @@
+"""A local network from the outside: start, look, stop, and nothing left behind."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+
+import pytest
+
+from devnet.ports import free_ports
+from tests.e2e.assay_command import Assay, lines_until
+from tests.support.processes import eventually
+
+STOP_SECONDS = 60.0
+
+
+def ports() -> list[str]:
+    rpc_port, ipfs_port = map(str, free_ports(2))
+    return ["--rpc-port", rpc_port, "--ipfs-port", ipfs_port]
+
+
+def test_status_detached_network_shows_everything(network: Assay) -> None:
+    seen = network.json("status")
+    assert seen["phase"] == "ready"
+    assert seen["blockNumber"] > 0
+    names = [process["name"] for process in seen["processes"]]
+    assert names == ["anvil", "ipfs", "worker-1", "worker-2", "worker-3"]
+    assert all(process["running"] for process in seen["processes"])
+    assert 3 <= seen["seats"] <= 6
+    text = network.ok("status")
+    assert seen["rpcUrl"] in text
+    assert "worker-3" in text
+
+
+def test_up_second_network_in_the_same_folder_is_refused(network: Assay) -> None:
+    done = network.run("up", *ports())
+    assert done.returncode == 7
+    assert "a network is running in" in done.stderr
+    assert "assay down" in done.stderr
+
+
+def test_up_port_of_the_running_chain_is_named(network: Assay, assay: Assay) -> None:
+    port = network.json("status")["rpcUrl"].rpartition(":")[2]
+    done = assay.run("up", "--rpc-port", port)
+    assert done.returncode == 7
+    assert f"port {port} for the chain's RPC" in done.stderr
+    assert "--rpc-port" in done.stderr
+
+
+def test_deploy_running_chain_writes_a_usable_file(network: Assay) -> None:
+    seen = network.json("status")
+    key = next(a["keyFile"] for a in seen["accounts"] if a["name"] == "deployer")
+    out = str(network.folder / "second.json")
+    flags = ("--rpc-url", seen["rpcUrl"], "--key-file", key, "--out", out)
+    assert "marketplace" in network.ok("deploy", *flags, "--test-token")
+    again = network.run("deploy", *flags, "--test-token")
+    assert again.returncode == 2
+    assert "is not replaced" in again.stderr
+    listed = network.json("job", "list", "--deployment", out)
+    assert listed == {"jobs": []}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_up_stop_signal_leaves_no_process(assay: Assay, number: signal.Signals) -> None:
+    with assay.start("up", "--workers", "1", *ports()) as running:
+        list(lines_until(running, "Ctrl-C stops everything"))
+        assert len(assay.processes()) >= 4
+        running.send_signal(number)
+        output, _ = running.communicate(timeout=STOP_SECONDS)
+    assert running.returncode == 0
+    assert "no process is left" in output
+    assert assay.processes() == {}
+
+
+def test_up_killed_while_starting_leaves_no_process(assay: Assay) -> None:
+    with assay.start("up", "--workers", "2", *ports()) as running:
+        list(lines_until(running, "starting 2 workers"))
+        assert eventually(lambda: len(assay.processes()) >= 5)
+        running.kill()
+        running.communicate(timeout=STOP_SECONDS)
+    assert eventually(lambda: not assay.processes()), assay.processes()
+
+
+def test_up_chain_dies_stops_everything_and_says_so(assay: Assay) -> None:
+    with assay.start("up", "--workers", "1", *ports()) as running:
+        list(lines_until(running, "Ctrl-C stops everything"))
+        chain = next(pid for pid, argv in assay.processes().items() if "anvil" in argv)
+        subprocess.run(["kill", "-KILL", str(chain)], check=True)
+        output, _ = running.communicate(timeout=STOP_SECONDS)
+    assert running.returncode == 7
+    assert "anvil was killed by signal 9" in output
+    assert "the last one failed" in assay.run("status").stderr
+
+
+def test_demo_first_line_comes_within_a_second(assay: Assay) -> None:
+    started = time.monotonic()
+    with assay.start("demo") as running:
+        first = next(lines_until(running, "assay demo"))
+        waited = time.monotonic() - started
+        running.send_signal(signal.SIGINT)
+        running.communicate(timeout=STOP_SECONDS)
+    assert first.startswith("assay demo")
+    assert waited < 1.0
