@@ -35,7 +35,7 @@ def test_status_detached_network_shows_everything(network: Assay) -> None:
 
 def test_up_second_network_in_the_same_folder_is_refused(network: Assay) -> None:
     done = network.run("up", *ports())
-    assert done.returncode == 7
+    assert done.returncode == 10
     assert "a network is running in" in done.stderr
     assert "assay down" in done.stderr
 
@@ -43,7 +43,7 @@ def test_up_second_network_in_the_same_folder_is_refused(network: Assay) -> None
 def test_up_port_of_the_running_chain_is_named(network: Assay, assay: Assay) -> None:
     port = network.json("status")["rpcUrl"].rpartition(":")[2]
     done = assay.run("up", "--rpc-port", port)
-    assert done.returncode == 7
+    assert done.returncode == 10
     assert f"port {port} for the chain's RPC" in done.stderr
     assert "--rpc-port" in done.stderr
 
@@ -88,7 +88,7 @@ def test_up_chain_dies_stops_everything_and_says_so(assay: Assay) -> None:
         chain = next(pid for pid, argv in assay.processes().items() if "anvil" in argv)
         subprocess.run(["kill", "-KILL", str(chain)], check=True)
         output, _ = running.communicate(timeout=STOP_SECONDS)
-    assert running.returncode == 7
+    assert running.returncode == 10
     assert "anvil was killed by signal 9" in output
     assert "the last one failed" in assay.run("status").stderr
 

@@ -81,7 +81,7 @@ def test_unknown_command_exits_two(tmp_path: Path) -> None:
 
 def test_down_without_network_is_one_line(tmp_path: Path) -> None:
     done = assay(tmp_path, "down")
-    assert done.returncode == 7
+    assert done.returncode == 10
     assert "no network is running in" in error_of(done)
 
 
@@ -93,7 +93,7 @@ def test_up_busy_port_names_it_and_the_flag(tmp_path: Path) -> None:
         done = assay(tmp_path, "up", "--rpc-port", port)
         assert f"port {port} for the chain's RPC" in error_of(done)
         assert "--rpc-port" in error_of(done)
-        assert done.returncode == 7
+        assert done.returncode == 10
         detached = assay(tmp_path, "up", "--detach", "--ipfs-port", port)
     assert "--ipfs-port" in error_of(detached)
 
