@@ -52,7 +52,8 @@ struct SeatView {
 /// @notice A seat is one entry in a model's roster: a bond, a unit of capacity and a lottery ticket.
 /// @dev Free stake and earnings are one balance, `credit`. Tokens move in `deposit` and `withdraw`
 /// (and in the posting of a job); everything else moves credit.
-/// Warning: rebasing tokens are not supported; fee-taking ones are refused on the way in.
+/// Warning: rebasing tokens are not supported; fee-taking ones are refused on the way in. The
+/// token's supply must stay below 2**96 units, for a credit holds no more.
 interface ISeats {
     /// @notice Tokens came in and became credit.
     event StakeDeposited(address indexed account, uint256 amount);
