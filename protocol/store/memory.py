@@ -11,7 +11,7 @@ from protocol.store.port import PACKAGE_LIMITS, DirectoryLimits
 from protocol.store.verification import (
     entry_of,
     folder_block,
-    require_few,
+    read_files,
     verified_directory,
     verified_file,
 )
@@ -62,14 +62,7 @@ class MemoryStore:
         self, digest: Digest, *, limits: DirectoryLimits = PACKAGE_LIMITS
     ) -> dict[str, bytes]:
         """See `ContentStore.get_directory`."""
-        entries = self._entries(digest)
-        require_few(entries, limits, digest)
-        files: dict[str, bytes] = {}
-        left = limits.max_total_bytes
-        for entry in entries:
-            files[entry.name] = self.get(entry.digest, max_bytes=left)
-            left -= len(files[entry.name])
-        return files
+        return read_files(self, digest, self._entries(digest), limits)
 
     def get_file(self, directory: Digest, name: str, *, max_bytes: int) -> bytes:
         """See `ContentStore.get_file`."""

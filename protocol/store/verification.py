@@ -12,7 +12,7 @@ from protocol.errors import (
     DigestMismatch,
     StoreError,
 )
-from protocol.store.port import DirectoryLimits
+from protocol.store.port import ContentStore, DirectoryLimits
 from protocol.unixfs import (
     FileNode,
     NodeError,
@@ -25,7 +25,7 @@ from protocol.unixfs import (
 __all__ = [
     "entry_of",
     "folder_block",
-    "require_few",
+    "read_files",
     "require_within",
     "verified_directory",
     "verified_file",
@@ -125,7 +125,36 @@ def require_within(size: int, max_bytes: int, digest: Digest) -> None:
         )
 
 
-def require_few(
+def read_files(
+    store: ContentStore,
+    digest: Digest,
+    entries: Sequence[Link],
+    limits: DirectoryLimits,
+) -> dict[str, bytes]:
+    """Fetches the files of a folder one by one, within the folder's limits.
+
+    Args:
+        store: Where the files are; verifies each.
+        digest: The folder's digest, for the message.
+        entries: The folder's entries.
+        limits: What it may hold.
+
+    Returns:
+        Contents by file name, in the order of the entries.
+
+    Raises:
+        StoreError: As `ContentStore.get_directory`.
+    """
+    _require_few(entries, limits, digest)
+    files: dict[str, bytes] = {}
+    left = limits.max_total_bytes
+    for entry in entries:
+        files[entry.name] = store.get(entry.digest, max_bytes=left)
+        left -= len(files[entry.name])
+    return files
+
+
+def _require_few(
     entries: Sequence[Link], limits: DirectoryLimits, digest: Digest
 ) -> None:
     """Refuses a folder of too many files.
