@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -18,6 +20,8 @@ __all__ = ["Command", "Process"]
 _POLL_SECONDS = 0.02
 _TAIL_BYTES = 16_384
 _MODE_PRIVATE_FOLDER = 0o700
+# Waits for a line before it becomes the program, and ends if there comes none.
+_GATE = ("/bin/sh", "-c", 'read -r go && exec "$@" </dev/null', "sh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,17 @@ class Process:
     """
 
     def __init__(self, command: Command, logs: Path) -> None:
-        """Start it; its output goes to `<logs>/<name>.log`, after earlier output."""
+        """Make the process; its program runs once `release` is called.
+
+        Its output goes to `<logs>/<name>.log`, after earlier output. When this process
+        is killed before the release, the program never runs.
+
+        Raises:
+            OSError: There is no such program.
+        """
+        if shutil.which(command.argv[0]) is None:
+            missing = errno.ENOENT
+            raise FileNotFoundError(missing, os.strerror(missing), command.argv[0])
         logs.mkdir(parents=True, exist_ok=True)
         if command.folder is not None:
             command.folder.mkdir(_MODE_PRIVATE_FOLDER, parents=True, exist_ok=True)
@@ -58,8 +72,8 @@ class Process:
         with self.log.open("ab") as output:
             self._start = output.tell()
             self._child = subprocess.Popen(
-                command.argv,
-                stdin=subprocess.DEVNULL,
+                (*_GATE, *command.argv),
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=command.folder,
@@ -68,6 +82,13 @@ class Process:
             )
         self.pid = self._child.pid
         self._exit_code: int | None = None
+
+    def release(self) -> None:
+        """Let the program run."""
+        if self._child.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._child.stdin.write(b"go\n")
+                self._child.stdin.close()
 
     @property
     def name(self) -> str:

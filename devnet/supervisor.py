@@ -93,7 +93,9 @@ class Supervisor:
                 raise DevnetError(
                     f"{command.name} cannot be started: {error}"
                 ) from error
+            # Only now, or a kill of this process in between would leave it alone.
             self._tell_watchdog(f"+{process.pid}")
+            process.release()
             self._processes.append(process)
         return process
 
