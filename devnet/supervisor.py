@@ -99,13 +99,6 @@ class Supervisor:
             self._processes.append(process)
         return process
 
-    def restart(self, process: Process) -> Process:
-        """Run the command of an ended process again."""
-        process.wait(self._grace_seconds)
-        self._tell_watchdog(f"-{process.pid}")
-        self._processes.remove(process)
-        return self.start(process.command)
-
     def wait_until(
         self,
         what: str,

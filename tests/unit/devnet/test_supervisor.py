@@ -141,21 +141,6 @@ def test_deaths_process_ended_reports_it_once(tmp_path: Path) -> None:
         assert list(supervisor.deaths()) == []
 
 
-def test_restart_killed_process_runs_again_and_keeps_the_log(tmp_path: Path) -> None:
-    with Supervisor(tmp_path) as supervisor:
-        first = supervisor.start(a_command(SLEEPER))
-        supervisor.wait_until("up", lambda: has_said_up(first.log), LIMIT, [first])
-        first.kill()
-        second = supervisor.restart(first)
-        twice = supervisor.wait_until(
-            "up again", lambda: second.log.read_text().count("up") == 2, LIMIT, [second]
-        )
-        assert twice
-        assert second.tail(5) == ["up"]
-        assert supervisor.processes == (second,)
-    assert not is_alive(second.pid)
-
-
 def test_exit_sigterm_while_waiting_ends_every_process(tmp_path: Path) -> None:
     def probe() -> bool:
         os.kill(os.getpid(), signal.SIGTERM)
