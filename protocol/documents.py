@@ -23,6 +23,7 @@ from protocol.output_tree import output_root
 
 __all__ = [
     "GREEDY",
+    "LOGPROB_SCALE",
     "MAX_DOCUMENT_BYTES",
     "MILLION",
     "Finish",
@@ -37,10 +38,15 @@ __all__ = [
 MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
 MILLION = 1_000_000
 GREEDY = 0
+LOGPROB_SCALE = 65_536
+"""A log-probability in a results document is nats times this."""
 
 _MAX_STOPS = 4
 _MAX_STOP_CHARACTERS = 64
+_MAX_STOP_IDS = 4
 _MAX_TEMPERATURE = 10 * MILLION
+# The chosen token and twenty others, as in OpenAI's chat API.
+_MAX_LOGPROBS = 21
 _HexWord = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-f]{64}$")]
 _TokenId = Annotated[int, Field(ge=0, lt=1 << 32)]
 
@@ -77,10 +83,13 @@ class Prompt(_Part):
     """One prompt with its decoding parameters.
 
     Attributes:
-        ids: Token ids; the only part that decides the result.
+        ids: Token ids; with the other fields, all but `text`, they decide the result.
+        logprobs: Pairs of id and log-probability wanted for each generated token: 0
+            for none, 1 for the chosen token's, more for the likeliest ones too.
         max_new_tokens: Most tokens to generate.
         seed: Seed of the sampler, 0 to 2**64 - 1.
         stop: Up to four strings that end the output.
+        stop_ids: Up to four token ids that end the output and are not part of it.
         temperature: In millionths; 0 is greedy.
         text: What the ids were made of, for people.
         top_k: Number of candidates kept; 0 keeps all.
@@ -88,11 +97,13 @@ class Prompt(_Part):
     """
 
     ids: tuple[_TokenId, ...] = Field(min_length=1)
+    logprobs: int = Field(default=0, ge=0, le=_MAX_LOGPROBS)
     max_new_tokens: int = Field(ge=1, lt=1 << 32)
     seed: int = Field(default=0, ge=0, lt=1 << 64)
     stop: tuple[
         Annotated[str, Field(min_length=1, max_length=_MAX_STOP_CHARACTERS)], ...
     ] = Field(default=(), max_length=_MAX_STOPS)
+    stop_ids: tuple[_TokenId, ...] = Field(default=(), max_length=_MAX_STOP_IDS)
     temperature: int = Field(default=GREEDY, ge=0, le=_MAX_TEMPERATURE)
     text: str = ""
     top_k: int = Field(default=0, ge=0, lt=1 << 32)
@@ -105,10 +116,19 @@ class Prompt(_Part):
 
 
 class Output(_Part):
-    """One output: generated ids, their text, and why it ended."""
+    """One output: generated ids, their text, and why it ended.
+
+    Attributes:
+        finish: Why it ended.
+        ids: Generated ids.
+        logprobs: As the prompt asked, for each id pairs of a token's id and its
+            log-probability in nats times 65536: the chosen one, then the likeliest.
+        text: What the ids say.
+    """
 
     finish: Finish = Field(strict=False)
     ids: tuple[_TokenId, ...]
+    logprobs: tuple[tuple[tuple[_TokenId, int], ...], ...]
     text: str
 
     def to_bytes(self) -> bytes:

@@ -19,6 +19,7 @@ from protocol.digests import Digest
 
 __all__ = [
     "DEVELOPMENT_CHAIN_IDS",
+    "EXACT_PROFILES",
     "TICKS",
     "ZERO_ADDRESS",
     "Account",
@@ -44,6 +45,10 @@ TICKS = 8
 ZERO_ADDRESS = to_checksum_address("0x" + "00" * 20)
 # Anvil's and Hardhat's, and the older convention of Ganache.
 DEVELOPMENT_CHAIN_IDS = frozenset({31337, 1337})
+
+EXACT_PROFILES = frozenset({"int-w8a16", "int-w8b8", "int-w12a16"})
+"""Arithmetic profiles whose results are equal on every machine; a quorum over any
+other would sooner or later slash an honest worker."""
 
 _ANSWER_TAIL_BITS = 34
 
@@ -152,6 +157,11 @@ class ModelSpec(_AbiStruct):
     def profile_name(self) -> str:
         """The profile as text."""
         return self.profile.rstrip(b"\0").decode("ascii", errors="replace")
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether its results are equal on every machine."""
+        return self.profile_name in EXACT_PROFILES
 
     def model_id(self) -> ModelId:
         """`keccak256(abi.encode(spec))`."""

@@ -33,6 +33,14 @@ DECODING = (
     click.option("--top-p", help="Probability mass kept, above 0 and up to 1."),
     click.option("--seed", type=int, help="Prompt i of a file gets this seed plus i."),
     click.option("--stop", multiple=True, help="Ends an output; up to four."),
+    click.option(
+        "--stop-id", type=int, multiple=True, help="Token id that ends an output."
+    ),
+    click.option(
+        "--logprobs",
+        type=int,
+        help="Log-probabilities: of each token and so many likeliest ones (0 to 20).",
+    ),
 )
 TERMS = (
     click.option("--model", help="Model id, 0x and 64 digits."),

@@ -101,6 +101,8 @@ def _decoding(given: Mapping[str, Any]) -> Decoding:
         top_p=_millionths(given["top_p"], "--top-p"),
         seed=given["seed"],
         stop=tuple(given["stop"]) or None,
+        stop_ids=tuple(given["stop_id"]) or None,
+        logprobs=given["logprobs"],
     )
 
 

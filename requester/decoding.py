@@ -12,6 +12,7 @@ __all__ = ["Decoding"]
 
 _MAX_STOPS = 4
 _MAX_STOP_CHARACTERS = 64
+_MAX_STOP_IDS = 4
 # Name, least and most of every integer; the names are those of a JSONL line.
 _RANGES = {
     "max_new_tokens": ("maxNewTokens", 1, (1 << 32) - 1),
@@ -19,6 +20,7 @@ _RANGES = {
     "top_k": ("topK", 0, (1 << 32) - 1),
     "top_p": ("topP in millionths", 1, MILLION),
     "seed": ("seed", 0, (1 << 64) - 1),
+    "logprobs": ("logprobs", 0, 20),
 }
 
 
@@ -33,6 +35,9 @@ class Decoding:
         top_p: Probability mass kept, in millionths.
         seed: Seed of the sampler, 0 to 2**64 - 1.
         stop: Up to four strings that end an output.
+        stop_ids: Up to four token ids that end an output.
+        logprobs: Log-probabilities wanted of each generated token: its own and those
+            of this many likeliest tokens, up to 20.
 
     Raises:
         RequestError: A value is out of range.
@@ -44,6 +49,8 @@ class Decoding:
     top_p: int | None = None
     seed: int | None = None
     stop: tuple[str, ...] | None = None
+    stop_ids: tuple[int, ...] | None = None
+    logprobs: int | None = None
 
     def __post_init__(self) -> None:
         """Check every value that was given."""
@@ -52,6 +59,7 @@ class Decoding:
             if value is not None and not least <= value <= most:
                 raise RequestError(f"{name} is {value}; give {least} to {most}")
         _check_stops(self.stop or ())
+        _check_stop_ids(self.stop_ids or ())
 
     def over(self, fallback: Self) -> Self:
         """These parameters, and the fallback's where nothing was said."""
@@ -72,6 +80,14 @@ def _check_stops(stops: tuple[str, ...]) -> None:
                 f"give 1 to {_MAX_STOP_CHARACTERS}"
             )
         _require_unicode(stop)
+
+
+def _check_stop_ids(ids: tuple[int, ...]) -> None:
+    if len(ids) > _MAX_STOP_IDS:
+        raise RequestError(f"stopIds has {len(ids)} ids; give at most {_MAX_STOP_IDS}")
+    for token_id in ids:
+        if not 0 <= token_id < 1 << 32:
+            raise RequestError(f"stopIds holds {token_id}; give token ids of the model")
 
 
 def _require_unicode(stop: str) -> None:

@@ -11,7 +11,7 @@ from eth_typing import ChecksumAddress
 from protocol.documents import Prompt, PromptsDocument
 from protocol.errors import BadDocument, BadTokenizer, RequestError
 from protocol.market import (
-    DEVELOPMENT_CHAIN_IDS,
+    EXACT_PROFILES,
     TICKS,
     ZERO_ADDRESS,
     JobParams,
@@ -29,8 +29,6 @@ from requester.tasks import Task, decoding_of, frame
 
 __all__ = ["Draft", "Market", "Terms", "draft_job"]
 
-# Not reproducible across machines: a quorum over it would slash honest workers.
-_DEVELOPMENT_PROFILE = "float-dev"
 _SEEDS = 1 << 64
 _NONCE_BITS = 64
 _ROUNDS = 1
@@ -157,13 +155,11 @@ def _check_terms(terms: Terms, market: Market) -> None:
 
 
 def _check_profile(market: Market) -> None:
-    profile = market.spec.profile_name
-    is_development = market.chain_id in DEVELOPMENT_CHAIN_IDS
-    if profile == _DEVELOPMENT_PROFILE and not is_development:
+    if not market.spec.is_exact:
         raise RequestError(
-            f"model 0x{market.model_id.hex()} has the profile {profile}, whose results "
-            f"differ between machines; on chain {market.chain_id}, which is no "
-            "development chain, use a model with a bit-exact profile"
+            f"model 0x{market.model_id.hex()} has the profile "
+            f"{market.spec.profile_name!r}, whose results may differ between machines; "
+            f"use a model with one of {', '.join(sorted(EXACT_PROFILES))}"
         )
 
 
@@ -228,9 +224,11 @@ def _prompt(
     text = frame(task, request.text)
     values = {
         "ids": codec.encode(text),
+        "logprobs": 0 if chosen.logprobs is None else chosen.logprobs + 1,
         "max_new_tokens": chosen.max_new_tokens,
         "seed": chosen.seed,
         "stop": chosen.stop,
+        "stop_ids": chosen.stop_ids or (),
         "temperature": chosen.temperature,
         "text": text,
         "top_k": chosen.top_k,

@@ -19,7 +19,17 @@ MAX_FILE_BYTES = 16 * 1024 * 1024
 # An object with a list of stop strings.
 _MAX_DEPTH = 2
 _JSONL_SUFFIXES = frozenset({".jsonl", ".ndjson"})
-_FIELDS = ("prompt", "maxNewTokens", "temperature", "topK", "topP", "seed", "stop")
+_FIELDS = (
+    "prompt",
+    "maxNewTokens",
+    "temperature",
+    "topK",
+    "topP",
+    "seed",
+    "stop",
+    "stopIds",
+    "logprobs",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +49,9 @@ def read_prompts(path: Path) -> list[PromptRequest]:
     """Reads a file of prompts.
 
     A ``.jsonl`` file holds an object a line: ``prompt``, and optionally
-    ``maxNewTokens``, ``temperature``, ``topK``, ``topP``, ``seed`` and ``stop`` (a
-    string or a list). Any other file holds a prompt a line. Blank lines are skipped.
+    ``maxNewTokens``, ``temperature``, ``topK``, ``topP``, ``seed``, ``stop`` (a
+    string or a list), ``stopIds`` (a list) and ``logprobs``. Any other file holds a
+    prompt a line. Blank lines are skipped.
 
     Args:
         path: The file, UTF-8, at most 16 MiB.
@@ -125,6 +136,8 @@ def _decoding(value: dict[str, Any]) -> Decoding:
         top_p=_fraction(value, "topP"),
         seed=_integer(value, "seed"),
         stop=_stops(value),
+        stop_ids=_stop_ids(value),
+        logprobs=_integer(value, "logprobs"),
     )
 
 
@@ -154,6 +167,15 @@ def _stops(value: dict[str, Any]) -> tuple[str, ...] | None:
     if not isinstance(listed, list) or not all(isinstance(s, str) for s in listed):
         raise RequestError(f"stop is {_shown(stops)}; give a string or a list of them")
     return tuple(listed)
+
+
+def _stop_ids(value: dict[str, Any]) -> tuple[int, ...] | None:
+    ids = value.get("stopIds")
+    if ids is None:
+        return None
+    if not isinstance(ids, list) or any(type(token_id) is not int for token_id in ids):
+        raise RequestError(f"stopIds is {_shown(ids)}; give a list of token ids")
+    return tuple(ids)
 
 
 def _shown(value: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from protocol.digests import digest_to_cid
+from protocol.documents import LOGPROB_SCALE, Output, Prompt
 from requester.pricing import Estimate
 from requester.results import Results
 from requester.timeline import Timeline
@@ -75,16 +76,26 @@ def timeline_view(timeline: Timeline) -> dict[str, Any]:
 
 def results_view(results: Results) -> list[dict[str, Any]]:
     """Outputs with their prompts, in order."""
-    return [
-        {
-            "prompt": prompt.text,
-            "text": output.text,
-            "finish": output.finish.value,
-            "promptTokens": len(prompt.ids),
-            "newTokens": len(output.ids),
-        }
-        for prompt, output in results
-    ]
+    return [_output_view(prompt, output) for prompt, output in results]
+
+
+def _output_view(prompt: Prompt, output: Output) -> dict[str, Any]:
+    view: dict[str, Any] = {
+        "prompt": prompt.text,
+        "text": output.text,
+        "finish": output.finish.value,
+        "promptTokens": len(prompt.ids),
+        "newTokens": len(output.ids),
+    }
+    if output.logprobs:
+        view["logprobs"] = [
+            [
+                {"id": token_id, "logprob": round(value / LOGPROB_SCALE, 6)}
+                for token_id, value in pairs
+            ]
+            for pairs in output.logprobs
+        ]
+    return view
 
 
 def _committee(timeline: Timeline) -> list[dict[str, Any]]:

@@ -94,5 +94,6 @@ def _output(codec: TokenCodec, prompt: Prompt, generation: Generation) -> Output
     return Output(
         finish=Finish(generation.finish.value),
         ids=generation.ids,
+        logprobs=(),
         text=codec.decode_until(generation.ids, prompt.stop),
     )

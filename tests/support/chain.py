@@ -41,7 +41,7 @@ def a_model(label: str = "model") -> ModelSpec:
     return ModelSpec(
         package_digest=a_digest(label),
         weights_root=bytes(32),
-        profile=b"float-dev".ljust(32, b"\0"),
+        profile=b"int-w8b8".ljust(32, b"\0"),
         vocab_size=256,
         context_length=64,
         ms_per_token=5,

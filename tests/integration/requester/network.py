@@ -52,7 +52,7 @@ class Network:
         market.model = ModelSpec(
             package_digest=store.put_directory({"tokenizer.json": byte_tokenizer()}),
             weights_root=bytes(32),
-            profile=b"float-dev".ljust(32, b"\0"),
+            profile=b"int-w8b8".ljust(32, b"\0"),
             vocab_size=256,
             context_length=128,
             ms_per_token=5,
@@ -101,7 +101,7 @@ class Network:
             is_full = len(ids) == prompt.max_new_tokens
             finish = Finish.LENGTH if is_full else Finish.STOP
             told = self.codec.decode_until(ids, prompt.stop)
-            outputs.append(Output(finish=finish, ids=ids, text=told))
+            outputs.append(Output(finish=finish, ids=ids, logprobs=(), text=told))
         document = ResultsDocument.build(
             params.model_id, params.prompts_digest, outputs
         )

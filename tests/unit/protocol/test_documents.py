@@ -26,7 +26,7 @@ MODEL_HEX = "0x" + "ab" * 32
 SPEC = ModelSpec(
     package_digest=Digest(b"\1" * 32),
     weights_root=bytes(32),
-    profile=b"float-dev".ljust(32, b"\0"),
+    profile=b"int-w8b8".ljust(32, b"\0"),
     vocab_size=100,
     context_length=16,
     ms_per_token=5,
@@ -54,9 +54,11 @@ def document(*prompts: Prompt) -> PromptsDocument:
 def plain(**changes: Any) -> dict[str, Any]:
     prompt = {
         "ids": [1, 2],
+        "logprobs": 0,
         "maxNewTokens": 3,
         "seed": 0,
         "stop": [],
+        "stopIds": [],
         "temperature": 0,
         "text": "a",
         "topK": 0,
@@ -106,6 +108,10 @@ def test_from_bytes_any_bytes_is_a_document_or_a_clear_error(data: bytes) -> Non
         ({"topP": 0}, "topP"),
         ({"topP": MILLION + 1}, "topP"),
         ({"topK": -1}, "topK"),
+        ({"logprobs": -1}, "logprobs"),
+        ({"logprobs": 22}, "logprobs"),
+        ({"stopIds": [1, 2, 3, 4, 5]}, "stopIds"),
+        ({"stopIds": [-1]}, "stopIds.0"),
         ({"extra": 1}, "extra"),
         ({"text": 5}, "text"),
     ],
@@ -183,11 +189,13 @@ def test_max_tokens_counts_prompts_and_answers() -> None:
 
 
 def test_results_document_has_one_encoding() -> None:
-    output = Output(finish=Finish.STOP, ids=(5, 6), text="hé\n")
+    pairs = (((5, -70), (7, -9)), ((6, 0),))
+    output = Output(finish=Finish.STOP, ids=(5, 6), logprobs=pairs, text="hé\n")
     results = ResultsDocument.build(MODEL, Digest(b"\xcd" * 32), [output])
     expected = (
         f'{{"modelId":"{MODEL_HEX}","outputs":[{{"finish":"stop","ids":[5,6],'
-        f'"text":"hé\\n"}}],"promptsDigest":"0x{"cd" * 32}","version":1}}'
+        f'"logprobs":[[[5,-70],[7,-9]],[[6,0]]],"text":"hé\\n"}}],'
+        f'"promptsDigest":"0x{"cd" * 32}","version":1}}'
     )
     assert results.to_bytes() == expected.encode()
     assert ResultsDocument.from_bytes(expected.encode()) == results
@@ -198,8 +206,8 @@ def test_token_count_adds_prompt_and_generated_tokens() -> None:
         Prompt(ids=(1, 2), max_new_tokens=9), Prompt(ids=(3,), max_new_tokens=9)
     )
     outputs = [
-        Output(finish=Finish.STOP, ids=(5, 6), text=""),
-        Output(finish=Finish.LENGTH, ids=(), text=""),
+        Output(finish=Finish.STOP, ids=(5, 6), logprobs=(), text=""),
+        Output(finish=Finish.LENGTH, ids=(), logprobs=(), text=""),
     ]
     results = ResultsDocument.build(MODEL, Digest(bytes(32)), outputs)
     assert results.token_count(prompts) == 5

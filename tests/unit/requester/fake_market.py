@@ -88,7 +88,7 @@ def a_spec(store: MemoryStore, **changes: object) -> ModelSpec:
     spec = ModelSpec(
         package_digest=package,
         weights_root=bytes(32),
-        profile=b"float-dev".ljust(32, b"\0"),
+        profile=b"int-w8b8".ljust(32, b"\0"),
         vocab_size=256,
         context_length=128,
         ms_per_token=5,

@@ -20,6 +20,9 @@ from requester.decoding import Decoding
         ({"stop": ("a", "b", "c", "d", "e")}, "stop has 5 strings; give at most 4"),
         ({"stop": ("",)}, "stop holds a string of 0 characters"),
         ({"stop": ("\ud800",)}, "stop holds .* no Unicode text"),
+        ({"stop_ids": (1, 2, 3, 4, 5)}, "stopIds has 5 ids; give at most 4"),
+        ({"stop_ids": (-1,)}, "stopIds holds -1; give token ids"),
+        ({"logprobs": 21}, "logprobs is 21; give 0 to 20"),
         ({"stop": ("x" * 65,)}, "stop holds a string of 65 characters"),
     ],
 )

@@ -62,7 +62,8 @@ def test_read_prompts_a_folder_is_no_file(tmp_path: Path) -> None:
 def test_read_prompts_jsonl_all_fields_are_scaled(tmp_path: Path) -> None:
     line = (
         '{"prompt": "Why?\\n", "maxNewTokens": 5, "temperature": 0.7, "topK": 40,'
-        ' "topP": 0.95, "seed": 18446744073709551615, "stop": ["\\n", "."]}'
+        ' "topP": 0.95, "seed": 18446744073709551615, "stop": ["\\n", "."],'
+        ' "stopIds": [0, 7], "logprobs": 3}'
     )
     path = _file(tmp_path, f'{line}\n\n{{"prompt": "b", "stop": "x"}}\n', "p.jsonl")
     assert read_prompts(path) == [
@@ -75,6 +76,8 @@ def test_read_prompts_jsonl_all_fields_are_scaled(tmp_path: Path) -> None:
                 top_p=950_000,
                 seed=2**64 - 1,
                 stop=("\n", "."),
+                stop_ids=(0, 7),
+                logprobs=3,
             ),
         ),
         PromptRequest("b", Decoding(stop=("x",))),
@@ -93,6 +96,8 @@ def test_read_prompts_jsonl_all_fields_are_scaled(tmp_path: Path) -> None:
         ('{"prompt": 5}', "prompt is 5; give a string"),
         ('{"prompt": "a", "prompt": "b"}', "a field stands twice"),
         ('{"prompt": "a", "seed": true}', "seed is True; give an integer"),
+        ('{"prompt": "a", "stopIds": [true]}', "give a list of token ids"),
+        ('{"prompt": "a", "stopIds": 5}', "stopIds is 5; give a list of token ids"),
         ('{"prompt": "a", "seed": 1.0}', "seed is .*; give an integer"),
         ('{"prompt": "a", "seed": -1}', "seed is -1; give 0 to"),
         ('{"prompt": "a", "temperature": "0.7"}', "without quotes"),

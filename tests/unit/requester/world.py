@@ -88,7 +88,7 @@ class World:
             is_full = len(ids) == prompt.max_new_tokens
             finish = Finish.LENGTH if is_full else Finish.STOP
             told = self.codec.decode_until(ids, prompt.stop)
-            outputs.append(Output(finish=finish, ids=ids, text=told))
+            outputs.append(Output(finish=finish, ids=ids, logprobs=(), text=told))
         return ResultsDocument.build(params.model_id, params.prompts_digest, outputs)
 
     def outcome(self, params: JobParams, document: ResultsDocument) -> Outcome:
