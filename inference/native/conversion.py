@@ -1,0 +1,159 @@
+"""Python's values as the native library takes them, checked."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.errors import ModelPackageError, SequenceError
+from inference.integer_model import Choice, Int32Array, Piece
+from inference.layout import IntegerShape, TensorLayout
+from inference.native.library import Shape
+from inference.profiles import W8A16, W8B8, W12A16
+
+IN_ORDER: Final = "feed each open sequence in order, once per step"
+
+_PROFILES: Final = {W8A16.name: 0, W8B8.name: 1, W12A16.name: 2}
+
+_DTYPES: Final[dict[str, np.dtype[Any]]] = {
+    "U8": np.dtype(np.uint8),
+    "I8": np.dtype(np.int8),
+    "I16": np.dtype(np.int16),
+    "I32": np.dtype(np.int32),
+    "U32": np.dtype(np.uint32),
+}
+
+_PIECE: Final = np.dtype(
+    [
+        ("sequence", np.int32),
+        ("start", np.int32),
+        ("count", np.int32),
+        ("wanted", np.int32),
+        ("temperature", np.int64),
+        ("top_k", np.int64),
+        ("top_p", np.int64),
+        ("draw", np.uint64),
+    ]
+)
+"""`struct assay_piece`: no padding, since the sizes fall in place."""
+
+
+def shape_struct(shape: IntegerShape) -> Shape:
+    """Returns a shape as `struct assay_shape`.
+
+    Raises:
+        ModelPackageError: A number does not fit.
+    """
+    numbers = (
+        _PROFILES[shape.profile.name],
+        shape.vocab_size,
+        shape.context_length,
+        shape.width,
+        shape.inner_width,
+        shape.layers,
+        shape.heads,
+        shape.epsilon,
+    )
+    # ctypes would cut a larger number to one that fits.
+    if max(map(abs, numbers)) >= 2**31:
+        raise unusable_shape(shape)
+    return Shape(*numbers)
+
+
+def unusable_shape(shape: IntegerShape) -> ModelPackageError:
+    """Returns the error for a shape that the arithmetic has no bounds for."""
+    return ModelPackageError(
+        "shape",
+        shape,
+        "outside the bounds of the arithmetic",
+        "import the model again; see docs/spec/arithmetic.md, section 2",
+    )
+
+
+def tensor_bytes(layout: TensorLayout) -> int:
+    """Returns the size of a tensor."""
+    size = _DTYPES[layout.storage].itemsize
+    for extent in layout.shape:
+        size *= extent
+    return size
+
+
+def checked_tensor(layout: TensorLayout, values: NDArray[Any]) -> NDArray[Any]:
+    """Returns a tensor in the machine's byte order, without gaps.
+
+    Raises:
+        ModelPackageError: Its type, shape or range is not the layout's.
+    """
+    dtype = _DTYPES[layout.storage]
+    if values.dtype.newbyteorder("=") != dtype or values.shape != layout.shape:
+        raise ModelPackageError(
+            layout.name,
+            f"{values.dtype} {values.shape}",
+            f"the model's shape asks for {dtype} {layout.shape}",
+            "use the package's own config.json and model.safetensors",
+        )
+    lowest, highest = int(values.min()), int(values.max())
+    if lowest < layout.lowest or highest > layout.highest:
+        raise ModelPackageError(
+            layout.name,
+            f"{lowest} to {highest}",
+            f"outside {layout.lowest} to {layout.highest}",
+            "import the model again",
+        )
+    return np.ascontiguousarray(values, dtype)
+
+
+def pack_pieces(
+    pieces: Sequence[Piece], choices: Sequence[Choice | None]
+) -> tuple[NDArray[Any], Int32Array]:
+    """Returns an array of `struct assay_piece`, and the ids one piece after another.
+
+    Raises:
+        SequenceError: A number does not fit its type.
+    """
+    rows = [
+        (piece.sequence, piece.start, len(piece.ids), *_choice_fields(choice))
+        for piece, choice in zip(pieces, choices, strict=True)
+    ]
+    try:
+        ids = np.array([token for piece in pieces for token in piece.ids], np.int32)
+        return np.array(rows, _PIECE), ids
+    except OverflowError as error:
+        raise SequenceError(
+            "pieces", len(pieces), "a number does not fit its type", IN_ORDER
+        ) from error
+
+
+def trace_operations(shape: IntegerShape, keys: int) -> Iterator[tuple[str, int]]:
+    """Yields name and number of values of every operation: arithmetic spec, §10.
+
+    Args:
+        shape: The model's.
+        keys: Positions that the traced one attends to.
+    """
+    width, inner, pairs = shape.width, shape.inner_width, shape.heads * keys
+    layer = {
+        "norm1": width,
+        "qkv": 3 * width,
+        "scores": pairs,
+        "weights": pairs,
+        "mixed": width,
+        "proj": width,
+        "norm2": width,
+        "fc": inner,
+        "activation": inner,
+        "out": width,
+    }
+    yield "embed", width
+    for number in range(shape.layers):
+        for name, length in layer.items():
+            yield f"{number}.{name}", length
+    yield "final", width
+    yield "head", shape.vocab_size
+
+
+def _choice_fields(choice: Choice | None) -> tuple[int, int, int, int, int]:
+    if choice is None:
+        return (0, 0, 0, 0, 0)
+    return (1, choice.temperature, choice.top_k, choice.top_p, choice.draw)

@@ -1,0 +1,15 @@
+/* The versions of the row operations that this platform can compile. */
+#ifndef ASSAY_ROWS_VERSIONS_H
+#define ASSAY_ROWS_VERSIONS_H
+
+#include "rows.h"
+
+extern const struct rows rows_plain;
+#if defined(__x86_64__)
+extern const struct rows rows_avx2;
+extern const struct rows rows_avx512;
+#elif defined(__aarch64__)
+extern const struct rows rows_neon;
+#endif
+
+#endif
