@@ -12,6 +12,7 @@ from typing import Protocol
 from inference.errors import (
     ContextOverflow,
     InvalidLength,
+    InvalidLogprobs,
     InvalidPrompt,
     InvalidSampling,
     InvalidStop,
@@ -25,13 +26,16 @@ MAX_TEMPERATURE = 100 * MILLION
 MAX_TOP_K = 2**32 - 1
 MAX_STOP_STRINGS = 16
 MAX_STOP_BYTES = 256
+MAX_STOP_IDS = 16
+MAX_LOGPROBS = 20
+"""Most likeliest tokens that a request may have listed."""
 
 
 class FinishReason(StrEnum):
     """Why generation ended, as written in results documents."""
 
     STOP = "stop"
-    """The model ended the text, or a stop string was completed."""
+    """The model ended the text or gave a stop id, or a stop string was completed."""
 
     LENGTH = "length"
     """`max_new_tokens` were generated without either."""
@@ -66,6 +70,9 @@ class GenerationRequest:
         top_p: Sample among the likeliest tokens whose probabilities reach this
             sum, in millionths, 1 to 1,000,000 (off).
         stop: Byte strings; generation ends with the token that completes one.
+        stop_ids: Token ids; generation ends before one, as before end-of-text.
+        logprobs: None for no log-probabilities, or how many of the likeliest
+            tokens to list beside the one chosen, 0 to 20.
     """
 
     prompt_ids: tuple[int, ...]
@@ -75,6 +82,24 @@ class GenerationRequest:
     top_k: int = 0
     top_p: int = MILLION
     stop: tuple[bytes, ...] = ()
+    stop_ids: tuple[int, ...] = ()
+    logprobs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprobs:
+    """How likely one generated token was, at temperature 1, before any cut.
+
+    Log-probabilities are integers: natural logarithms times 65,536.
+
+    Attributes:
+        logprob: Of the token that was chosen.
+        top: Id and log-probability of the likeliest tokens, likeliest first; the
+            chosen one may be among them.
+    """
+
+    logprob: int
+    top: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +108,14 @@ class Generation:
 
     Attributes:
         ids: Generated ids only: with the token that completed a stop string,
-            without the end-of-text token.
+            without the end-of-text token and without a stop id.
         finish: Why generation ended.
+        logprobs: One for each of `ids` if the request asked for them, else none.
     """
 
     ids: tuple[int, ...]
     finish: FinishReason
+    logprobs: tuple[TokenLogprobs, ...] = ()
 
 
 class Engine(Protocol):
@@ -128,12 +155,16 @@ def validate_request(
         InvalidLength: `max_new_tokens` is not a positive integer.
         ContextOverflow: Prompt and `max_new_tokens` exceed the context.
         InvalidSampling: Seed, temperature, top-k or top-p out of range.
-        InvalidStop: A stop string is empty or too long, or there are too many.
+        InvalidStop: A stop string is empty or too long, a stop id is not of the
+            vocabulary, or there are too many.
+        InvalidLogprobs: `logprobs` is neither None nor 0 to 20.
     """
     _validate_prompt(request.prompt_ids, limits, name)
     _validate_length(request, limits, name)
     _validate_sampling(request, name)
     _validate_stop(request.stop, name)
+    _validate_stop_ids(request.stop_ids, limits, name)
+    _validate_logprobs(request.logprobs, name)
 
 
 def validate_requests(
@@ -237,3 +268,30 @@ def _validate_stop(stop: tuple[bytes, ...], name: str) -> None:
                 "not a byte string of usable length",
                 f"give 1 to {MAX_STOP_BYTES} bytes",
             )
+
+
+def _validate_stop_ids(ids: tuple[int, ...], limits: ModelLimits, name: str) -> None:
+    field = f"{name}.stop_ids"
+    if len(ids) > MAX_STOP_IDS:
+        raise InvalidStop(
+            field, ids, f"{len(ids)} stop ids", f"give at most {MAX_STOP_IDS}"
+        )
+    highest = limits.vocab_size - 1
+    for place, token_id in enumerate(ids):
+        if not _is_integer(token_id, 0, highest):
+            raise InvalidStop(
+                f"{field}[{place}]",
+                token_id,
+                f"not a token id of this model (0 to {highest})",
+                "look it up in the tokenizer of the same model package",
+            )
+
+
+def _validate_logprobs(count: int | None, name: str) -> None:
+    if count is not None and not _is_integer(count, 0, MAX_LOGPROBS):
+        raise InvalidLogprobs(
+            f"{name}.logprobs",
+            count,
+            "out of range",
+            f"give an integer from 0 to {MAX_LOGPROBS}, or none",
+        )

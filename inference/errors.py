@@ -6,11 +6,17 @@
     │   ├── InvalidLength       max_new_tokens is not a positive integer
     │   ├── ContextOverflow     prompt + max_new_tokens exceed the context
     │   ├── InvalidSampling     seed, temperature, top_k or top_p out of range
-    │   └── InvalidStop         stop strings empty, too long or too many
+    │   ├── InvalidStop         stop strings or ids malformed or too many
+    │   └── InvalidLogprobs     more log-probabilities asked for than are given
     ├── ModelPackageError       the model folder is incomplete or malformed
+    ├── VectorMismatch          an engine computes something else than a package says
     ├── ModelSourceError        a model source is neither a folder nor reachable
     ├── UnknownProfile          no engine for the named arithmetic profile
     ├── InvalidThreads          the number of threads is not usable
+    ├── InvalidSetting          another setting of an engine is not usable
+    ├── CacheOverflow           one request needs more memory than an engine may use
+    ├── NativeUnavailable       the native library is not built or does not load
+    ├── SequenceError           a step does not continue a sequence of the model
     └── NumericsError           the model produced logits that are not finite
 
 Every message names the field, its value, what is wrong and the way out.
@@ -65,11 +71,19 @@ class InvalidSampling(RequestError):
 
 
 class InvalidStop(RequestError):
-    """A stop string is empty or too long, or there are too many."""
+    """A stop string or stop id is malformed, or there are too many."""
+
+
+class InvalidLogprobs(RequestError):
+    """More log-probabilities per token are asked for than an engine gives."""
 
 
 class ModelPackageError(EngineError):
     """A model folder is incomplete, malformed, too large or not a GPT-2."""
+
+
+class VectorMismatch(EngineError):
+    """An engine computes something else than a package's test vectors say."""
 
 
 class ModelSourceError(EngineError):
@@ -82,6 +96,22 @@ class UnknownProfile(EngineError):
 
 class InvalidThreads(EngineError):
     """The number of threads is not a positive integer."""
+
+
+class InvalidSetting(EngineError):
+    """A setting of an engine (backend, device, memory, rows) is not usable."""
+
+
+class CacheOverflow(EngineError):
+    """One request alone needs more cache memory than the engine may use."""
+
+
+class NativeUnavailable(EngineError):
+    """The native library is not built, or does not load on this machine."""
+
+
+class SequenceError(EngineError):
+    """A model's caller named no open sequence, or fed one out of order."""
 
 
 class NumericsError(EngineError):

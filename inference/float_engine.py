@@ -14,17 +14,19 @@ from torch import Tensor
 from transformers import DynamicCache, GPT2Config, GPT2LMHeadModel
 from transformers.utils import logging as transformers_logging
 
+from inference.checkpoint import Checkpoint, CheckpointShape
 from inference.engine import (
-    MAX_STOP_BYTES,
-    FinishReason,
     Generation,
     GenerationRequest,
     ModelLimits,
     validate_requests,
 )
 from inference.errors import ModelPackageError, NumericsError
-from inference.package import FLOAT_DEV, ModelPackage, ModelShape
-from inference.sampling import choose_token
+from inference.integer_model import Int32Array
+from inference.layout import MAX_REST
+from inference.profiles import FLOAT_DEV
+from inference.progress import Progress
+from inference.sampling import choice_for, choose_token, token_logprobs
 
 
 class FloatEngine:
@@ -52,17 +54,17 @@ class FloatEngine:
 
     @classmethod
     def load(
-        cls, package: ModelPackage, vocabulary: Sequence[bytes], threads: int
+        cls, checkpoint: Checkpoint, vocabulary: Sequence[bytes], threads: int
     ) -> "FloatEngine":
-        """Reads the weights of a checked package; touches no network.
+        """Reads the weights of a checked checkpoint; touches no network.
 
         Raises:
             ModelPackageError: A weight is NaN or infinite.
         """
         torch.set_num_threads(threads)
-        weights = _finite_weights(package)
-        model = _build_model(package.shape, weights)
-        return cls(model, package.shape.limits, vocabulary, threads)
+        weights = finite_weights(checkpoint)
+        model = _build_model(checkpoint.shape, weights)
+        return cls(model, checkpoint.shape.limits, vocabulary, threads)
 
     @property
     def profile(self) -> str:
@@ -89,22 +91,19 @@ class FloatEngine:
 
     def _generate_one(self, request: GenerationRequest) -> Generation:
         cache = DynamicCache()
+        progress = Progress(request, self._limits, self._vocabulary)
         logits = self._next_logits(request.prompt_ids, cache)
-        ids: list[int] = []
-        recent = b""
         while True:
-            token = choose_token(logits, request, len(ids))
-            if token == self._limits.end_of_text:
-                return Generation(tuple(ids), FinishReason.STOP)
-            ids.append(token)
-            recent = recent[-MAX_STOP_BYTES:] + self._vocabulary[token]
-            if any(string in recent for string in request.stop):
-                return Generation(tuple(ids), FinishReason.STOP)
-            if len(ids) == request.max_new_tokens:
-                return Generation(tuple(ids), FinishReason.LENGTH)
+            token = choose_token(logits, choice_for(request, progress.generated))
+            logprobs = None
+            if request.logprobs is not None:
+                logprobs = token_logprobs(logits, token, request.logprobs)
+            answer = progress.take(token, logprobs)
+            if answer is not None:
+                return answer
             logits = self._next_logits((token,), cache)
 
-    def _next_logits(self, ids: Sequence[int], cache: DynamicCache) -> Tensor:
+    def _next_logits(self, ids: Sequence[int], cache: DynamicCache) -> Int32Array:
         """Feeds ids after those in the cache; returns the last position's logits."""
         output = self._model(
             input_ids=torch.tensor([ids]),
@@ -116,20 +115,26 @@ class FloatEngine:
         if not bool(torch.isfinite(logits).all()):
             problem = "the logits after these tokens are not finite"
             raise NumericsError("prompt_ids", tuple(ids), problem, NumericsError.REMEDY)
-        return logits
+        return fixed_point(logits)
 
 
-def _finite_weights(package: ModelPackage) -> dict[str, Tensor]:
+def fixed_point(logits: Tensor) -> Int32Array:
+    """Rounds finite logits to Q16, within the bounds of the integer engines."""
+    rounded = (logits.double() * 2**16).round().clamp(-MAX_REST, MAX_REST)
+    return rounded.to(torch.int32).numpy()
+
+
+def finite_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
     """Reads the parameters as float32 under the model's own names."""
-    wanted = {name for name, _ in package.shape.tensors()}
+    wanted = {name for name, _ in checkpoint.shape.tensors()}
     weights = {}
-    for stored_name, tensor in load_file(package.weights_path).items():
+    for stored_name, tensor in load_file(checkpoint.weights_path).items():
         name = stored_name.removeprefix("transformer.")
         if name not in wanted:
             continue
         if not bool(torch.isfinite(tensor).all()):
             raise ModelPackageError(
-                f"{package.weights_path.name} {name}",
+                f"{checkpoint.weights_path.name} {name}",
                 "NaN or infinity",
                 "every weight must be finite",
                 "fetch the weights again or use another model",
@@ -139,7 +144,7 @@ def _finite_weights(package: ModelPackage) -> dict[str, Tensor]:
     return weights
 
 
-def _build_model(shape: ModelShape, weights: dict[str, Tensor]) -> GPT2LMHeadModel:
+def _build_model(shape: CheckpointShape, weights: dict[str, Tensor]) -> GPT2LMHeadModel:
     """Makes a GPT-2 from checked fields only, never from the raw configuration."""
     attention: dict[str, Any] = {"attn_implementation": "sdpa"}
     config = GPT2Config(

@@ -11,7 +11,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 from transformers.utils import logging as transformers_logging
 
-from inference import BUNDLED_MODEL, FLOAT_DEV, Engine, load_engine
+from inference import BUNDLED_CHECKPOINT, Engine, load_float_engine
 from protocol.text import TokenCodec
 
 TINY_END_OF_TEXT = 256
@@ -66,19 +66,17 @@ def set_config(spoilt_folder: Path) -> Callable[[str, Any], None]:
 
 @pytest.fixture(scope="session")
 def tiny_engine(tiny_folder: Path) -> Engine:
-    return load_engine(tiny_folder, profile=FLOAT_DEV, vocabulary=TINY_VOCABULARY)
+    return load_float_engine(tiny_folder, vocabulary=TINY_VOCABULARY)
 
 
 @pytest.fixture(scope="session")
 def bundled_codec() -> TokenCodec:
-    return TokenCodec.from_bytes((BUNDLED_MODEL / "tokenizer.json").read_bytes())
+    return TokenCodec.from_bytes((BUNDLED_CHECKPOINT / "tokenizer.json").read_bytes())
 
 
 @pytest.fixture(scope="session")
 def bundled_engine(bundled_codec: TokenCodec) -> Engine:
-    return load_engine(
-        BUNDLED_MODEL, profile=FLOAT_DEV, vocabulary=bundled_codec.vocabulary
-    )
+    return load_float_engine(BUNDLED_CHECKPOINT, vocabulary=bundled_codec.vocabulary)
 
 
 @pytest.fixture(autouse=True)

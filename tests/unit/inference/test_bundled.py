@@ -9,12 +9,12 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
 from inference import (
-    BUNDLED_MODEL,
+    BUNDLED_CHECKPOINT,
     MILLION,
     Engine,
     GenerationRequest,
     measure_tokens_per_second,
-    read_package,
+    read_checkpoint,
 )
 from inference.bundled.corpus import CORPUS_PATH, CorpusSplit, read_corpus, split_corpus
 from inference.bundled.evaluate import SAMPLE_PROMPTS, score_chapters
@@ -44,21 +44,21 @@ def requests_for(
 
 
 def test_bundled_model_files_are_complete_and_small() -> None:
-    assert sorted(path.name for path in BUNDLED_MODEL.iterdir()) == sorted(FILES)
+    assert sorted(path.name for path in BUNDLED_CHECKPOINT.iterdir()) == sorted(FILES)
 
-    sizes = [(BUNDLED_MODEL / name).stat().st_size for name in FILES]
+    sizes = [(BUNDLED_CHECKPOINT / name).stat().st_size for name in FILES]
     assert sum(sizes) + CORPUS_PATH.stat().st_size <= MAX_BYTES_IN_GIT
 
 
 def test_bundled_model_has_a_few_million_float16_parameters() -> None:
-    tensors = load_file(BUNDLED_MODEL / "model.safetensors")
+    tensors = load_file(BUNDLED_CHECKPOINT / "model.safetensors")
 
     assert {tensor.dtype for tensor in tensors.values()} == {torch.float16}
     assert 3_000_000 <= sum(t.numel() for t in tensors.values()) <= 5_500_000
 
 
 def test_bundled_model_shape_suits_integer_kernels() -> None:
-    shape = read_package(BUNDLED_MODEL).shape
+    shape = read_checkpoint(BUNDLED_CHECKPOINT).shape
 
     assert shape.width % 64 == 0
     assert shape.width // shape.heads in (32, 64)
@@ -67,7 +67,7 @@ def test_bundled_model_shape_suits_integer_kernels() -> None:
 
 
 def test_bundled_tokenizer_is_the_one_of_the_training_part(parts: CorpusSplit) -> None:
-    stored = Tokenizer.from_file(str(BUNDLED_MODEL / "tokenizer.json"))
+    stored = Tokenizer.from_file(str(BUNDLED_CHECKPOINT / "tokenizer.json"))
 
     again = train_tokenizer(parts.train, stored.get_vocab_size())
 
@@ -89,12 +89,12 @@ def test_bundled_tokenizer_vocabulary_agrees_with_the_text_rule(
 def test_bundled_model_held_out_perplexity_is_near_its_card(
     parts: CorpusSplit,
 ) -> None:
-    card = (BUNDLED_MODEL / "README.md").read_text(encoding="utf-8")
+    card = (BUNDLED_CHECKPOINT / "README.md").read_text(encoding="utf-8")
     stated = re.search(r"perplexity per token \| ([\d.]+)", card)
     assert stated is not None, "the model card states no perplexity"
 
     # A part, for time: chapters differ a little from the whole.
-    score = score_chapters(BUNDLED_MODEL, [parts.held_out[3][:40_000]])
+    score = score_chapters(BUNDLED_CHECKPOINT, [parts.held_out[3][:40_000]])
 
     assert score.perplexity == pytest.approx(float(stated[1]), rel=0.15)
 
@@ -122,7 +122,7 @@ def test_bundled_model_answers_are_equal_in_every_process(
     here = [answer.ids for answer in bundled_engine.generate(batch)]
 
     there = answers_of_other_process(
-        BUNDLED_MODEL, bundled_engine.limits.vocab_size, batch[::-1]
+        BUNDLED_CHECKPOINT, bundled_engine.limits.vocab_size, batch[::-1]
     )
 
     assert there == here[::-1]
@@ -146,13 +146,13 @@ def test_bundled_model_decodes_at_a_useful_pace(bundled_engine: Engine) -> None:
 
 
 def test_bundled_model_card_command_describes_this_model() -> None:
-    card = (BUNDLED_MODEL / "README.md").read_text(encoding="utf-8")
+    card = (BUNDLED_CHECKPOINT / "README.md").read_text(encoding="utf-8")
     command = re.search(r"python -m inference\.bundled\.train (--out .*)", card)
     assert command is not None, "the model card names no training command"
 
     settings, _ = parse_arguments(command[1].split())
 
-    shape = read_package(BUNDLED_MODEL).shape
+    shape = read_checkpoint(BUNDLED_CHECKPOINT).shape
     assert (settings.vocab_size, settings.context, settings.width, settings.layers) == (
         shape.vocab_size,
         shape.context_length,

@@ -6,24 +6,29 @@ from typing import Any
 
 import pytest
 
-from inference import (
+from inference.engine import (
+    MAX_LOGPROBS,
     MAX_SEED,
     MAX_STOP_BYTES,
+    MAX_STOP_IDS,
     MAX_STOP_STRINGS,
     MAX_TEMPERATURE,
     MAX_TOP_K,
     MILLION,
+    GenerationRequest,
+    ModelLimits,
+    validate_request,
+    validate_requests,
+)
+from inference.errors import (
     ContextOverflow,
     EngineError,
-    GenerationRequest,
     InvalidLength,
+    InvalidLogprobs,
     InvalidPrompt,
     InvalidSampling,
     InvalidStop,
-    ModelLimits,
     RequestError,
-    validate_request,
-    validate_requests,
 )
 
 LIMITS = ModelLimits(vocab_size=10, context_length=8, end_of_text=9)
@@ -44,6 +49,9 @@ VALID = GenerationRequest(prompt_ids=(1, 2, 3), max_new_tokens=5)
         },
         {"top_p": MILLION},
         {"stop": (b"x" * MAX_STOP_BYTES,) * MAX_STOP_STRINGS},
+        {"stop_ids": (0, 9) * (MAX_STOP_IDS // 2)},
+        {"logprobs": 0},
+        {"logprobs": MAX_LOGPROBS},
     ],
 )
 def test_validate_request_at_limits_passes(changes: dict[str, Any]) -> None:
@@ -83,6 +91,15 @@ def test_validate_request_at_limits_passes(changes: dict[str, Any]) -> None:
         ({"stop": ("a",)}, InvalidStop, "stop[0]"),
         ({"stop": (b"x" * (MAX_STOP_BYTES + 1),)}, InvalidStop, "stop[0]"),
         ({"stop": (b"x",) * (MAX_STOP_STRINGS + 1)}, InvalidStop, "stop"),
+        ({"stop_ids": (1, 10)}, InvalidStop, "stop_ids[1]"),
+        ({"stop_ids": (-1,)}, InvalidStop, "stop_ids[0]"),
+        ({"stop_ids": (False,)}, InvalidStop, "stop_ids[0]"),
+        ({"stop_ids": ("1",)}, InvalidStop, "stop_ids[0]"),
+        ({"stop_ids": (1,) * (MAX_STOP_IDS + 1)}, InvalidStop, "stop_ids"),
+        ({"logprobs": -1}, InvalidLogprobs, "logprobs"),
+        ({"logprobs": MAX_LOGPROBS + 1}, InvalidLogprobs, "logprobs"),
+        ({"logprobs": True}, InvalidLogprobs, "logprobs"),
+        ({"logprobs": 1.0}, InvalidLogprobs, "logprobs"),
     ],
 )
 def test_validate_request_malformed_raises(

@@ -12,7 +12,6 @@ from safetensors.torch import load_file, save_file
 from transformers import GPT2LMHeadModel
 
 from inference import (
-    FLOAT_DEV,
     MILLION,
     Engine,
     FinishReason,
@@ -20,12 +19,15 @@ from inference import (
     GenerationRequest,
     InvalidPrompt,
     NumericsError,
-    load_engine,
+    float_engine,
+    load_float_engine,
 )
-from inference.sampling import choose_token
+from inference.float_engine import fixed_point
+from inference.integer_model import Choice, Int32Array
+from inference.layout import MAX_REST
+from inference.sampling import choice_for, choose_token, token_logprobs
 from tests.unit.inference.conftest import (
     TINY_CONTEXT,
-    TINY_END_OF_TEXT,
     TINY_VOCABULARY,
 )
 
@@ -36,10 +38,10 @@ SAMPLED = GenerationRequest(PROMPT, 20, seed=5, temperature=2 * MILLION, top_k=5
 ANSWER_IN_OTHER_PROCESS = """
 import json, sys
 from pathlib import Path
-from inference import FLOAT_DEV, GenerationRequest, load_engine
+from inference import FLOAT_DEV, GenerationRequest, load_float_engine
 
 folder, size, requests = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
-engine = load_engine(Path(folder), profile=FLOAT_DEV, vocabulary=[b"x"] * size)
+engine = load_float_engine(Path(folder), vocabulary=[b"x"] * size)
 answers = engine.generate([GenerationRequest(tuple(r.pop("ids")), **r)
                            for r in requests])
 sys.stdout.write(json.dumps([a.ids for a in answers]))
@@ -79,27 +81,46 @@ def answers_of_other_process(
     return [tuple(ids) for ids in json.loads(done.stdout)]
 
 
-def continue_without_cache(folder: Path, request: GenerationRequest) -> tuple[int, ...]:
-    """The reference: the whole sequence anew for every token, in float64."""
+def logits_without_cache(
+    folder: Path, prompt: tuple[int, ...], answer: tuple[int, ...]
+) -> torch.Tensor:
+    """The reference: logits before every token of an answer, at once, in float64."""
     model = GPT2LMHeadModel.from_pretrained(folder, dtype=torch.float64)
     model.train(False)
-    ids = list(request.prompt_ids)
     with torch.inference_mode():
-        for position in range(request.max_new_tokens):
-            logits = model(input_ids=torch.tensor([ids])).logits[0, -1]
-            ids.append(choose_token(logits, request, position))
-    return tuple(ids[len(request.prompt_ids) :])
+        logits: torch.Tensor = model(input_ids=torch.tensor([prompt + answer])).logits
+    return logits[0, len(prompt) - 1 : -1]
 
 
-@pytest.mark.parametrize("request_", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
-def test_generate_equals_reference_without_cache(
-    tiny_engine: Engine, tiny_folder: Path, request_: GenerationRequest
+def test_generate_greedy_takes_highest_logit_of_reference(
+    tiny_engine: Engine, tiny_folder: Path
 ) -> None:
-    answer = tiny_engine.generate([request_])[0]
+    answer = tiny_engine.generate([GREEDY])[0]
 
-    expected = continue_without_cache(tiny_folder, request_)
-    assert TINY_END_OF_TEXT not in expected, "the fixture should run to the limit"
-    assert answer == Generation(expected, FinishReason.LENGTH)
+    logits = logits_without_cache(tiny_folder, PROMPT, answer.ids)
+    assert answer == Generation(tuple(logits.argmax(1).tolist()), FinishReason.LENGTH)
+    assert len(set(answer.ids)) > 5, "the fixture should not just repeat itself"
+
+
+def test_generate_sampled_chooses_from_logits_of_reference(
+    tiny_engine: Engine, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[Int32Array, Choice]] = []
+
+    def choose(logits: Int32Array, choice: Choice) -> int:
+        seen.append((logits, choice))
+        return choose_token(logits, choice)
+
+    monkeypatch.setattr(float_engine, "choose_token", choose)
+
+    answer = tiny_engine.generate([SAMPLED])[0]
+
+    assert answer.finish is FinishReason.LENGTH, "the fixture should run to the limit"
+    wanted = logits_without_cache(tiny_folder, PROMPT, answer.ids)
+    for position, (logits, choice) in enumerate(seen):
+        assert choice == choice_for(SAMPLED, position)
+        assert answer.ids[position] == choose_token(logits, choice)
+        assert abs(logits - fixed_point(wanted[position])).max() < 30
     assert len(set(answer.ids)) > 5, "the fixture should not just repeat itself"
 
 
@@ -173,7 +194,7 @@ def test_generate_stop_string_across_prompt_end_does_not_stop(
 
 def test_generate_stop_string_inside_one_token_stops(tiny_folder: Path) -> None:
     vocabulary = [b"<" + token + b">" for token in TINY_VOCABULARY]
-    engine = load_engine(tiny_folder, profile=FLOAT_DEV, vocabulary=vocabulary)
+    engine = load_float_engine(tiny_folder, vocabulary=vocabulary)
     first = engine.generate([GREEDY])[0].ids[0]
 
     answer = engine.generate([replace(GREEDY, stop=(bytes([first]),))])[0]
@@ -188,11 +209,41 @@ def test_generate_end_of_text_is_left_out(
     config = json.loads((spoilt_folder / "config.json").read_text())
     config["eos_token_id"] = ids[5]
     (spoilt_folder / "config.json").write_text(json.dumps(config))
-    engine = load_engine(spoilt_folder, profile=FLOAT_DEV, vocabulary=TINY_VOCABULARY)
+    engine = load_float_engine(spoilt_folder, vocabulary=TINY_VOCABULARY)
 
     answer = engine.generate([GREEDY])[0]
 
     assert answer == Generation(ids[: ids.index(ids[5])], FinishReason.STOP)
+
+
+def test_generate_stop_id_is_left_out(tiny_engine: Engine) -> None:
+    ids = tiny_engine.generate([GREEDY])[0].ids
+
+    answer = tiny_engine.generate([replace(GREEDY, stop_ids=(1, ids[5]))])[0]
+
+    assert answer == Generation(ids[: ids.index(ids[5])], FinishReason.STOP)
+
+
+def test_generate_logprobs_asked_for_gives_those_of_each_token(
+    tiny_engine: Engine, tiny_folder: Path
+) -> None:
+    answer = tiny_engine.generate([replace(SAMPLED, logprobs=3)])[0]
+
+    assert replace(answer, logprobs=()) == tiny_engine.generate([SAMPLED])[0]
+    model = GPT2LMHeadModel.from_pretrained(tiny_folder)
+    model.train(False)
+    with torch.inference_mode():
+        logits = model(input_ids=torch.tensor([PROMPT])).logits[0, -1]
+    wanted = token_logprobs(fixed_point(logits), answer.ids[0], 3)
+    assert answer.logprobs[0].logprob == pytest.approx(wanted.logprob, abs=2)
+    assert [n for n, _ in answer.logprobs[0].top] == [n for n, _ in wanted.top]
+    assert len(answer.logprobs) == len(answer.ids)
+
+
+def test_fixed_point_any_logits_rounds_and_saturates() -> None:
+    logits = torch.tensor([0.0, -1.5, 2**-17 + 2**-20, 1e30, -1e30])
+
+    assert fixed_point(logits).tolist() == [0, -98_304, 1, MAX_REST, -MAX_REST]
 
 
 def test_generate_one_malformed_request_computes_nothing(tiny_engine: Engine) -> None:
@@ -205,7 +256,7 @@ def test_generate_weights_overflow_raises(spoilt_folder: Path) -> None:
     tensors = load_file(path)
     tensors["transformer.ln_f.weight"].fill_(3e38)
     save_file(tensors, path)
-    engine = load_engine(spoilt_folder, profile=FLOAT_DEV, vocabulary=TINY_VOCABULARY)
+    engine = load_float_engine(spoilt_folder, vocabulary=TINY_VOCABULARY)
 
     with pytest.raises(NumericsError, match="not finite"):
         engine.generate([GREEDY])
@@ -214,9 +265,7 @@ def test_generate_weights_overflow_raises(spoilt_folder: Path) -> None:
 def test_generate_thread_count_changed_outside_is_set_again(
     tiny_folder: Path,
 ) -> None:
-    engine = load_engine(
-        tiny_folder, profile=FLOAT_DEV, vocabulary=TINY_VOCABULARY, threads=2
-    )
+    engine = load_float_engine(tiny_folder, vocabulary=TINY_VOCABULARY, threads=2)
     torch.set_num_threads(1)
 
     engine.generate([replace(GREEDY, max_new_tokens=1)])
@@ -239,7 +288,7 @@ def test_generate_in_other_processes_and_orders_gives_same_ids(
 
 
 def test_import_inference_loads_no_heavy_library() -> None:
-    heavy = ("torch", "transformers", "safetensors", "huggingface_hub", "numpy")
+    heavy = ("torch", "transformers", "safetensors", "huggingface_hub")
     program = f"import inference, sys; sys.exit(any(m in sys.modules for m in {heavy}))"
 
     done = subprocess.run(

@@ -1,285 +1,394 @@
-"""Model folders: what is accepted, and every way one can be broken."""
+"""Integer packages: what is accepted, and every way one can be broken."""
+
+from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-import torch
-from safetensors.torch import load_file, save_file
+from safetensors.numpy import load_file, save_file
 
-from inference import (
-    FLOAT_DEV,
-    InvalidThreads,
-    ModelPackageError,
-    UnknownProfile,
-    load_engine,
-    read_package,
+from inference.errors import ModelPackageError
+from inference.package import PACKAGE_FILES, read_package, write_package
+from inference.profiles import PROFILES
+from inference.vectors import check_vectors
+from inference.weights_root import weights_root
+from tests.support.packages import (
+    SEED,
+    change_json,
+    read_header,
+    small_shape,
+    write_random_package,
+    write_with_header,
 )
-from tests.unit.inference.conftest import (
-    TINY_CONTEXT,
-    TINY_END_OF_TEXT,
-    TINY_VOCABULARY,
-)
+from tests.support.random_models import random_tensors
+from tests.support.tokenizers import byte_tokenizer
 
-SetConfig = Callable[[str, Any], None]
+WEIGHTS = "model.safetensors"
 
 
-def rewrite_weights(
-    folder: Path, change: Callable[[dict[str, torch.Tensor]], None]
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sound")
+    write_random_package(folder)
+    return folder
+
+
+@pytest.fixture
+def package(sound: Path, tmp_path: Path) -> Path:
+    """A copy that a test may damage."""
+    return Path(shutil.copytree(sound, tmp_path / "package"))
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_read_package_as_written_gives_back_shape_and_tensors(
+    tmp_path: Path, profile: Any
 ) -> None:
-    tensors = load_file(folder / "model.safetensors")
-    change(tensors)
-    save_file(tensors, folder / "model.safetensors")
+    shape = write_random_package(tmp_path, small_shape(profile), with_vectors=False)
+    tensors = random_tensors(shape, SEED)
+
+    package = read_package(tmp_path)
+
+    assert package.shape == shape
+    for layout in shape.tensors():
+        loaded = package.load_tensor(layout.name)
+        assert loaded.dtype == tensors(layout.name).dtype
+        assert np.array_equal(loaded, tensors(layout.name))
 
 
-def test_read_package_tiny_model_returns_shape(tiny_folder: Path) -> None:
-    package = read_package(tiny_folder)
+def test_write_package_weights_are_readable_by_the_safetensors_library(
+    sound: Path,
+) -> None:
+    stored = load_file(sound / WEIGHTS)
 
-    assert package.shape.limits.vocab_size == 257
-    assert package.shape.limits.context_length == TINY_CONTEXT
-    assert package.shape.limits.end_of_text == TINY_END_OF_TEXT
-    assert package.shape.inner_width == 4 * package.shape.width
-
-
-def test_read_package_hub_style_tensor_names_are_accepted(spoilt_folder: Path) -> None:
-    def as_on_the_hub(tensors: dict[str, torch.Tensor]) -> None:
-        for name in list(tensors):
-            tensors[name.removeprefix("transformer.")] = tensors.pop(name)
-        tensors["h.0.attn.bias"] = torch.ones(1, 1, TINY_CONTEXT, TINY_CONTEXT)
-        tensors["lm_head.weight"] = tensors["wte.weight"].clone()
-
-    before = load_engine(spoilt_folder, profile=FLOAT_DEV, vocabulary=TINY_VOCABULARY)
-    rewrite_weights(spoilt_folder, as_on_the_hub)
-    after = load_engine(spoilt_folder, profile=FLOAT_DEV, vocabulary=TINY_VOCABULARY)
-
-    assert after.limits == before.limits
+    assert set(stored) == {layout.name for layout in small_shape().tensors()}
 
 
-@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
-def test_read_package_file_missing_names_it(spoilt_folder: Path, name: str) -> None:
-    (spoilt_folder / name).unlink()
+def test_read_package_written_by_the_safetensors_library_is_accepted(
+    package: Path,
+) -> None:
+    root = read_package(package).weights_root()
 
-    with pytest.raises(ModelPackageError) as caught:
-        read_package(spoilt_folder)
+    save_file(load_file(package / WEIGHTS), package / WEIGHTS)
+
+    assert read_package(package).weights_root() == root
+
+
+def test_write_package_tensor_of_another_type_raises(tmp_path: Path) -> None:
+    shape = small_shape()
+
+    with pytest.raises(ValueError, match=r"float64 .* not"):
+        write_package(
+            tmp_path,
+            shape,
+            lambda name: np.zeros((2, 2)),
+            tokenizer=byte_tokenizer(),
+        )
+
+
+@pytest.mark.parametrize("name", PACKAGE_FILES)
+def test_read_package_file_missing_names_it(package: Path, name: str) -> None:
+    (package / name).unlink()
+
+    with pytest.raises(ModelPackageError, match="no such file") as caught:
+        read_package(package)
 
     assert caught.value.field == name
-
-
-def test_read_package_no_folder_raises(tmp_path: Path) -> None:
-    with pytest.raises(ModelPackageError, match="no such file"):
-        read_package(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(
     ("name", "size"),
     [
-        ("config.json", 2**17),
+        ("config.json", 2**12 + 1),
         ("tokenizer.json", 2**25 + 1),
-        ("model.safetensors", 2**33 + 1),
+        ("vectors.json", 2**20 + 1),
+        ("README.md", 2**20 + 1),
+        (WEIGHTS, 2**33 + 1),
     ],
 )
 def test_read_package_file_too_large_raises(
-    spoilt_folder: Path, name: str, size: int
+    package: Path, name: str, size: int
 ) -> None:
-    os.truncate(spoilt_folder / name, size)  # sparse: takes no room on the disk
+    os.truncate(package / name, size)  # sparse: takes no room on the disk
 
-    with pytest.raises(ModelPackageError, match="larger than"):
-        read_package(spoilt_folder)
-
-
-@pytest.mark.parametrize("name", ["config.json", "tokenizer.json"])
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b"[" * 60_000])
-def test_read_package_not_a_json_object_raises(
-    spoilt_folder: Path, name: str, content: bytes
-) -> None:
-    (spoilt_folder / name).write_bytes(content)
-
-    with pytest.raises(ModelPackageError) as caught:
-        read_package(spoilt_folder)
+    with pytest.raises(ModelPackageError, match="larger than") as caught:
+        read_package(package)
 
     assert caught.value.field == name
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b"[" * 4_000, b"NaN"])
+def test_read_package_config_not_an_object_raises(
+    package: Path, content: bytes
+) -> None:
+    (package / "config.json").write_bytes(content)
+
+    with pytest.raises(ModelPackageError) as caught:
+        read_package(package)
+
+    assert caught.value.field == "config.json"
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("model_type", "llama"),
-        ("model_type", None),
-        ("tie_word_embeddings", False),
-        ("scale_attn_weights", False),
-        ("scale_attn_by_inverse_layer_idx", True),
-        ("add_cross_attention", True),
-        ("activation_function", "__import__"),
-        ("activation_function", ["gelu"]),
-        ("layer_norm_epsilon", 0.0),
-        ("layer_norm_epsilon", "1e-5"),
-        ("vocab_size", 0),
-        ("vocab_size", 2**21),
-        ("vocab_size", "257"),
-        ("vocab_size", True),
-        ("n_positions", None),
-        ("n_positions", 2**20),
-        ("n_layer", 10**9),
-        ("n_layer", -1),
-        ("n_head", 0),
-        ("n_head", 3),
-        ("n_embd", 2**40),
-        ("n_inner", 0),
-        ("eos_token_id", 257),
-        ("eos_token_id", [256]),
+        ("arithmetic", 2),
+        ("arithmetic", "1"),
+        ("format", "gpt2"),
+        ("profile", "float-dev"),
+        ("profile", ["int-w8b8"]),
+        ("vocabSize", 0),
+        ("vocabSize", 65_537),
+        ("vocabSize", 256.0),
+        ("vocabSize", True),
+        ("contextLength", 1_025),
+        ("width", 2_048),
+        ("innerWidth", 8_193),
+        ("layers", 97),
+        ("layers", 10**30),
+        ("heads", 3),
+        ("heads", -1),
+        ("heads", None),
+        ("epsilon", -1),
+        ("epsilon", 2**30),
+        ("endOfText", 256),
+        ("endOfText", "0"),
     ],
 )
-def test_read_package_config_unusable_names_field_and_value(
-    spoilt_folder: Path, set_config: SetConfig, name: str, value: object
+def test_read_package_config_value_unusable_names_field_and_value(
+    package: Path, name: str, value: object
 ) -> None:
-    set_config(name, value)
+    change_json(package / "config.json", lambda config: config.update({name: value}))
 
     with pytest.raises(ModelPackageError) as caught:
-        read_package(spoilt_folder)
+        read_package(package)
 
     assert caught.value.field == f"config.json {name}"
     assert caught.value.value == value
 
 
-def test_read_package_without_end_of_text_has_none(
-    spoilt_folder: Path, set_config: SetConfig
-) -> None:
-    set_config("eos_token_id", None)
+def test_read_package_head_too_wide_raises(package: Path) -> None:
+    change_json(
+        package / "config.json", lambda config: config.update(width=258, heads=2)
+    )
 
-    assert read_package(spoilt_folder).shape.end_of_text is None
+    with pytest.raises(ModelPackageError, match="heads of at most 128"):
+        read_package(package)
+
+
+@pytest.mark.parametrize("name", ["dtype", "auto_map"])
+def test_read_package_config_field_unknown_raises(package: Path, name: str) -> None:
+    change_json(package / "config.json", lambda config: config.update({name: 1}))
+
+    with pytest.raises(ModelPackageError, match="unknown field"):
+        read_package(package)
+
+
+def test_read_package_config_field_missing_raises(package: Path) -> None:
+    change_json(package / "config.json", lambda config: config.pop("endOfText"))
+
+    with pytest.raises(ModelPackageError, match="endOfText"):
+        read_package(package)
+
+
+def test_read_package_tokenizer_of_another_vocabulary_raises(package: Path) -> None:
+    change_json(
+        package / "tokenizer.json",
+        lambda content: content["model"]["vocab"].popitem(),
+    )
+
+    with pytest.raises(ModelPackageError, match="not exactly 0 to 255"):
+        read_package(package)
+
+
+def _remove(header: dict[str, Any]) -> None:
+    del header["final.shift"]
+
+
+def _rename(header: dict[str, Any]) -> None:
+    header["final.gain"] = header.pop("final.shift")
+
+
+def _add_empty(header: dict[str, Any]) -> None:
+    end = max(entry["data_offsets"][1] for entry in header.values())
+    header["extra"] = {"dtype": "U8", "shape": [0], "data_offsets": [end, end]}
+
+
+def _add_metadata(header: dict[str, Any]) -> None:
+    header["__metadata__"] = {"format": "pt"}
+
+
+def _transpose(header: dict[str, Any]) -> None:
+    header["layers.0.fc.weight"]["shape"].reverse()
+
+
+def _retype(header: dict[str, Any]) -> None:
+    header["layers.0.fc.weight"]["dtype"] = "U8"
+
+
+def _unknown_type(header: dict[str, Any]) -> None:
+    header["layers.0.fc.weight"]["dtype"] = "F16"
+
+
+def _list_type(header: dict[str, Any]) -> None:
+    header["layers.0.fc.weight"]["dtype"] = ["I8"]
+
+
+def _negative(header: dict[str, Any]) -> None:
+    header["final.shift"]["shape"] = [-16]
+
+
+def _enormous(header: dict[str, Any]) -> None:
+    header["final.shift"]["shape"] = [2**62, 2**62]
+
+
+def _overlap(header: dict[str, Any]) -> None:
+    entries = [header["layers.0.norm1.shift"], header["layers.0.norm2.shift"]]
+    entries[0]["data_offsets"] = entries[1]["data_offsets"]
+
+
+def _third_offset(header: dict[str, Any]) -> None:
+    header["final.shift"]["data_offsets"].append(0)
+
+
+def _no_entry(header: dict[str, Any]) -> None:
+    header["final.shift"] = 7
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _remove,
+        _rename,
+        _add_empty,
+        _add_metadata,
+        _transpose,
+        _retype,
+        _unknown_type,
+        _list_type,
+        _negative,
+        _enormous,
+        _overlap,
+        _third_offset,
+        _no_entry,
+    ],
+)
+def test_read_package_header_wrong_raises(
+    package: Path, change: Callable[[dict[str, Any]], None]
+) -> None:
+    header, data = read_header(package / WEIGHTS)
+    change(header)
+    write_with_header(package / WEIGHTS, header, data)
+
+    with pytest.raises(ModelPackageError):
+        read_package(package)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\x07", b"\xff" * 64, b"\x02" + bytes(7) + b"[]", b"\x80\x04pickle" * 20],
+)
+def test_read_package_weights_not_safetensors_raises(
+    package: Path, content: bytes
+) -> None:
+    (package / WEIGHTS).write_bytes(content)
+
+    with pytest.raises(ModelPackageError, match="not a valid safetensors file"):
+        read_package(package)
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+def test_read_package_weights_of_another_length_raises(
+    package: Path, change: int
+) -> None:
+    path = package / WEIGHTS
+    os.truncate(path, path.stat().st_size + change)
+
+    with pytest.raises(ModelPackageError, match="the header describes"):
+        read_package(package)
+
+
+def test_load_tensor_file_cut_off_since_raises(package: Path) -> None:
+    loaded = read_package(package)
+    os.truncate(package / WEIGHTS, 4_096)
+
+    with pytest.raises(ModelPackageError, match="cut off"):
+        loaded.weights_root()
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("n_positions", 64), ("n_layer", 3), ("n_layer", 1), ("n_inner", 64)],
-)
-def test_read_package_config_of_other_shape_raises(
-    spoilt_folder: Path, set_config: SetConfig, name: str, value: int
-) -> None:
-    set_config(name, value)
-
-    with pytest.raises(ModelPackageError, match="use weights that fit"):
-        read_package(spoilt_folder)
-
-
-@pytest.mark.parametrize(
-    "tokenizer",
     [
-        {"model": {"vocab": {"a": 0}}},
-        {"model": {"vocab": {str(n): n for n in range(258)}}},
-        {"model": {"vocab": {str(n): n + 1 for n in range(257)}}},
-        {"model": {"vocab": []}},
-        {"model": {"vocab": {"a": []}}},
-        {"added_tokens": []},
-        {"model": {"vocab": {"a": 0}}, "added_tokens": [7]},
+        ("layers.0.qkv.weight", -128),
+        ("layers.1.out.multiplier", -1),
+        ("head.bias", 2**30),
+        ("final.shift", 13),
+        ("token_shift", 15),
+        ("token_embedding", -32_768),
+        ("position_embedding", -(2**30)),
+        ("layers.0.sharpness", 0),
+        ("layers.0.activation", -32_768),
     ],
 )
-def test_read_package_tokenizer_does_not_fit_raises(
-    spoilt_folder: Path, tokenizer: object
+def test_load_tensor_value_out_of_range_names_tensor_and_value(
+    package: Path, name: str, value: int
 ) -> None:
-    (spoilt_folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    tensors = load_file(package / WEIGHTS)
+    tensors[name].flat[3 % tensors[name].size] = value
+    save_file(tensors, package / WEIGHTS)
 
     with pytest.raises(ModelPackageError) as caught:
-        read_package(spoilt_folder)
+        read_package(package).load_tensor(name)
 
-    assert caught.value.field == "tokenizer.json"
-
-
-def _remove(tensors: dict[str, torch.Tensor]) -> None:
-    del tensors["transformer.h.1.mlp.c_fc.bias"]
+    assert caught.value.field == f"{WEIGHTS} {name}"
+    assert caught.value.value == value
 
 
-def _transpose(tensors: dict[str, torch.Tensor]) -> None:
-    name = "transformer.h.0.mlp.c_fc.weight"
-    tensors[name] = tensors[name].T.contiguous()
+def test_weights_root_one_flipped_bit_in_any_tensor_changes_it(package: Path) -> None:
+    sound = read_package(package).weights_root()
+    header, data = read_header(package / WEIGHTS)
+    roots = set()
+    for place, entry in enumerate(header.values()):
+        begin, end = entry["data_offsets"]
+        spoilt = bytearray(data)
+        # The lowest bit, so that the value stays in range but for a rare few.
+        width = 4 if entry["dtype"].endswith("32") else 1
+        spoilt[begin + (place * 37 % (end - begin)) // width * width] ^= 1
+        write_with_header(package / WEIGHTS, header, bytes(spoilt))
+        try:
+            roots.add(read_package(package).weights_root())
+        except ModelPackageError as error:
+            roots.add(str(error).encode())
+
+    assert sound not in roots
+    assert len(roots) == len(header)
 
 
-def _add(tensors: dict[str, torch.Tensor]) -> None:
-    tensors["transformer.h.2.payload"] = torch.zeros(3)
+def test_weights_root_after_loading_is_that_of_what_was_loaded(package: Path) -> None:
+    loaded = read_package(package)
+    tensors = {
+        layout.name: loaded.load_tensor(layout.name)
+        for layout in loaded.shape.tensors()
+    }
+    (package / WEIGHTS).unlink()
+
+    assert loaded.weights_root() == weights_root(tensors.items())
 
 
-def _store_twice(tensors: dict[str, torch.Tensor]) -> None:
-    tensors["ln_f.bias"] = torch.zeros(5)
+def test_config_of_a_package_holds_integers_and_strings_only(package: Path) -> None:
+    config = json.loads((package / "config.json").read_text())
+
+    assert {type(value) for value in config.values()} <= {int, str, type(None)}
 
 
-def _use_doubles(tensors: dict[str, torch.Tensor]) -> None:
-    tensors["transformer.ln_f.bias"] = tensors["transformer.ln_f.bias"].double()
+def test_random_package_vectors_are_right(package: Path) -> None:
+    from inference.torch_model import TorchModel
 
+    loaded = read_package(package)
 
-@pytest.mark.parametrize(
-    ("change", "field", "problem"),
-    [
-        (_remove, "h.1.mlp.c_fc.bias", "no such tensor"),
-        (_transpose, "h.0.mlp.c_fc.weight", r"implies the shape \(32, 128\)"),
-        (_add, "h.2.payload", "not a tensor of this GPT-2"),
-        (_store_twice, "ln_f.bias", "stored twice"),
-        (_use_doubles, "ln_f.bias", "not stored as one of"),
-    ],
-)
-def test_read_package_tensor_wrong_names_it(
-    spoilt_folder: Path,
-    change: Callable[[dict[str, torch.Tensor]], None],
-    field: str,
-    problem: str,
-) -> None:
-    rewrite_weights(spoilt_folder, change)
-
-    with pytest.raises(ModelPackageError, match=problem) as caught:
-        read_package(spoilt_folder)
-
-    assert caught.value.field == f"model.safetensors {field}"
-
-
-@pytest.mark.parametrize("content", [b"", b"\xff" * 64, b"\x80\x04pickle" * 20])
-def test_read_package_weights_not_safetensors_raises(
-    spoilt_folder: Path, content: bytes
-) -> None:
-    (spoilt_folder / "model.safetensors").write_bytes(content)
-
-    with pytest.raises(ModelPackageError, match="not a valid safetensors file"):
-        read_package(spoilt_folder)
-
-
-def test_read_package_weights_cut_off_raises(spoilt_folder: Path) -> None:
-    path = spoilt_folder / "model.safetensors"
-    os.truncate(path, path.stat().st_size - 1)
-
-    with pytest.raises(ModelPackageError, match="not a valid safetensors file"):
-        read_package(spoilt_folder)
-
-
-@pytest.mark.parametrize("poison", [float("nan"), float("inf"), float("-inf")])
-def test_load_engine_weight_not_finite_names_tensor(
-    spoilt_folder: Path, poison: float
-) -> None:
-    def spoil(tensors: dict[str, torch.Tensor]) -> None:
-        tensors["transformer.h.1.attn.c_proj.weight"][3, 5] = poison
-
-    rewrite_weights(spoilt_folder, spoil)
-
-    with pytest.raises(ModelPackageError, match="h.1.attn.c_proj.weight"):
-        load_engine(spoilt_folder, profile=FLOAT_DEV, vocabulary=TINY_VOCABULARY)
-
-
-def test_load_engine_unknown_profile_raises(tiny_folder: Path) -> None:
-    with pytest.raises(UnknownProfile, match="use 'float-dev'"):
-        load_engine(tiny_folder, profile="int8", vocabulary=TINY_VOCABULARY)
-
-
-def test_load_engine_vocabulary_of_other_model_raises(tiny_folder: Path) -> None:
-    with pytest.raises(ModelPackageError, match="the model has 257 tokens"):
-        load_engine(tiny_folder, profile=FLOAT_DEV, vocabulary=TINY_VOCABULARY[:-1])
-
-
-@pytest.mark.parametrize("threads", [0, -1, 1000, True])
-def test_load_engine_unusable_threads_raises(tiny_folder: Path, threads: int) -> None:
-    with pytest.raises(InvalidThreads):
-        load_engine(
-            tiny_folder,
-            profile=FLOAT_DEV,
-            vocabulary=TINY_VOCABULARY,
-            threads=threads,
-        )
+    assert check_vectors(package, TorchModel(loaded.shape, loaded.load_tensor)) == 5

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import BPE
 from transformers import GPT2LMHeadModel
 
-from inference import read_package
+from inference import read_checkpoint
 from inference.bundled.corpus import CorpusSplit
 from inference.bundled.evaluate import (
     load_stored_model,
@@ -133,7 +133,7 @@ def test_run_package_loads_as_plain_gpt2(trained: tuple[Path, float]) -> None:
 
     model = GPT2LMHeadModel.from_pretrained(folder, local_files_only=True)
 
-    shape = read_package(folder).shape
+    shape = read_checkpoint(folder).shape
     assert model.config.n_embd == shape.width == 64
     assert shape.end_of_text == 0
     assert model.lm_head.weight is model.transformer.wte.weight
