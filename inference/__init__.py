@@ -4,6 +4,7 @@ Importing this package loads neither torch nor transformers; loading an engine
 does. It knows nothing of chains, jobs or documents.
 """
 
+from inference.checkpoint import BUNDLED_CHECKPOINT, Checkpoint, read_checkpoint
 from inference.engine import (
     MAX_SEED,
     MAX_STOP_BYTES,
@@ -33,17 +34,14 @@ from inference.errors import (
     RequestError,
     UnknownProfile,
 )
-from inference.package import (
-    BUNDLED_MODEL,
-    FLOAT_DEV,
-    ModelPackage,
-    load_engine,
-    read_package,
-)
+from inference.loading import load_engine, load_float_engine
+from inference.package import BUNDLED_MODEL, IntegerPackage, read_package
+from inference.profiles import FLOAT_DEV, PROFILES
 from inference.source import resolve_source
 from inference.throughput import measure_tokens_per_second
 
 __all__ = [
+    "BUNDLED_CHECKPOINT",
     "BUNDLED_MODEL",
     "FLOAT_DEV",
     "MAX_SEED",
@@ -52,26 +50,30 @@ __all__ = [
     "MAX_TEMPERATURE",
     "MAX_TOP_K",
     "MILLION",
+    "PROFILES",
+    "Checkpoint",
     "ContextOverflow",
     "Engine",
     "EngineError",
     "FinishReason",
     "Generation",
     "GenerationRequest",
+    "IntegerPackage",
     "InvalidLength",
     "InvalidPrompt",
     "InvalidSampling",
     "InvalidStop",
     "InvalidThreads",
     "ModelLimits",
-    "ModelPackage",
     "ModelPackageError",
     "ModelSourceError",
     "NumericsError",
     "RequestError",
     "UnknownProfile",
     "load_engine",
+    "load_float_engine",
     "measure_tokens_per_second",
+    "read_checkpoint",
     "read_package",
     "resolve_source",
     "validate_request",

@@ -1,335 +1,270 @@
-"""Model packages: a folder with a GPT-2, checked before anything runs it.
+"""Integer packages: the folder that is published, hashed and run, checked first.
 
-A package holds `config.json`, `tokenizer.json` and `model.safetensors`, and
-usually a `README.md` (the model card). Nothing in it is trusted: sizes are capped
-before a file is read, only known fields of the configuration are used, and every
-tensor must be there with the shape the configuration implies.
+`docs/spec/arithmetic.md` §9 says what a package holds. Nothing in it is trusted: sizes
+are capped before a file is read, the configuration has exactly the known fields, and
+there is exactly one tensor of each name that it implies, of the right type and shape
+and with every value in range.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic_core import from_json
+import numpy as np
+from numpy.typing import NDArray
 
-from inference.engine import Engine, ModelLimits
-from inference.errors import InvalidThreads, ModelPackageError, UnknownProfile
+from inference.errors import ModelPackageError
+from inference.layout import (
+    MAX_CONTEXT,
+    MAX_EPSILON,
+    MAX_HEAD_WIDTH,
+    MAX_INNER_WIDTH,
+    MAX_LAYERS,
+    MAX_VOCAB,
+    MAX_WIDTH,
+    IntegerShape,
+    TensorLayout,
+)
+from inference.model_folder import (
+    CARD_FILE,
+    CONFIG_FILE,
+    MAX_TOKENIZER_BYTES,
+    TOKENIZER_FILE,
+    VECTORS_FILE,
+    WEIGHTS_FILE,
+    check_tokenizer,
+    read_json_object,
+    require_file,
+)
+from inference.profiles import ARITHMETIC_VERSION, PROFILES
+from inference.tensor_file import read_header, read_tensor, write_tensors
+from inference.weights_root import root_of_leaves, row_leaves
 
-FLOAT_DEV: Final = "float-dev"
-"""Profile of the float engine: for development chains, equal on one machine only."""
-
-BUNDLED_MODEL: Final = Path(__file__).parent / "bundled" / "austen"
+FORMAT: Final = "assay-gpt2"
+BUNDLED_MODEL: Final = Path(__file__).parent / "bundled" / "austen-int"
 """Folder of the small model that ships with the project."""
 
-CONFIG_FILE: Final = "config.json"
-TOKENIZER_FILE: Final = "tokenizer.json"
-WEIGHTS_FILE: Final = "model.safetensors"
-
 _MAX_BYTES: Final = {
-    CONFIG_FILE: 64 * 2**10,
-    TOKENIZER_FILE: 32 * 2**20,
+    CONFIG_FILE: 4 * 2**10,
+    TOKENIZER_FILE: MAX_TOKENIZER_BYTES,
     WEIGHTS_FILE: 8 * 2**30,
+    VECTORS_FILE: 2**20,
+    CARD_FILE: 2**20,
 }
-_DTYPES: Final = ("F16", "BF16", "F32")
-_ACTIVATIONS: Final = ("gelu_new", "gelu_pytorch_tanh", "gelu", "relu")
-_MAX_THREADS: Final = 256
 
-# Anything else would silently compute something other than a plain GPT-2.
-_REQUIRED_SETTINGS: Final[dict[str, object]] = {
-    "model_type": "gpt2",
-    "tie_word_embeddings": True,
-    "scale_attn_weights": True,
-    "scale_attn_by_inverse_layer_idx": False,
-    "reorder_and_upcast_attn": False,
-    "add_cross_attention": False,
+PACKAGE_FILES: Final = tuple(sorted(_MAX_BYTES))
+"""The files of a package; there is no other."""
+
+_NUMBERS: Final = {
+    "arithmetic": (ARITHMETIC_VERSION, ARITHMETIC_VERSION),
+    "vocabSize": (1, MAX_VOCAB),
+    "contextLength": (1, MAX_CONTEXT),
+    "width": (1, MAX_WIDTH),
+    "innerWidth": (1, MAX_INNER_WIDTH),
+    "layers": (1, MAX_LAYERS),
+    "heads": (1, MAX_WIDTH),
+    "epsilon": (0, MAX_EPSILON),
 }
-# The causal mask, which old checkpoints store although it is no parameter.
-_MASKS: Final = (".attn.bias", ".attn.masked_bias")
+_FIELDS: Final = {*_NUMBERS, "format", "profile", "endOfText"}
 
 
-@dataclass(frozen=True, slots=True)
-class ModelShape:
-    """The fields of a GPT-2 configuration that decide its arithmetic.
+class IntegerPackage:
+    """A package that passed every check short of reading its weights."""
 
-    Attributes:
-        vocab_size: Number of token ids.
-        context_length: Number of positions.
-        width: Size of the residual stream.
-        inner_width: Size of the hidden layer of each MLP.
-        layers: Number of blocks.
-        heads: Attention heads per block; divides `width`.
-        activation: Name of the MLP's activation function.
-        norm_epsilon: Term that keeps layer normalisation finite.
-        end_of_text: The id that ends a text, if any.
-    """
+    def __init__(self, folder: Path, shape: IntegerShape) -> None:
+        """Checks which tensors the folder's weights file holds.
 
-    vocab_size: int
-    context_length: int
-    width: int
-    inner_width: int
-    layers: int
-    heads: int
-    activation: str
-    norm_epsilon: float
-    end_of_text: int | None
+        Raises:
+            ModelPackageError: One is missing, unknown, or of another type or shape.
+        """
+        self._folder = folder
+        self._shape = shape
+        self._path = folder / WEIGHTS_FILE
+        self._layouts = {layout.name: layout for layout in shape.tensors()}
+        self._stored = read_header(self._path)
+        self._leaves: dict[str, bytes] = {}
+        self._check_stored()
 
     @property
-    def limits(self) -> ModelLimits:
-        """What an engine with this model accepts."""
-        return ModelLimits(self.vocab_size, self.context_length, self.end_of_text)
-
-    def tensors(self) -> Iterator[tuple[str, tuple[int, ...]]]:
-        """Yields name and shape of every parameter, without the common prefix."""
-        width, inner = self.width, self.inner_width
-        yield "wte.weight", (self.vocab_size, width)
-        yield "wpe.weight", (self.context_length, width)
-        for layer in range(self.layers):
-            for norm in ("ln_1", "ln_2"):
-                yield f"h.{layer}.{norm}.weight", (width,)
-                yield f"h.{layer}.{norm}.bias", (width,)
-            for name, rows, columns in (
-                ("attn.c_attn", width, 3 * width),
-                ("attn.c_proj", width, width),
-                ("mlp.c_fc", width, inner),
-                ("mlp.c_proj", inner, width),
-            ):
-                yield f"h.{layer}.{name}.weight", (rows, columns)
-                yield f"h.{layer}.{name}.bias", (columns,)
-        yield "ln_f.weight", (width,)
-        yield "ln_f.bias", (width,)
-
-
-@dataclass(frozen=True, slots=True)
-class ModelPackage:
-    """A model folder that passed every check short of reading its weights.
-
-    Attributes:
-        folder: Where the files are.
-        shape: What the configuration says.
-    """
-
-    folder: Path
-    shape: ModelShape
+    def folder(self) -> Path:
+        """Where the files are."""
+        return self._folder
 
     @property
-    def weights_path(self) -> Path:
-        """The safetensors file."""
-        return self.folder / WEIGHTS_FILE
+    def shape(self) -> IntegerShape:
+        """The model's shape and profile."""
+        return self._shape
+
+    def load_tensor(self, name: str) -> NDArray[np.generic]:
+        """Reads one tensor, checked, and remembers the hashes of its rows.
+
+        Args:
+            name: One of the names that the shape's layout gives.
+
+        Raises:
+            ModelPackageError: The file was cut off, or a value is out of range.
+        """
+        layout = self._layouts[name]
+        values = read_tensor(self._path, name, self._stored[name])
+        self._require_range(layout, values)
+        self._leaves[name] = row_leaves(name, values)
+        return values
+
+    def weights_root(self) -> bytes:
+        """Returns the Merkle root of the tensors as they were loaded.
+
+        Reads those that were not loaded yet.
+
+        Raises:
+            ModelPackageError: As `load_tensor`.
+        """
+        for name in self._layouts:
+            if name not in self._leaves:
+                self.load_tensor(name)
+        return root_of_leaves(self._leaves)
+
+    def _check_stored(self) -> None:
+        for name in self._layouts:
+            if name not in self._stored:
+                raise _tensor_error(name, None, "the file has no such tensor")
+        for name, stored in self._stored.items():
+            layout = self._layouts.get(name)
+            if layout is None:
+                raise _tensor_error(name, stored.shape, "not a tensor of this model")
+            if stored.shape != layout.shape:
+                problem = f"{CONFIG_FILE} implies the shape {layout.shape}"
+                raise _tensor_error(name, stored.shape, problem)
+            if stored.storage != layout.storage:
+                problem = f"{CONFIG_FILE} implies the type {layout.storage}"
+                raise _tensor_error(name, stored.storage, problem)
+
+    def _require_range(self, layout: TensorLayout, values: NDArray[Any]) -> None:
+        lowest, highest = int(values.min()), int(values.max())
+        for value in (lowest, highest):
+            if not layout.lowest <= value <= layout.highest:
+                problem = f"a value is not within {layout.lowest} to {layout.highest}"
+                raise _tensor_error(layout.name, value, problem)
 
 
-def read_package(folder: Path) -> ModelPackage:
-    """Checks a model folder and returns its description; loads no torch.
+def read_package(folder: Path) -> IntegerPackage:
+    """Checks a package folder; reads no weights yet.
 
     Args:
-        folder: A folder in Hugging Face format.
+        folder: A folder with the files of `docs/spec/arithmetic.md` §9.
 
     Raises:
         ModelPackageError: A file is missing or too large, the configuration is not
-            that of a plain GPT-2, the tokenizer does not fit the vocabulary, or a
-            tensor is missing, unknown, or of the wrong shape or type.
+            exactly that of an integer model, the tokenizer does not fit the
+            vocabulary, or a tensor is missing, unknown, or of the wrong shape or type.
     """
     for name, limit in _MAX_BYTES.items():
-        _check_file(folder / name, limit)
+        require_file(folder / name, limit)
     shape = _read_shape(folder / CONFIG_FILE)
-    _check_tokenizer(folder / TOKENIZER_FILE, shape.vocab_size)
-    _check_tensors(folder / WEIGHTS_FILE, shape)
-    return ModelPackage(folder, shape)
+    check_tokenizer(folder / TOKENIZER_FILE, shape.vocab_size)
+    return IntegerPackage(folder, shape)
 
 
-def load_engine(
-    folder: Path, *, profile: str, vocabulary: Sequence[bytes], threads: int = 1
-) -> Engine:
-    """Loads a model package into the engine of an arithmetic profile.
+def write_package(
+    folder: Path,
+    shape: IntegerShape,
+    tensors: Callable[[str], NDArray[np.generic]],
+    *,
+    tokenizer: bytes,
+    vectors: bytes = b'{"vectors": []}',
+    card: str = "",
+) -> None:
+    """Writes the files of a package into a folder, which is made if need be.
 
     Args:
-        folder: A model package.
-        profile: `float-dev` is the only one so far.
-        vocabulary: The byte string of every token id, for matching stop strings.
-        threads: CPU threads for the whole process. Float results may differ
-            between thread counts, so all workers of a job need the same.
-
-    Raises:
-        UnknownProfile: No engine implements `profile`.
-        InvalidThreads: `threads` is not a positive integer.
-        ModelPackageError: The package is unusable, or `vocabulary` does not fit it.
+        folder: Where to.
+        shape: The model's shape.
+        tensors: Returns the tensor of a name, in its layout's type and shape.
+        tokenizer: Content of `tokenizer.json`.
+        vectors: Content of `vectors.json`; see `inference.vectors`.
+        card: Content of `README.md`.
     """
-    if profile != FLOAT_DEV:
-        raise UnknownProfile(
-            "profile", profile, "no engine implements it", f"use {FLOAT_DEV!r}"
-        )
-    if isinstance(threads, bool) or not 1 <= threads <= _MAX_THREADS:
-        raise InvalidThreads(
-            "threads", threads, "out of range", f"give 1 to {_MAX_THREADS}"
-        )
-    package = read_package(folder)
-    if len(vocabulary) != package.shape.vocab_size:
-        raise ModelPackageError(
-            "vocabulary",
-            len(vocabulary),
-            f"the model has {package.shape.vocab_size} tokens",
-            "pass the vocabulary of the tokenizer.json in the same package",
-        )
-    # Here and not above: this is what brings in torch and transformers.
-    from inference.float_engine import FloatEngine
-
-    return FloatEngine.load(package, vocabulary, threads)
+    folder.mkdir(parents=True, exist_ok=True)
+    config = json.dumps(_config_of(shape), indent=2) + "\n"
+    (folder / CONFIG_FILE).write_text(config, encoding="utf-8")
+    (folder / TOKENIZER_FILE).write_bytes(tokenizer)
+    (folder / VECTORS_FILE).write_bytes(vectors)
+    (folder / CARD_FILE).write_text(card, encoding="utf-8")
+    write_tensors(folder / WEIGHTS_FILE, shape.tensors(), tensors)
 
 
-def _check_file(path: Path, limit: int) -> None:
-    if not path.is_file():
-        raise ModelPackageError(
-            path.name,
-            str(path.parent),
-            "the folder has no such file",
-            "give a GPT-2 folder in Hugging Face format (safetensors)",
-        )
-    size = path.stat().st_size
-    if size > limit:
-        raise ModelPackageError(
-            path.name, size, f"larger than {limit} bytes", "use a smaller model"
-        )
+def _config_of(shape: IntegerShape) -> dict[str, object]:
+    return {
+        "arithmetic": ARITHMETIC_VERSION,
+        "format": FORMAT,
+        "profile": shape.profile.name,
+        "vocabSize": shape.vocab_size,
+        "contextLength": shape.context_length,
+        "width": shape.width,
+        "innerWidth": shape.inner_width,
+        "layers": shape.layers,
+        "heads": shape.heads,
+        "epsilon": shape.epsilon,
+        "endOfText": shape.end_of_text,
+    }
 
 
-def _read_json_object(path: Path) -> dict[str, Any]:
-    try:
-        # Refuses deep nesting; the standard library's parser can exhaust the stack.
-        value = from_json(path.read_bytes())
-    except ValueError as error:
-        raise ModelPackageError(
-            path.name, str(error), "not valid JSON in UTF-8", "fetch the file again"
-        ) from error
-    if not isinstance(value, dict):
-        raise ModelPackageError(
-            path.name, type(value).__name__, "not a JSON object", "fetch it again"
-        )
-    return value
-
-
-def _read_shape(path: Path) -> ModelShape:
-    config = _read_json_object(path)
-    for name, expected in _REQUIRED_SETTINGS.items():
-        # Only the model type has no default in this format.
-        value = config.get(name, None if name == "model_type" else expected)
-        if value is not expected and value != expected:
-            raise _config_error(name, value, f"only {expected!r} is supported")
-    width = _integer(config, "n_embd", 1, 2**14)
-    heads = _integer(config, "n_head", 1, width)
-    if width % heads:
-        raise _config_error("n_head", heads, f"does not divide n_embd {width}")
-    vocab_size = _integer(config, "vocab_size", 1, 2**20)
-    inner_width = 4 * width
-    if config.get("n_inner") is not None:
-        inner_width = _integer(config, "n_inner", 1, 2**17)
-    activation = config.get("activation_function", "gelu_new")
-    if activation not in _ACTIVATIONS:
-        problem = f"not one of {', '.join(_ACTIVATIONS)}"
-        raise _config_error("activation_function", activation, problem)
+def _read_shape(path: Path) -> IntegerShape:
+    config = read_json_object(path)
+    if set(config) != _FIELDS:
+        odd = sorted(set(config) ^ _FIELDS)
+        raise _config_error(odd[0], config.get(odd[0]), "missing or unknown field")
+    if config["format"] != FORMAT:
+        raise _config_error("format", config["format"], f"only {FORMAT!r} is known")
+    profile = PROFILES.get(str(config["profile"]))
+    if profile is None:
+        problem = f"not one of {', '.join(PROFILES)}"
+        raise _config_error("profile", config["profile"], problem)
+    numbers = {
+        name: _integer(config, name, lowest, highest)
+        for name, (lowest, highest) in _NUMBERS.items()
+    }
+    _require_heads(numbers["width"], numbers["heads"])
     end_of_text = None
-    if config.get("eos_token_id") is not None:
-        end_of_text = _integer(config, "eos_token_id", 0, vocab_size - 1)
-    return ModelShape(
-        vocab_size=vocab_size,
-        context_length=_integer(config, "n_positions", 2, 2**16),
-        width=width,
-        inner_width=inner_width,
-        layers=_integer(config, "n_layer", 1, 256),
-        heads=heads,
-        activation=activation,
-        norm_epsilon=_epsilon(config),
+    if config["endOfText"] is not None:
+        end_of_text = _integer(config, "endOfText", 0, numbers["vocabSize"] - 1)
+    return IntegerShape(
+        profile=profile,
+        vocab_size=numbers["vocabSize"],
+        context_length=numbers["contextLength"],
+        width=numbers["width"],
+        inner_width=numbers["innerWidth"],
+        layers=numbers["layers"],
+        heads=numbers["heads"],
+        epsilon=numbers["epsilon"],
         end_of_text=end_of_text,
     )
 
 
-def _config_error(name: str, value: object, problem: str) -> ModelPackageError:
-    return ModelPackageError(
-        f"{CONFIG_FILE} {name}", value, problem, "use a plain GPT-2 checkpoint"
-    )
-
-
-def _integer(config: dict[str, Any], name: str, lowest: int, highest: int) -> int:
-    value = config.get(name)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise _config_error(name, value, "not an integer")
-    if not lowest <= value <= highest:
-        raise _config_error(name, value, f"not within {lowest} to {highest}")
-    return value
-
-
-def _epsilon(config: dict[str, Any]) -> float:
-    value = config.get("layer_norm_epsilon", 1e-5)
-    if not isinstance(value, float) or not 0 < value < 1:
-        raise _config_error("layer_norm_epsilon", value, "not a number between 0 and 1")
-    return value
-
-
-def _check_tokenizer(path: Path, vocab_size: int) -> None:
-    tokenizer = _read_json_object(path)
-    try:
-        ids = set(tokenizer["model"]["vocab"].values())
-        ids.update(token["id"] for token in tokenizer.get("added_tokens") or ())
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ModelPackageError(
-            path.name,
-            str(error),
-            "not a tokenizer with a vocabulary",
-            "use a tokenizer.json of the Hugging Face tokenizers library",
-        ) from error
-    if ids != set(range(vocab_size)):
-        raise ModelPackageError(
-            path.name,
-            len(ids),
-            f"its token ids are not exactly 0 to {vocab_size - 1}, "
-            f"the vocabulary of {CONFIG_FILE}",
-            "put the model's own tokenizer into the folder",
+def _require_heads(width: int, heads: int) -> None:
+    if width % heads or width // heads > MAX_HEAD_WIDTH:
+        raise _config_error(
+            "heads",
+            heads,
+            f"does not cut width {width} into heads of at most {MAX_HEAD_WIDTH}",
         )
 
 
-def _check_tensors(path: Path, shape: ModelShape) -> None:
-    found = dict(_stored_tensors(path))
-    expected = dict(shape.tensors())
-    # Tied to the embedding; some checkpoints store the copy.
-    expected_or_copy = expected | {"lm_head.weight": expected["wte.weight"]}
-    for name in expected:
-        if name not in found:
-            problem = "the file has no such tensor"
-            raise _tensor_error(path, name, None, problem)
-    for name, (dims, dtype) in found.items():
-        if name.endswith(_MASKS):
-            continue
-        if name not in expected_or_copy:
-            raise _tensor_error(path, name, dims, "not a tensor of this GPT-2")
-        if dims != expected_or_copy[name]:
-            problem = f"{CONFIG_FILE} implies the shape {expected_or_copy[name]}"
-            raise _tensor_error(path, name, dims, problem)
-        if dtype not in _DTYPES:
-            problem = f"not stored as one of {', '.join(_DTYPES)}"
-            raise _tensor_error(path, name, dtype, problem)
+def _integer(config: dict[str, Any], name: str, lowest: int, highest: int) -> int:
+    value = config[name]
+    if type(value) is not int or not lowest <= value <= highest:
+        problem = f"not an integer within {lowest} to {highest}"
+        raise _config_error(name, value, problem)
+    return value
 
 
-def _tensor_error(
-    path: Path, name: str, value: object, problem: str
-) -> ModelPackageError:
+def _config_error(name: str, value: object, problem: str) -> ModelPackageError:
     return ModelPackageError(
-        f"{path.name} {name}", value, problem, "use weights that fit the configuration"
+        f"{CONFIG_FILE} {name}", value, problem, "import the model again"
     )
 
 
-def _stored_tensors(path: Path) -> Iterator[tuple[str, tuple[tuple[int, ...], str]]]:
-    from safetensors import SafetensorError, safe_open
-
-    seen: set[str] = set()
-    try:
-        with safe_open(path, framework="numpy") as weights:
-            for name in weights.keys():  # noqa: SIM118 (no mapping)
-                stored = weights.get_slice(name)
-                dims = tuple(stored.get_shape())
-                plain = name.removeprefix("transformer.")
-                if plain in seen:
-                    raise _tensor_error(path, plain, dims, "stored twice")
-                seen.add(plain)
-                yield plain, (dims, stored.get_dtype())
-    except SafetensorError as error:
-        raise ModelPackageError(
-            path.name, str(error), "not a valid safetensors file", "fetch it again"
-        ) from error
+def _tensor_error(name: str, value: object, problem: str) -> ModelPackageError:
+    return ModelPackageError(
+        f"{WEIGHTS_FILE} {name}", value, problem, "fetch or import the model again"
+    )

@@ -4,9 +4,13 @@ import re
 from pathlib import Path
 
 from inference.errors import ModelSourceError
-from inference.package import CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE
+from inference.model_folder import (
+    CARD_FILE,
+    CONFIG_FILE,
+    TOKENIZER_FILE,
+    WEIGHTS_FILE,
+)
 
-_CARD_FILE = "README.md"
 _NEEDED = (CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE)
 _HUB_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
 
@@ -89,7 +93,7 @@ def _snapshot(
                 revision=revision,
                 cache_dir=cache,
                 endpoint=endpoint,
-                allow_patterns=[*_NEEDED, _CARD_FILE],
+                allow_patterns=[*_NEEDED, CARD_FILE],
                 local_files_only=offline,
             )
         )

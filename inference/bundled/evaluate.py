@@ -21,8 +21,10 @@ from transformers.utils import logging as transformers_logging
 
 from inference.bundled.corpus import read_corpus, split_corpus
 from inference.bundled.tokens import encode_chapters
+from inference.checkpoint import BUNDLED_CHECKPOINT
 from inference.engine import GenerationRequest
-from inference.package import BUNDLED_MODEL, FLOAT_DEV, TOKENIZER_FILE, load_engine
+from inference.loading import load_float_engine
+from inference.model_folder import TOKENIZER_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +119,7 @@ def sample(folder: Path, prompts: tuple[str, ...], temperature: int) -> list[str
     """
     tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
     size = tokenizer.get_vocab_size()
-    engine = load_engine(folder, profile=FLOAT_DEV, vocabulary=[b""] * size)
+    engine = load_float_engine(folder, vocabulary=[b""] * size)
     requests = [
         GenerationRequest(
             prompt_ids=tuple(tokenizer.encode(prompt).ids),
@@ -133,7 +135,7 @@ def sample(folder: Path, prompts: tuple[str, ...], temperature: int) -> list[str
 def main(arguments: list[str]) -> None:
     """Logs the score and the samples of a model package."""
     parser = argparse.ArgumentParser(description="Measure the bundled GPT-2.")
-    parser.add_argument("--folder", type=Path, default=BUNDLED_MODEL)
+    parser.add_argument("--folder", type=Path, default=BUNDLED_CHECKPOINT)
     folder: Path = parser.parse_args(arguments).folder
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logger.info("%s", score_chapters(folder, split_corpus(read_corpus()).held_out))

@@ -1,0 +1,167 @@
+"""One import from end to end: read, calibrate, quantise, write, measure."""
+
+import shutil
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from inference.checkpoint import Checkpoint, read_checkpoint
+from inference.errors import InvalidSetting, ModelPackageError
+from inference.importing.calibrate import calibrate
+from inference.importing.fidelity import measure_fidelity
+from inference.importing.parameters import FloatModel, read_parameters
+from inference.importing.quantise import QuantisedModel, quantise
+from inference.importing.report import ImportReport, model_card
+from inference.importing.saturation import count_saturation
+from inference.importing.texts import ImportText, read_text
+from inference.layout import (
+    MAX_CONTEXT,
+    MAX_HEAD_WIDTH,
+    MAX_INNER_WIDTH,
+    MAX_LAYERS,
+    MAX_VOCAB,
+    MAX_WIDTH,
+)
+from inference.loading import Backend, load_model
+from inference.model_folder import CARD_FILE, CONFIG_FILE, TOKENIZER_FILE, VECTORS_FILE
+from inference.package import PACKAGE_FILES, read_package, write_package
+from inference.profiles import profile_named
+from inference.vectors import check_vectors, encode_vectors, make_vectors
+
+DEFAULT_HELD_OUT_TOKENS: Final = 16_384
+_SATURATION_TOKENS: Final = 512
+
+
+@dataclass(frozen=True, slots=True)
+class ImportSettings:
+    """How to import.
+
+    Attributes:
+        profile: Name of the arithmetic profile.
+        text: Text to calibrate and measure on; the bundled novels if None.
+        held_out_tokens: Most tokens to measure perplexities on.
+        threads: CPU threads.
+        backend: Integer engine that measures.
+    """
+
+    profile: str
+    text: Path | None = None
+    held_out_tokens: int = DEFAULT_HELD_OUT_TOKENS
+    threads: int = 1
+    backend: Backend = "auto"
+
+
+def import_model(
+    source: Path, out: Path, settings: ImportSettings, *, name: str | None = None
+) -> ImportReport:
+    """Imports a float checkpoint into a new package folder.
+
+    The folder appears under its name only once it is complete and its test vectors
+    have been computed twice.
+
+    Args:
+        source: A GPT-2 in Hugging Face format.
+        out: Folder to make; must not exist.
+        settings: How.
+        name: What the report and the model card call the source.
+
+    Raises:
+        UnknownProfile: There is no such profile.
+        ModelPackageError: The checkpoint is unusable or too large for this arithmetic.
+        ModelSourceError: The text is unusable.
+        InvalidSetting: `out` exists or cannot be made.
+    """
+    profile = profile_named(settings.profile)
+    _require_new(out)
+    checkpoint = read_checkpoint(source)
+    _require_supported(checkpoint)
+    torch.set_num_threads(settings.threads)
+    text = read_text(checkpoint, settings.text)
+    original = read_parameters(checkpoint)
+    made = quantise(original, calibrate(original, text.windows), profile)
+    staging = _make_staging(out)
+    try:
+        tokenizer = (checkpoint.folder / TOKENIZER_FILE).read_bytes()
+        write_package(staging, made.shape, made.tensor, tokenizer=tokenizer)
+        report = _finish(staging, original, made, text, settings, name or str(source))
+        staging.rename(out)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return report
+
+
+def _finish(
+    staging: Path,
+    original: FloatModel,
+    made: QuantisedModel,
+    text: ImportText,
+    settings: ImportSettings,
+    name: str,
+) -> ImportReport:
+    """Measures what was written, and adds the vectors and the card."""
+    package = read_package(staging)
+    model = load_model(package, threads=settings.threads, backend=settings.backend)
+    held_out = text.held_out[: settings.held_out_tokens + 1]
+    counted = text.held_out[: min(_SATURATION_TOKENS, made.shape.context_length)]
+    (staging / VECTORS_FILE).write_bytes(
+        encode_vectors(make_vectors(model, text.held_out))
+    )
+    check_vectors(staging, model)
+    report = ImportReport(
+        source=name,
+        shape=made.shape,
+        text="the bundled novels" if settings.text is None else settings.text.name,
+        calibration_tokens=text.windows.numel(),
+        fraction=made.fraction,
+        capped=made.capped,
+        fidelity=measure_fidelity(original, model, held_out),
+        saturation=count_saturation(model, counted),
+        saturation_tokens=len(counted),
+        file_bytes={},
+        weights_root=package.weights_root(),
+    )
+    (staging / CARD_FILE).write_text(model_card(report), encoding="utf-8")
+    sizes = {name: (staging / name).stat().st_size for name in PACKAGE_FILES}
+    return replace(report, file_bytes=sizes)
+
+
+def _require_new(out: Path) -> None:
+    if out.exists():
+        raise InvalidSetting(
+            "out", str(out), "exists already", "name a folder that does not exist"
+        )
+
+
+def _make_staging(out: Path) -> Path:
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
+        staging.chmod(0o755)
+    except OSError as error:
+        raise InvalidSetting(
+            "out", str(out), f"cannot be made: {error}", "name another folder"
+        ) from error
+    return staging
+
+
+def _require_supported(checkpoint: Checkpoint) -> None:
+    shape = checkpoint.shape
+    bounds = (
+        ("vocab_size", shape.vocab_size, MAX_VOCAB),
+        ("n_positions", shape.context_length, MAX_CONTEXT),
+        ("n_embd", shape.width, MAX_WIDTH),
+        ("n_inner", shape.inner_width, MAX_INNER_WIDTH),
+        ("n_layer", shape.layers, MAX_LAYERS),
+        ("n_embd / n_head", shape.width // shape.heads, MAX_HEAD_WIDTH),
+    )
+    for name, value, most in bounds:
+        if value > most:
+            raise ModelPackageError(
+                f"{CONFIG_FILE} {name}",
+                value,
+                f"this arithmetic goes to {most}",
+                "import a smaller model",
+            )
