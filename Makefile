@@ -48,9 +48,19 @@ $(STAMP_PYTHON): requirements/dev.lock tools/make-venv
 	@$(PIP) install -qq -r requirements/dev.lock
 	@touch $@
 
-$(STAMP_PROJECT): pyproject.toml $(STAMP_PYTHON) \
-		$(addsuffix /__init__.py,$(PACKAGES))
+# The native engine is built here. A failure only means the slower engine; when there is
+# a compiler but no library (it was installed since, say), the next set-up tries again.
+NATIVE := inference/native
+NATIVE_LIBRARY := $(wildcard $(NATIVE)/_engine*.so)
+NATIVE_RETRY := $(if $(NATIVE_LIBRARY),,$(if $(shell command -v $(CC)),retry-native))
+.PHONY: retry-native
+# A build that fails must not leave the library of older sources, so that goes first.
+
+$(STAMP_PROJECT): pyproject.toml setup.py $(STAMP_PYTHON) $(NATIVE_RETRY) \
+		$(addsuffix /__init__.py,$(PACKAGES)) $(wildcard $(NATIVE)/src/*.[ch])
+	@rm -f $(NATIVE)/_engine*.so
 	@$(PIP) install -qq --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m inference.native
 	@touch $@
 
 $(STAMP_NODE): requirements/node.lock tools/ensure-node | $(STAMP_PYTHON)
@@ -78,7 +88,7 @@ snapshots: build ## rewrite the committed gas figures, storage layouts and vecto
 lint: setup ## formatting, lint, types, import rules
 	@ruff format --check .
 	@ruff check .
-	@mypy $(PACKAGES) tests tools examples
+	@mypy $(PACKAGES) benchmarks tests tools examples
 	@lint-imports --no-logo
 	@prettier --log-level=warn --check $(SOLIDITY)
 	@solhint --noPoster --max-warnings 0 'contracts/src/**/*.sol'
@@ -94,9 +104,10 @@ test-fast: setup ## the tests that start no process (at most two minutes)
 test: lint contracts-test ## everything: lint, forge tests, all Python tests
 	@$(PYTEST) -q
 
-test-deep: setup ## the same tests with many more random cases
+test-deep: setup ## more random cases, sanitizers, aarch64 under QEMU
+	@$(PIP) install -qq -r requirements/deep.lock
 	@FOUNDRY_PROFILE=deep forge test
-	@HYPOTHESIS_PROFILE=deep $(PYTEST) -q
+	@HYPOTHESIS_PROFILE=deep $(PYTEST) -q -m 'deep or not deep'
 
 # ---- running it
 
@@ -121,5 +132,5 @@ ci: setup ## what runs before a change lands: fresh artifacts, then all tests
 clean: ## remove what builds and tests left; the installed packages stay
 	@rm -rf .forge .assay build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \
 		.import_linter_cache .hypothesis
-	@find . -name __pycache__ -type d -not -path './.venv/*' \
+	@find . -name __pycache__ -type d -not -path './.venv*/*' \
 		-not -path './node_modules/*' -prune -exec rm -rf {} +

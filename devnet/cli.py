@@ -40,6 +40,9 @@ _COMMANDS: Mapping[str, LazyCommand] = {
     "verify": LazyCommand(
         "requester.cli", "verify", "Check a receipt against the chain."
     ),
+    "model": LazyCommand(
+        "worker.model_cli", "model", "Import a GPT-2 into integers, and publish it."
+    ),
     "worker": LazyCommand("worker.cli", "worker", "Run inference for others."),
 }
 

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 __all__ = ["demo"]
 
 _FAILED = 1
+_MODEL_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.command()
 @click.option("--liar", is_flag=True, help="One of the three workers lies.")
-@click.option("--model", help="GPT-2 folder or hub id. [default: the bundled one]")
+@click.option("--model", type=_MODEL_FOLDER, help="Package folder. [default: bundled]")
 @click.option(
     "--dir",
     "folder",
@@ -31,7 +32,7 @@ _FAILED = 1
     show_default=True,
     help="Summary and receipt go to its folder `demo`.",
 )
-def demo(liar: bool, model: str | None, folder: Path) -> int:
+def demo(liar: bool, model: Path | None, folder: Path) -> int:
     """Pay for a batch of prompts, have it answered three times, and check it all.
 
     Runs on a chain, an IPFS node and three workers of its own, and stops them. The
@@ -42,14 +43,14 @@ def demo(liar: bool, model: str | None, folder: Path) -> int:
     click.echo(f"assay demo: {kind}, a block a second")
     # Only now: these take a second.
     from devnet.demo import run_demo
-    from inference import BUNDLED_MODEL, resolve_source
+    from inference.package import BUNDLED_MODEL
 
     report = run_demo(
         folder / "demo",
         _View(started),
         is_lying=liar,
         started=started,
-        model=BUNDLED_MODEL if model is None else resolve_source(model),
+        model=model or BUNDLED_MODEL,
     )
     _print_report(report)
     return 0 if report.is_success else _FAILED

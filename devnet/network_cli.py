@@ -17,6 +17,7 @@ __all__ = ["down", "status", "up"]
 
 _DEFAULT_FOLDER = Path(".assay")
 _Port = click.IntRange(1, 65535)
+_MODEL_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 _folder_option = click.option(
     "--dir",
@@ -53,7 +54,7 @@ _folder_option = click.option(
     show_default=True,
     help="Seconds between blocks.",
 )
-@click.option("--model", help="GPT-2 folder or hub id. [default: the bundled one]")
+@click.option("--model", type=_MODEL_FOLDER, help="Package folder. [default: bundled]")
 @_folder_option
 def up(
     workers: int,
@@ -62,7 +63,7 @@ def up(
     rpc_port: int,
     ipfs_port: int,
     block_time: int,
-    model: str | None,
+    model: Path | None,
     folder: Path,
 ) -> None:
     """Start a chain, an IPFS node, the contracts and workers; stop them on Ctrl-C."""
@@ -123,11 +124,11 @@ def _plan(
     rpc_port: int,
     ipfs_port: int,
     block_time: int,
-    model: str | None,
+    model: Path | None,
 ) -> NetworkPlan:
     from devnet.ports import free_ports
     from devnet.stack import NetworkPlan, WorkerPlan
-    from inference import BUNDLED_MODEL, resolve_source
+    from inference.package import BUNDLED_MODEL
 
     return NetworkPlan(
         rpc_port=rpc_port,
@@ -136,7 +137,7 @@ def _plan(
         swarm_port=free_ports(1)[0],
         block_seconds=block_time,
         workers=(WorkerPlan(max_seats=seats),) * workers,
-        model=BUNDLED_MODEL if model is None else resolve_source(model),
+        model=model or BUNDLED_MODEL,
     )
 
 

@@ -14,7 +14,6 @@ from devnet.errors import ProcessDied
 from devnet.folder import NetworkFolder
 from devnet.ipfs import ipfs_answers, ipfs_command
 from devnet.keys import Identity, write_identities
-from devnet.models import publish_model
 from devnet.ports import LOOPBACK
 from devnet.process import Command, Process
 from devnet.python import python_environment
@@ -26,6 +25,7 @@ from protocol.chain.deployment import Deployment
 from protocol.errors import ChainError, StoreError
 from protocol.market import ModelId
 from protocol.store.ipfs import IpfsStore
+from worker.publish import publish_model
 
 __all__ = ["Network", "NetworkPlan", "WorkerPlan", "start_network"]
 

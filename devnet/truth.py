@@ -5,16 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from devnet.summary import Check
-from inference.package import FLOAT_DEV, load_engine
+from inference.loading import load_engine
 from protocol.market import JobParams, ModelSpec
 from protocol.text import TokenCodec
 from requester.results import Results
 from worker.computation import compute
 
 __all__ = ["check_truth"]
-
-# As the workers run it: float results may depend on the number.
-_THREADS = 1
 
 
 def check_truth(
@@ -32,9 +29,7 @@ def check_truth(
         EngineError: The model cannot be loaded.
     """
     codec = TokenCodec.from_bytes((model / "tokenizer.json").read_bytes())
-    engine = load_engine(
-        model, profile=FLOAT_DEV, vocabulary=codec.vocabulary, threads=_THREADS
-    )
+    engine = load_engine(model, vocabulary=codec.vocabulary)
     prompts = results.prompts.to_bytes()
     honest = compute(prompts, params, spec, engine=engine, codec=codec)
     return Check(

@@ -1,13 +1,19 @@
-"""Inference: the engine port, engines behind it, and model packages.
+"""Inference: the engine port, engines behind it, model packages and their import.
 
-Importing this package loads neither torch nor transformers; loading an engine
-does. It knows nothing of chains, jobs or documents.
+Importing this package loads neither torch nor transformers; the float engine, the
+PyTorch engine and import do. It knows nothing of chains, jobs or documents.
 """
 
-from inference.checkpoint import BUNDLED_CHECKPOINT, Checkpoint, read_checkpoint
+from inference.checkpoint import (
+    BUNDLED_CHECKPOINT,
+    Checkpoint,
+    read_checkpoint,
+)
 from inference.engine import (
+    MAX_LOGPROBS,
     MAX_SEED,
     MAX_STOP_BYTES,
+    MAX_STOP_IDS,
     MAX_STOP_STRINGS,
     MAX_TEMPERATURE,
     MAX_TOP_K,
@@ -17,40 +23,67 @@ from inference.engine import (
     Generation,
     GenerationRequest,
     ModelLimits,
+    TokenLogprobs,
     validate_request,
     validate_requests,
 )
 from inference.errors import (
+    CacheOverflow,
     ContextOverflow,
     EngineError,
     InvalidLength,
+    InvalidLogprobs,
     InvalidPrompt,
     InvalidSampling,
+    InvalidSetting,
     InvalidStop,
     InvalidThreads,
     ModelPackageError,
     ModelSourceError,
+    NativeUnavailable,
     NumericsError,
     RequestError,
+    SequenceError,
     UnknownProfile,
+    VectorMismatch,
 )
-from inference.loading import load_engine, load_float_engine
-from inference.package import BUNDLED_MODEL, IntegerPackage, read_package
-from inference.profiles import FLOAT_DEV, PROFILES
-from inference.source import resolve_source
-from inference.throughput import measure_tokens_per_second
+from inference.loading import (
+    load_engine,
+    load_float_engine,
+)
+from inference.package import (
+    BUNDLED_MODEL,
+    IntegerPackage,
+    read_package,
+)
+from inference.profiles import (
+    FLOAT_DEV,
+    PROFILES,
+)
+from inference.source import (
+    resolve_source,
+)
+from inference.throughput import (
+    measure_tokens_per_second,
+)
+from inference.vectors import (
+    check_vectors,
+)
 
 __all__ = [
     "BUNDLED_CHECKPOINT",
     "BUNDLED_MODEL",
     "FLOAT_DEV",
+    "MAX_LOGPROBS",
     "MAX_SEED",
     "MAX_STOP_BYTES",
+    "MAX_STOP_IDS",
     "MAX_STOP_STRINGS",
     "MAX_TEMPERATURE",
     "MAX_TOP_K",
     "MILLION",
     "PROFILES",
+    "CacheOverflow",
     "Checkpoint",
     "ContextOverflow",
     "Engine",
@@ -60,16 +93,23 @@ __all__ = [
     "GenerationRequest",
     "IntegerPackage",
     "InvalidLength",
+    "InvalidLogprobs",
     "InvalidPrompt",
     "InvalidSampling",
+    "InvalidSetting",
     "InvalidStop",
     "InvalidThreads",
     "ModelLimits",
     "ModelPackageError",
     "ModelSourceError",
+    "NativeUnavailable",
     "NumericsError",
     "RequestError",
+    "SequenceError",
+    "TokenLogprobs",
     "UnknownProfile",
+    "VectorMismatch",
+    "check_vectors",
     "load_engine",
     "load_float_engine",
     "measure_tokens_per_second",

@@ -20,6 +20,12 @@ MAX_EPSILON: Final = 2**30 - 1
 MAX_REST: Final = 2**30 - 1
 """Bound of the residual stream, of biases and of logits (`REST` in the spec)."""
 
+LOGIT_SHIFT: Final = 6
+"""The head computes logits in Q10; shifted left by this they are Q16."""
+
+MAX_HEAD_VALUE: Final = 2**24 - 1
+"""Bound of the head's values before that shift."""
+
 Storage = Literal["U8", "I8", "I16", "I32", "U32"]
 
 
@@ -73,7 +79,7 @@ class IntegerShape:
     @property
     def norm_fraction(self) -> int:
         """Fraction bits of a layer norm's output before the channel's shift."""
-        return 10 if self.width <= 1023 else 9
+        return norm_fraction(self.width)
 
     def products(self) -> Iterator[tuple[str, int, int]]:
         """Yields name, outputs and terms of every matrix product."""
@@ -115,6 +121,11 @@ class IntegerShape:
         yield _tensor(f"{name}.weight", storage, (outputs, terms), -limit, limit)
         yield _tensor(f"{name}.multiplier", "I32", (outputs,), 0, 2**31 - 1)
         yield _tensor(f"{name}.bias", "I32", (outputs,), -MAX_REST, MAX_REST)
+
+
+def norm_fraction(width: int) -> int:
+    """Returns the fraction bits of a layer norm over `width` channels."""
+    return 10 if width <= 1023 else 9
 
 
 def _tensor(

@@ -64,7 +64,7 @@ def load_model(
     package: IntegerPackage, *, threads: int = 1, backend: Backend, isa: str = "auto"
 ) -> IntegerModel:
     """Loads the tensors of a checked package; arguments as for `load_engine`."""
-    _check_threads(threads)
+    check_threads(threads)
     if backend not in ("auto", "native", "torch"):
         raise InvalidSetting(
             "backend", backend, "unknown", "use 'auto', 'native' or 'torch'"
@@ -105,7 +105,7 @@ def load_float_engine(
         ModelPackageError: The checkpoint is unusable.
         InvalidSetting: The vocabulary is not the model's.
     """
-    _check_threads(threads)
+    check_threads(threads)
     checkpoint = read_checkpoint(folder)
     check_vocabulary(vocabulary, checkpoint.shape.vocab_size)
     # Here and not above: this is what brings in torch and transformers.
@@ -114,7 +114,8 @@ def load_float_engine(
     return FloatEngine.load(checkpoint, vocabulary, threads)
 
 
-def _check_threads(threads: object) -> None:
+def check_threads(threads: object) -> None:
+    """Checks a number of CPU threads. Raises InvalidThreads."""
     is_integer = isinstance(threads, int) and not isinstance(threads, bool)
     if not is_integer or not 1 <= threads <= MAX_THREADS:  # type: ignore[operator]
         raise InvalidThreads(

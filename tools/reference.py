@@ -102,7 +102,9 @@ def _cli() -> Iterator[str]:
     from devnet.cli import assay
 
     yield "# Commands\n"
-    context = click.Context(assay, info_name="assay", max_content_width=_HELP_WIDTH)
+    # With the settings that a call has: a command remembers its help option, so another
+    # context in the same process would change the page.
+    context = click.Context(assay, info_name="assay", **assay.context_settings)
     yield from _help(assay, context)
 
 

@@ -25,6 +25,7 @@ def worker() -> None:
 @click.option("--tick", type=int, help="Price step of the seats, 0 to 7.")
 @click.option("--max-seats", type=int, help="Most seats for each model.")
 @click.option("--threads", type=int, help="Threads of the engine.")
+@click.option("--engine", help="native, torch, or auto for what can be used.")
 @click.option("--poll-seconds", type=float, help="Pause between looks at the chain.")
 @click.option("--confirmations", type=int, help="Blocks before an event is acted on.")
 @click.option("--keeper/--no-keeper", default=None, help="Earn bounties.")

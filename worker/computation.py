@@ -87,6 +87,8 @@ def _request(prompt: Prompt) -> GenerationRequest:
         top_k=prompt.top_k,
         top_p=prompt.top_p,
         stop=tuple(stop.encode() for stop in prompt.stop),
+        stop_ids=prompt.stop_ids,
+        logprobs=prompt.logprobs - 1 if prompt.logprobs else None,
     )
 
 
@@ -94,6 +96,11 @@ def _output(codec: TokenCodec, prompt: Prompt, generation: Generation) -> Output
     return Output(
         finish=Finish(generation.finish.value),
         ids=generation.ids,
-        logprobs=(),
+        logprobs=tuple(
+            ((token_id, of_token.logprob), *of_token.top)
+            for token_id, of_token in zip(
+                generation.ids, generation.logprobs, strict=bool(prompt.logprobs)
+            )
+        ),
         text=codec.decode_until(generation.ids, prompt.stop),
     )

@@ -30,7 +30,7 @@ from worker.inbox import Inbox
 from worker.journal import Journal
 from worker.keeper import Keeper
 from worker.key_lock import hold_key
-from worker.models import ServedModel, WrapEngine, load_model
+from worker.models import ServedModel, WrapEngine, serve_model
 from worker.pipeline import Duty, Step, next_step
 from worker.seats import open_missing_seats
 from worker.settings import WorkerSettings
@@ -73,12 +73,12 @@ def run_worker(
         store = IpfsStore(settings.ipfs_api)
         cache = settings.data_dir / "models"
         models = {
-            model_id: load_model(
+            model_id: serve_model(
                 client,
                 store,
                 model_id,
                 cache=cache,
-                threads=settings.threads,
+                options=settings.engine_options,
                 wrap_engine=wrap_engine,
             )
             for model_id in settings.model_ids

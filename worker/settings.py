@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from eth_typing import ChecksumAddress
 from eth_utils.address import is_address, to_checksum_address
@@ -12,8 +12,11 @@ from pydantic_settings import SettingsConfigDict
 
 from protocol.market import TICKS, ModelId
 from protocol.settings import RoleSettings
+from worker.models import EngineOptions
 
 __all__ = ["WorkerSettings"]
+
+_MIB = 1 << 20
 
 
 def _to_address(text: str) -> ChecksumAddress:
@@ -35,6 +38,9 @@ class WorkerSettings(RoleSettings):
         tick: Price step of the seats, 0 to 7.
         max_seats: Most seats for each model; the machine's speed may allow fewer.
         threads: Threads of the engine.
+        engine: `native`, `torch`, or `auto` for the first that can be used.
+        cache_mib: Most memory of the engine's sequences together, MiB.
+        prefill_rows: Most tokens that one step of the engine computes.
         poll_seconds: Pause between two looks at the chain.
         confirmations: Blocks that an event must be under before it is acted on.
         keeper: Whether to move others' jobs forward for their bounties.
@@ -53,12 +59,25 @@ class WorkerSettings(RoleSettings):
     tick: int = Field(default=0, ge=0, lt=TICKS)
     max_seats: int = Field(default=1, ge=1, le=64)
     threads: int = Field(default=1, ge=1, le=256)
+    engine: Literal["auto", "native", "torch"] = "auto"
+    cache_mib: int = Field(default=1024, ge=64, le=1 << 20)
+    prefill_rows: int = Field(default=512, ge=1, le=4096)
     poll_seconds: float = Field(default=0.25, gt=0, le=60)
     confirmations: int = Field(default=0, ge=0, le=256)
     keeper: bool = True
     withdraw_above: int | None = Field(default=None, ge=0)
     withdraw_to: _Address | None = None
     fetch_share: int = Field(default=50, ge=10, le=90)
+
+    @property
+    def engine_options(self) -> EngineOptions:
+        """How the engine of each model runs."""
+        return EngineOptions(
+            threads=self.threads,
+            backend=self.engine,
+            cache_bytes=self.cache_mib * _MIB,
+            prefill_rows=self.prefill_rows,
+        )
 
     @property
     def payee(self) -> ChecksumAddress | None:

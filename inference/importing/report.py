@@ -42,7 +42,7 @@ class ImportReport:
     weights_root: bytes
 
     def as_json(self) -> dict[str, Any]:
-        """Returns the report as what JSON can hold; perplexities are strings."""
+        """Returns the report as what JSON can hold."""
         return {
             "source": self.source,
             "profile": self.shape.profile.name,

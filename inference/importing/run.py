@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from inference.importing.quantise import QuantisedModel, quantise
 from inference.importing.report import ImportReport, model_card
 from inference.importing.saturation import count_saturation
 from inference.importing.texts import ImportText, read_text
+from inference.integer_model import IntegerModel
 from inference.layout import (
     MAX_CONTEXT,
     MAX_HEAD_WIDTH,
@@ -25,11 +27,18 @@ from inference.layout import (
     MAX_VOCAB,
     MAX_WIDTH,
 )
-from inference.loading import Backend, load_model
+from inference.loading import Backend, check_threads, load_model
 from inference.model_folder import CARD_FILE, CONFIG_FILE, TOKENIZER_FILE, VECTORS_FILE
-from inference.package import PACKAGE_FILES, read_package, write_package
+from inference.package import (
+    PACKAGE_FILES,
+    IntegerPackage,
+    read_package,
+    write_package,
+)
 from inference.profiles import profile_named
 from inference.vectors import check_vectors, encode_vectors, make_vectors
+
+Progress = Callable[[str], None]
 
 DEFAULT_HELD_OUT_TOKENS: Final = 16_384
 _SATURATION_TOKENS: Final = 512
@@ -54,8 +63,28 @@ class ImportSettings:
     backend: Backend = "auto"
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What is measured: the float original and what became of it."""
+
+    name: str
+    settings: ImportSettings
+    text: ImportText
+    original: FloatModel
+    made: QuantisedModel
+
+
+def _say_nothing(step: str) -> None:
+    """Tells nobody."""
+
+
 def import_model(
-    source: Path, out: Path, settings: ImportSettings, *, name: str | None = None
+    source: Path,
+    out: Path,
+    settings: ImportSettings,
+    *,
+    name: str | None = None,
+    progress: Progress = _say_nothing,
 ) -> ImportReport:
     """Imports a float checkpoint into a new package folder.
 
@@ -67,62 +96,73 @@ def import_model(
         out: Folder to make; must not exist.
         settings: How.
         name: What the report and the model card call the source.
+        progress: Is told what comes next; a large model takes minutes.
 
     Raises:
         UnknownProfile: There is no such profile.
+        InvalidThreads: The number of threads is not usable.
         ModelPackageError: The checkpoint is unusable or too large for this arithmetic.
         ModelSourceError: The text is unusable.
         InvalidSetting: `out` exists or cannot be made.
     """
     profile = profile_named(settings.profile)
+    check_threads(settings.threads)
     _require_new(out)
     checkpoint = read_checkpoint(source)
     _require_supported(checkpoint)
     torch.set_num_threads(settings.threads)
     text = read_text(checkpoint, settings.text)
     original = read_parameters(checkpoint)
-    made = quantise(original, calibrate(original, text.windows), profile)
+    progress(f"calibrating on {text.windows.numel():,} tokens")
+    calibration = calibrate(original, text.windows)
+    progress("quantising")
+    made = quantise(original, calibration, profile)
     staging = _make_staging(out)
     try:
         tokenizer = (checkpoint.folder / TOKENIZER_FILE).read_bytes()
         write_package(staging, made.shape, made.tensor, tokenizer=tokenizer)
-        report = _finish(staging, original, made, text, settings, name or str(source))
+        package = read_package(staging)
+        progress("computing test vectors, twice")
+        model = load_model(package, threads=settings.threads, backend=settings.backend)
+        _write_vectors(staging, model, text)
+        progress("measuring perplexities on held-out text")
+        job = _Job(name or str(source), settings, text, original, made)
+        report = _write_card(staging, _measure(job, package, model))
         staging.rename(out)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return report
 
 
-def _finish(
-    staging: Path,
-    original: FloatModel,
-    made: QuantisedModel,
-    text: ImportText,
-    settings: ImportSettings,
-    name: str,
-) -> ImportReport:
-    """Measures what was written, and adds the vectors and the card."""
-    package = read_package(staging)
-    model = load_model(package, threads=settings.threads, backend=settings.backend)
-    held_out = text.held_out[: settings.held_out_tokens + 1]
-    counted = text.held_out[: min(_SATURATION_TOKENS, made.shape.context_length)]
-    (staging / VECTORS_FILE).write_bytes(
-        encode_vectors(make_vectors(model, text.held_out))
-    )
+def _write_vectors(staging: Path, model: IntegerModel, text: ImportText) -> None:
+    vectors = encode_vectors(make_vectors(model, text.held_out))
+    (staging / VECTORS_FILE).write_bytes(vectors)
     check_vectors(staging, model)
-    report = ImportReport(
-        source=name,
-        shape=made.shape,
-        text="the bundled novels" if settings.text is None else settings.text.name,
-        calibration_tokens=text.windows.numel(),
-        fraction=made.fraction,
-        capped=made.capped,
-        fidelity=measure_fidelity(original, model, held_out),
+
+
+def _measure(job: _Job, package: IntegerPackage, model: IntegerModel) -> ImportReport:
+    """Measures what was written with the engine that will run it."""
+    held_out = job.text.held_out[: job.settings.held_out_tokens + 1]
+    context = package.shape.context_length
+    counted = job.text.held_out[: min(_SATURATION_TOKENS, context)]
+    path = job.settings.text
+    return ImportReport(
+        source=job.name,
+        shape=package.shape,
+        text="the bundled novels" if path is None else path.name,
+        calibration_tokens=job.text.windows.numel(),
+        fraction=job.made.fraction,
+        capped=job.made.capped,
+        fidelity=measure_fidelity(job.original, model, held_out),
         saturation=count_saturation(model, counted),
         saturation_tokens=len(counted),
         file_bytes={},
         weights_root=package.weights_root(),
     )
+
+
+def _write_card(staging: Path, report: ImportReport) -> ImportReport:
+    """Writes the card; returns the report with the files' sizes."""
     (staging / CARD_FILE).write_text(model_card(report), encoding="utf-8")
     sizes = {name: (staging / name).stat().st_size for name in PACKAGE_FILES}
     return replace(report, file_bytes=sizes)

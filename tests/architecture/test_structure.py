@@ -12,7 +12,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("contracts", "devnet", "inference", "protocol", "requester", "worker")
+PACKAGES = (
+    "benchmarks",
+    "contracts",
+    "devnet",
+    "inference",
+    "protocol",
+    "requester",
+    "worker",
+)
 MAX_MODULE_LINES = 400
 MAX_TEST_MODULE_LINES = 450
 MAX_FUNCTION_LINES = 50

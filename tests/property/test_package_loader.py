@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from inference.errors import EngineError
 from inference.package import PACKAGE_FILES, read_package
-from inference.torch_model import TorchModel
-from inference.vectors import check_vectors
+from inference.vectors import read_vectors
 from tests.support.packages import write_random_package
 
 
@@ -26,11 +25,10 @@ def sound() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def load_all(folder: Path) -> bytes:
-    """What a worker does with a package before it serves; returns the root."""
+def read_all(folder: Path) -> bytes:
+    """Reads everything that a package holds; returns the weights root."""
     package = read_package(folder)
-    model = TorchModel(package.shape, package.load_tensor)
-    check_vectors(folder, model)
+    read_vectors(folder, package.shape.limits)
     return package.weights_root()
 
 
@@ -75,18 +73,13 @@ def test_read_package_randomly_damaged_is_refused_or_shows(
         folder = Path(shutil.copytree(sound, Path(scratch) / "package"))
         (folder / name).write_bytes(spoilt)
         try:
-            root = load_all(folder)
+            root = read_all(folder)
         except EngineError:
             return
-    # Then nothing that is computed was touched, or its hash is another one.
-    is_computed = name == "model.safetensors" and spoilt != content
-    assert not is_computed or root != load_all(sound) or is_header_only(content, spoilt)
+    # A header of other bytes may still say the same.
+    if name == "model.safetensors" and data_of(spoilt) != data_of(content):
+        assert root != read_all(sound)
 
 
-def is_header_only(content: bytes, spoilt: bytes) -> bool:
-    """Whether the data is as it was: JSON may be written in more than one way."""
-
-    def data(file: bytes) -> bytes:
-        return file[8 + int.from_bytes(file[:8], "little") :]
-
-    return data(content) == data(spoilt)
+def data_of(file: bytes) -> bytes:
+    return file[8 + int.from_bytes(file[:8], "little") :]

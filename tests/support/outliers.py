@@ -99,15 +99,14 @@ class _Injection:
         solution = torch.linalg.solve(square, rows.T @ wanted.flatten().double())
         self._add(f"{name}.weight", torch.outer(solution[:-1].float(), self._factors))
         self._add(f"{name}.bias", solution[-1].float() * self._factors)
-        return (rows @ solution).float().view_as(wanted)
+        written: Tensor = (rows @ solution).float()
+        return written.view_as(wanted)
 
     def _normalise(self, norm: str, x: Tensor) -> Tensor:
         """Adapts a layer norm; returns what it gave before, standardised."""
         off_centre = self._factors - self._factors.mean()
         wide = math.sqrt(1 + float(off_centre.square().mean()))
-        gain, bias = (
-            self._weights[f"{norm}.{part}"] for part in ("weight", "bias")
-        )
+        gain, bias = (self._weights[f"{norm}.{part}"] for part in ("weight", "bias"))
         adapted = torch.where(self._factors == 0, gain * wide, gain)
         self._weights[f"{norm}.weight"] = adapted
         self._weights[f"{norm}.bias"] = bias - adapted * off_centre / wide

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from devnet.models import publish_model
 from inference.engine import Engine, Generation, GenerationRequest, ModelLimits
 from inference.package import BUNDLED_MODEL
 from protocol.chain.client import MarketClient
@@ -21,13 +20,17 @@ from protocol.unixfs import file_digest
 from tests.support.anvil import Anvil, development_account
 from tests.support.chain import WORKER_STAKE, Market
 from worker.journal import Journal
-from worker.models import ServedModel, load_model
+from worker.models import EngineOptions, ServedModel, serve_model
+from worker.publish import publish_model
 from worker.runner import Worker
 from worker.seats import open_missing_seats
 from worker.settings import WorkerSettings
 
 REAL_WORKER = 2
 PATIENCE_TICKS = 2_000
+ENGINE_OPTIONS = EngineOptions(
+    threads=1, backend="auto", cache_bytes=2**28, prefill_rows=128
+)
 
 
 @dataclass(slots=True)
@@ -135,12 +138,12 @@ def bench(anvil: Anvil, tmp_path: Path) -> Bench:
         counting.append(CountingEngine(engine))
         return counting[0]
 
-    model = load_model(
+    model = serve_model(
         requester,
         store,
         model_id,
         cache=tmp_path / "models",
-        threads=1,
+        options=ENGINE_OPTIONS,
         wrap_engine=count,
     )
     counting[0].batches = 0

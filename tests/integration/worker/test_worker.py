@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from inference.package import BUNDLED_MODEL
 from protocol.chain.events import (
     CommitteeDrawn,
     ResultCommitted,
@@ -14,9 +19,9 @@ from protocol.documents import ResultsDocument
 from protocol.errors import ModelRefused
 from protocol.market import JobParams, JobState, Outcome, OutcomeStatus
 from protocol.unixfs import file_digest
-from tests.integration.worker.conftest import Bench, tick_until
+from tests.integration.worker.conftest import ENGINE_OPTIONS, Bench, tick_until
 from tests.support.chain import an_outcome
-from worker.models import require_profile
+from worker.models import EngineOptions, require_exact, serve_model
 from worker.seats import affordable_seats
 
 
@@ -175,11 +180,11 @@ def test_tick_job_that_nobody_draws_is_drawn_for_the_bounty(bench: Bench) -> Non
     tick_until(worker, lambda: state(bench, params) is JobState.ACCEPTED)
 
 
-def test_require_profile_float_on_a_public_chain_is_refused(bench: Bench) -> None:
-    require_profile(bench.model.spec, 31337)
-    require_profile(replace(bench.model.spec, profile=b"int-w8a16".ljust(32, b"\0")), 1)
-    with pytest.raises(ModelRefused, match="development chains only, not on chain 1"):
-        require_profile(bench.model.spec, 1)
+def test_require_exact_float_profile_is_refused(bench: Bench) -> None:
+    require_exact(bench.model.spec)
+    floating = replace(bench.model.spec, profile=b"float-dev".ljust(32, b"\0"))
+    with pytest.raises(ModelRefused, match="may give other results on other machines"):
+        require_exact(floating)
 
 
 @pytest.mark.parametrize(
@@ -196,3 +201,45 @@ def test_affordable_seats_too_slow_for_one_is_refused(bench: Bench) -> None:
     spec = replace(bench.model.spec, ms_per_token=50)
     with pytest.raises(ModelRefused, match=r"computes 19\.9 tokens/s"):
         affordable_seats(spec, 19.9, 1)
+
+
+def refusal(
+    bench: Bench,
+    folder: Path,
+    options: EngineOptions = ENGINE_OPTIONS,
+    **changes: Any,
+) -> str:
+    """What a worker says of a published package that it must not serve."""
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    digest = bench.store.put_directory(files)
+    spec = replace(bench.model.spec, package_digest=digest, **changes)
+    bench.requester.register_model(spec)
+    with pytest.raises(ModelRefused) as caught:
+        serve_model(
+            bench.requester,
+            bench.store,
+            spec.model_id(),
+            cache=bench.folder / "others",
+            options=options,
+            wrap_engine=lambda engine: engine,
+        )
+    return str(caught.value)
+
+
+def test_serve_model_other_weights_root_is_refused(bench: Bench) -> None:
+    said = refusal(bench, BUNDLED_MODEL, weights_root=b"\x07" * 32)
+    assert f"registered with the weights root {'07' * 32}, its package has" in said
+
+
+def test_serve_model_wrong_vector_is_named(bench: Bench, tmp_path: Path) -> None:
+    folder = shutil.copytree(BUNDLED_MODEL, tmp_path / "package")
+    vectors = json.loads((folder / "vectors.json").read_text())
+    vectors["vectors"][2]["logits"][1] = "0" * 64
+    (folder / "vectors.json").write_text(json.dumps(vectors))
+    name = vectors["vectors"][2]["name"]
+    assert f"vectors.json {name}='logits 1'" in refusal(bench, folder)
+
+
+def test_serve_model_too_small_cache_is_refused(bench: Bench) -> None:
+    options = replace(ENGINE_OPTIONS, cache_bytes=2**16)
+    assert "raise cache_mib" in refusal(bench, BUNDLED_MODEL, options, base_price=3)

@@ -6,7 +6,13 @@ from dataclasses import replace
 import pytest
 from eth_utils.address import to_checksum_address
 
-from inference.engine import FinishReason, Generation, GenerationRequest, ModelLimits
+from inference.engine import (
+    FinishReason,
+    Generation,
+    GenerationRequest,
+    ModelLimits,
+    TokenLogprobs,
+)
 from inference.errors import InvalidPrompt
 from protocol.digests import Digest
 from protocol.documents import Prompt, PromptsDocument, ResultsDocument
@@ -36,7 +42,7 @@ DOCUMENT = PromptsDocument(
     model_id="0x" + MODEL.hex(),
     prompts=(
         Prompt(ids=(1, 2, 3), max_new_tokens=4, temperature=700_000, seed=9),
-        Prompt(ids=(4,), max_new_tokens=2, stop=("b",)),
+        Prompt(ids=(4,), max_new_tokens=2, stop=("b",), stop_ids=(7,), logprobs=2),
     ),
 )
 PARAMS = JobParams(
@@ -58,7 +64,7 @@ PARAMS = JobParams(
 class ScriptedEngine:
     """Answers every prompt with "abc" and remembers what it was asked."""
 
-    profile = "float-dev"
+    profile = "int-w8b8"
     limits = ModelLimits(vocab_size=256, context_length=16, end_of_text=None)
 
     def __init__(self, codec: TokenCodec) -> None:
@@ -67,7 +73,12 @@ class ScriptedEngine:
 
     def generate(self, requests: Sequence[GenerationRequest]) -> list[Generation]:
         self.asked += requests
-        return [Generation(self._ids, FinishReason.STOP) for _ in requests]
+        return [self._answer(request) for request in requests]
+
+    def _answer(self, request: GenerationRequest) -> Generation:
+        listed = TokenLogprobs(-70, ((9, -5),))
+        logprobs = () if request.logprobs is None else (listed,) * len(self._ids)
+        return Generation(self._ids, FinishReason.STOP, logprobs)
 
 
 class RefusingEngine(ScriptedEngine):
@@ -97,6 +108,12 @@ def test_compute_valid_document_gives_results_under_their_digest(
         prompt_ids=(1, 2, 3), max_new_tokens=4, seed=9, temperature=700_000
     )
     assert engine.asked[1].stop == (b"b",)
+    assert engine.asked[1].stop_ids == (7,)
+    assert engine.asked[1].logprobs == 1
+    assert results.outputs[0].logprobs == ()
+    assert results.outputs[1].logprobs == tuple(
+        ((token_id, -70), (9, -5)) for token_id in results.outputs[1].ids
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,87 @@
+"""`assay model publish` on a real chain and a real IPFS node."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from devnet.cli import run
+from inference.package import PACKAGE_FILES, read_package
+from protocol.chain.keys import save_key
+from protocol.market import ModelId
+from protocol.store.ipfs import IpfsStore
+from tests.support.anvil import Anvil, development_account
+from tests.support.chain import Market
+from tests.support.ipfs import IpfsNode
+from tests.support.packages import change_json, write_random_package
+
+Capture = pytest.CaptureFixture[str]
+PUBLISHER = 3
+
+
+@pytest.fixture(scope="module")
+def ipfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IpfsNode]:
+    node = IpfsNode(tmp_path_factory.mktemp("ipfs") / "repo")
+    yield node
+    node.stop()
+
+
+@pytest.fixture
+def market(
+    anvil: Anvil, ipfs: IpfsNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Market:
+    """A market, and the publisher's settings in the environment."""
+    market = Market.deploy(anvil)
+    monkeypatch.chdir(tmp_path)
+    deployment, key = tmp_path / "deployment.json", tmp_path / "key"
+    market.deployment.save(deployment)
+    save_key(key, bytes(development_account(PUBLISHER).key))
+    settings = {
+        "rpc_url": anvil.url,
+        "ipfs_api": ipfs.api,
+        "deployment": str(deployment),
+        "key_file": str(key),
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(f"ASSAY_WORKER_{name.upper()}", value)
+    return market
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    write_random_package(tmp_path / "package")
+    return tmp_path / "package"
+
+
+def test_model_publish_package_is_registered_and_can_be_fetched(
+    market: Market, ipfs: IpfsNode, package: Path, capsys: Capture
+) -> None:
+    command = ["model", "publish", str(package), "--base-price", "7"]
+
+    assert run(command) == 0
+    text = capsys.readouterr().out.strip()
+    assert run([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"modelId": text}
+
+    spec = market.client(0).spec_of(ModelId(bytes.fromhex(text[2:])))
+    assert spec.weights_root == read_package(package).weights_root()
+    assert spec.profile_name == "int-w8b8"
+    assert spec.base_price == 7
+    fetched = IpfsStore(ipfs.api).get_directory(spec.package_digest)
+    assert fetched == {name: (package / name).read_bytes() for name in PACKAGE_FILES}
+
+
+def test_model_publish_wrong_vectors_is_refused(
+    market: Market, package: Path, capsys: Capture
+) -> None:
+    def change(content: dict[str, list[dict[str, list[str]]]]) -> None:
+        content["vectors"][4]["logits"][7] = "0" * 64
+
+    change_json(package / "vectors.json", change)
+
+    assert run(["model", "publish", str(package)]) == 1
+
+    assert "sampled with top-p" in capsys.readouterr().err
