@@ -159,13 +159,13 @@ class _Quantiser:
         return largest / (largest_scale(self._profile) * self._profile.weight_limit)
 
     def _embedding(self) -> None:
-        token = self._model.token.double()
+        token = self._model.token
         # What all tokens share goes into the positions, which have more bits.
         centre = (token.amax(0) + token.amin(0)) / 2
         steps = (token - centre) / self._unit
         excess = steps.abs().amax(0).clamp(min=1) / _TOKEN_LIMIT
         shift = torch.ceil(torch.log2(excess)).clamp(0, _MAX_TOKEN_SHIFT)
-        position = (self._model.position.double() + centre) / self._unit
+        position = (self._model.position.double() + centre.double()) / self._unit
         self._store("token_embedding", steps / 2**shift, _TOKEN_LIMIT, np.int16)
         self._store("token_shift", shift, _MAX_TOKEN_SHIFT, np.uint8)
         self._store("position_embedding", position, MAX_REST, np.int32)
@@ -205,10 +205,9 @@ class _Quantiser:
         site = self._seen[norm_name]
         shift = norm_shifts(site, self._norm_fraction)
         self._store(f"{norm_name}.shift", shift, VALUE_LIMIT, np.uint8)
-        weight = linear.weight.double()
-        folded = Linear(
-            weight * norm.gain, linear.bias.double() + weight @ norm.bias.double()
-        )
+        # Biases that cancel an outlier channel are sums of large numbers.
+        added = linear.weight.double() @ norm.bias.double()
+        folded = Linear(linear.weight * norm.gain, linear.bias.double() + added)
         source = _input(site, self._norm_unit(norm_name))
         self._product(name, folded, source, unit)
 
