@@ -87,4 +87,6 @@ def _reply(write: Callable[[str], object], produce: Callable[[], object]) -> Non
     except Exception as error:
         # The parent repeats it, with the engine's name, and ends the run.
         reply = {"error": f"{type(error).__name__}: {error}"}
+    # The parent shows what was printed before beside the reply.
+    sys.stdout.flush()
     write(json.dumps(reply) + "\n")

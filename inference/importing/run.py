@@ -117,21 +117,29 @@ def import_model(
     calibration = calibrate(original, text.windows)
     progress("quantising")
     made = quantise(original, calibration, profile)
+    job = _Job(name or str(source), settings, text, original, made)
     staging = _make_staging(out)
     try:
         tokenizer = (checkpoint.folder / TOKENIZER_FILE).read_bytes()
-        write_package(staging, made.shape, made.tensor, tokenizer=tokenizer)
-        package = read_package(staging)
-        progress("computing test vectors, twice")
-        model = load_model(package, threads=settings.threads, backend=settings.backend)
-        _write_vectors(staging, model, text)
-        progress("measuring perplexities on held-out text")
-        job = _Job(name or str(source), settings, text, original, made)
-        report = _write_card(staging, _measure(job, package, model))
+        report = _fill(staging, job, tokenizer, progress)
         staging.rename(out)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return report
+
+
+def _fill(
+    staging: Path, job: _Job, tokenizer: bytes, progress: Progress
+) -> ImportReport:
+    """Writes the package's files, and measures what was written."""
+    write_package(staging, job.made.shape, job.made.tensor, tokenizer=tokenizer)
+    package = read_package(staging)
+    progress("computing test vectors, twice")
+    settings = job.settings
+    model = load_model(package, threads=settings.threads, backend=settings.backend)
+    _write_vectors(staging, model, job.text)
+    progress("measuring perplexities on held-out text")
+    return _write_card(staging, _measure(job, package, model))
 
 
 def _write_vectors(staging: Path, model: IntegerModel, text: ImportText) -> None:
