@@ -3,15 +3,27 @@ pragma solidity 0.8.37;
 
 /// @notice A job's current round in one storage word.
 /// ```text
-/// every phase   bits   0..3  phase          bits 4..7    round number
+/// every phase   bits   0..3  phase          bits 4..6    round number
 /// Armed         bits   8..47 expiry block   bits 48..87  seed block
 ///               bits  88..247 eight roster lengths of 20 bits, tick 0 lowest
 /// drawn         bits   8..47 deadline, seconds
 ///               bits  48..227 nine seat ids of 20 bits, place 0 lowest
 ///               bits 228..236 committed      bits 237..245 revealed
-/// final         bits   8..255 record: top 248 bits of a hash
+/// kept          as drawn, but bits 8..47 hold the number of bounties paid, and only places that
+///               wait for the job's end have a seat
+/// final         bit    7 delivered          bits 8..255 record: top 248 bits of a hash
 /// ```
 type RoundWord is uint256;
+
+/// @notice What a split leaves of a first round until the job ends.
+/// @param kept Members that revealed Ok or InputInvalid.
+/// @param transcript `keccak256(abi.encode(bytes32(0), roundWord, workers, answers))`.
+/// @param expelled Owners of the members whose seats were closed.
+struct FirstRound {
+    RoundWord kept;
+    bytes32 transcript;
+    address[] expelled;
+}
 
 /// @notice What is stored; `JobState` follows from it and the clock.
 enum Phase {
