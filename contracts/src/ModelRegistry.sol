@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {Announcements} from "./Announcements.sol";
 import {IModelRegistry} from "./interfaces/IModelRegistry.sol";
 import {ModelId, ModelSpec} from "./types/Model.sol";
 
 /// @title ModelRegistry
-contract ModelRegistry is IModelRegistry {
+contract ModelRegistry is IModelRegistry, Announcements {
     mapping(ModelId modelId => ModelSpec) private _specs;
 
     /// @inheritdoc IModelRegistry

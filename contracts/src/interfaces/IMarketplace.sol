@@ -119,9 +119,9 @@ interface IMarketplace is ISeats, IAnnouncements {
     event JobCancelled(JobId indexed jobId, uint256 refunded);
     /// @notice The callback was called, once and for all; whether it succeeded changes nothing.
     event ResultDelivered(JobId indexed jobId, address indexed callback, bool hasSucceeded);
-    /// @notice An entry of a batch does not apply; `error` is the selector of what a single call
+    /// @notice An entry of a batch does not apply; `reason` is the selector of what a single call
     /// would have reverted with.
-    event EntrySkipped(JobId indexed jobId, address indexed worker, uint256 place, bytes4 error);
+    event EntrySkipped(JobId indexed jobId, address indexed worker, uint256 place, bytes4 reason);
 
     /// @notice A constructor argument makes no sense.
     error InvalidConfig(MarketConfig config);

@@ -42,6 +42,9 @@ function differs(Answer a, Answer b) pure returns (bool) {
     return Answer.unwrap(a) != Answer.unwrap(b);
 }
 
+/// @dev The answer where there is none.
+Answer constant NO_ANSWER = Answer.wrap(0);
+
 /// @notice Hashing and packing of outcomes.
 library Outcomes {
     uint256 private constant TAIL_BITS = 34;
@@ -51,9 +54,19 @@ library Outcomes {
         return keccak256(abi.encode(outcome));
     }
 
+    /// @notice Whether every field is zero.
+    function isZero(Outcome calldata outcome) internal pure returns (bool) {
+        Outcome memory none;
+        return hash(outcome) == keccak256(abi.encode(none));
+    }
+
     /// @notice The word compared in tallies.
-    function toAnswer(Outcome calldata outcome) internal pure returns (Answer) {
-        uint256 head = (uint256(hash(outcome)) >> TAIL_BITS) << TAIL_BITS;
+    /// @param outcomeHash `hash(outcome)`.
+    function toAnswer(
+        Outcome calldata outcome,
+        bytes32 outcomeHash
+    ) internal pure returns (Answer) {
+        uint256 head = (uint256(outcomeHash) >> TAIL_BITS) << TAIL_BITS;
         return
             Answer.wrap(
                 bytes32(head | (uint256(outcome.tokenCount) << 2) | uint256(outcome.status))
