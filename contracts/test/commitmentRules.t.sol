@@ -63,9 +63,9 @@ contract CommitmentRulesTest is ScenarioTest {
 
     function test_commitment_toAnotherMarketplace_cannotBeOpened_C3() external {
         Marketplace home = market;
-        market = deployMarket(devnetConfig());
+        useMarket(deployMarket(devnetConfig()));
         bytes32 foreign = commitmentOf(jobId, worker, anOutcome());
-        market = home;
+        useMarket(home);
         expectUnopenable(foreign);
     }
 
@@ -100,7 +100,7 @@ contract CommitmentRulesTest is ScenarioTest {
     }
 
     function test_jobIdOf_anotherMarketplace_isAnotherJob_C3() external {
-        market = deployMarket(devnetConfig());
+        useMarket(deployMarket(devnetConfig()));
         assertAnother(aJob());
     }
 

@@ -119,7 +119,7 @@ contract GasTest is ScenarioTest {
         uint256 size
     ) private view returns (address) {
         uint256 position = DrawModel.positionOf(DrawModel.seedOf(randao, jobId), probe, size);
-        return market.seatOf(market.seatAt(modelId, 0, position)).owner;
+        return lens.seatOf(lens.seatAt(modelId, 0, position)).owner;
     }
 
     /// @dev All but one unit of credit: the account stays in use.

@@ -2,8 +2,10 @@
 pragma solidity 0.8.37;
 
 import {Marketplace} from "../src/Marketplace.sol";
+import {MarketplaceLens} from "../src/MarketplaceLens.sol";
 import {TestDollar} from "../src/TestDollar.sol";
-import {Account, ISeats, SeatView, SlashReason} from "../src/interfaces/ISeats.sol";
+import {SeatView} from "../src/interfaces/IMarketplaceLens.sol";
+import {Account, ISeats, SlashReason} from "../src/interfaces/ISeats.sol";
 import {IMarketplace} from "../src/interfaces/IMarketplace.sol";
 import {JobParams, JobState} from "../src/types/Job.sol";
 import {Ledger} from "./support/Ledger.sol";
@@ -33,14 +35,15 @@ contract InvariantsTest {
 
     MarketHandler private handler;
     Marketplace private market;
+    MarketplaceLens private lens;
     TestDollar private token;
     Ledger private ledger;
 
     function setUp() external {
         handler = new MarketHandler();
         handler.setUp();
-        (address marketAt, address tokenAt) = handler.fixtures();
-        (market, token, ledger) = (Marketplace(marketAt), TestDollar(tokenAt), handler.ledger());
+        (market, lens, token) = handler.fixtures();
+        ledger = handler.ledger();
     }
 
     function targetContracts() external view returns (address[] memory targets) {
@@ -82,7 +85,7 @@ contract InvariantsTest {
         uint256[] memory serving = servingPerSeat();
         uint256 open = 0;
         for (uint256 seatId = 1; seatId <= handler.mostSeats(); ++seatId) {
-            SeatView memory seat = market.seatOf(seatId);
+            SeatView memory seat = lens.seatOf(seatId);
             vm.assertLe(serving[seatId], 1, "jobs that a seat serves");
             if (seat.owner == address(0)) {
                 vm.assertEq(serving[seatId], 0, "a closed seat serves");
@@ -173,7 +176,7 @@ contract InvariantsTest {
         serving = new uint256[](handler.mostSeats() + 1);
         JobParams[] memory jobs = handler.liveJobs();
         for (uint256 i = 0; i < jobs.length; ++i) {
-            uint256[] memory seatIds = market.roundOf(market.jobIdOf(jobs[i])).seatIds;
+            uint256[] memory seatIds = lens.roundOf(market.jobIdOf(jobs[i])).seatIds;
             for (uint256 place = 0; place < seatIds.length; ++place) {
                 if (seatIds[place] == 0) continue;
                 ++serving[seatIds[place]];
@@ -183,10 +186,10 @@ contract InvariantsTest {
     }
 
     function requireOnce(uint256[] memory seatIds, uint256 place) private view {
-        address owner = market.seatOf(seatIds[place]).owner;
+        address owner = lens.seatOf(seatIds[place]).owner;
         for (uint256 other = 0; other < place; ++other) {
             if (seatIds[other] == 0) continue;
-            vm.assertTrue(market.seatOf(seatIds[other]).owner != owner, "a worker twice");
+            vm.assertTrue(lens.seatOf(seatIds[other]).owner != owner, "a worker twice");
         }
     }
 }

@@ -79,7 +79,7 @@ contract RevealResultTest is ScenarioTest {
         openReveals();
         vm.warp(deadlineOf(jobId));
         revealAs(0, 0, anOutcome());
-        vm.assertEq(market.roundOf(jobId).revealed, 1, "revealed places");
+        vm.assertEq(lens.roundOf(jobId).revealed, 1, "revealed places");
     }
 
     function test_revealResult_oneSecondLate_reverts() external {
@@ -96,7 +96,7 @@ contract RevealResultTest is ScenarioTest {
         vm.warp(deadlineOf(jobId) + 1);
         vm.warp(deadlineOf(jobId));
         revealAs(0, 0, anOutcome());
-        vm.assertEq(market.roundOf(jobId).revealed, 1, "revealed places");
+        vm.assertEq(lens.roundOf(jobId).revealed, 1, "revealed places");
     }
 
     function test_revealResult_oneSecondLateAfterTimeout_reverts() external {
@@ -209,7 +209,7 @@ contract RevealResultTest is ScenarioTest {
         vm.recordLogs();
         revealAs(1, 1, anOutcome());
         vm.assertEq(vm.getRecordedLogs().length, 1, "events");
-        vm.assertEq(market.roundOf(jobId).revealed, 2, "revealed places");
+        vm.assertEq(lens.roundOf(jobId).revealed, 2, "revealed places");
         assertState(jobId, JobState.Revealing);
     }
 
@@ -263,8 +263,8 @@ contract RevealResultTest is ScenarioTest {
         assertCredit(treasury, fee);
         assertCredit(requester, JOB_ESCROW - paid - fee);
         bytes32 record = recordOf(answerOf(anOutcome()), transcript);
-        vm.assertEq(market.roundOf(jobId).record, record, "record");
-        vm.assertTrue(market.isRecorded(jobId, anOutcome(), transcript), "recorded");
+        vm.assertEq(lens.roundOf(jobId).record, record, "record");
+        vm.assertTrue(lens.isRecorded(jobId, anOutcome(), transcript), "recorded");
     }
 
     function test_revealResult_lastOfThoseWhoCommitted_settles_P6() external {
@@ -357,6 +357,6 @@ contract RevealResultTest is ScenarioTest {
         bytes32[] memory answers = new bytes32[](3);
         (answers[0], answers[1], answers[2]) = (answer, answer, answer);
         uint256 round = storedRound(jobId) | lastRevealed;
-        return keccak256(abi.encode(round, workersOf(jobId, 3), answers));
+        return transcriptOf(round, workersOf(jobId, 3), answers);
     }
 }

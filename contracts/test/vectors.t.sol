@@ -34,7 +34,7 @@ contract VectorsTest is ScenarioTest {
         probe = new Probe();
         // The constructor writes no storage: code and immutables are all there is to it.
         vm.etch(MARKETPLACE, address(market).code);
-        market = Marketplace(MARKETPLACE);
+        useMarket(Marketplace(MARKETPLACE));
         fund(requester, 1_000_000_000);
         openWorkers(7);
         mine(1);
@@ -229,7 +229,7 @@ contract VectorsTest is ScenarioTest {
         uint256 state = vm.snapshotState();
         JobId jobId = post(aJob());
         bytes32 prevRandao = keccak256("prevRandao");
-        uint256 seedBlock = market.roundOf(jobId).seedBlock;
+        uint256 seedBlock = lens.roundOf(jobId).seedBlock;
         bytes memory header = mineSeedBlock(jobId, prevRandao);
         vm.recordLogs();
         advance(aJob(), header);
@@ -303,16 +303,16 @@ contract VectorsTest is ScenarioTest {
         vm.warp(deadlineOf(jobId) + 1);
         vm.recordLogs();
         advance(job, NO_HEADER);
-        members[4] = Json.member("transcript", transcriptOf());
+        members[4] = Json.member("transcript", transcriptFromLogs());
         Act accepted = acceptedOf(list);
         bytes32 answer = accepted == Act.Absent ? bytes32(0) : probe.answerOf(outcomeOf(accepted));
         members[5] = Json.member("accepted", answer);
         members[6] = Json.member("state", uint256(market.stateOf(jobId)));
-        members[7] = Json.member("record", market.roundOf(jobId).record);
+        members[7] = Json.member("record", lens.roundOf(jobId).record);
         return Json.object(members);
     }
 
-    function transcriptOf() private returns (bytes32 transcript) {
+    function transcriptFromLogs() private returns (bytes32 transcript) {
         bytes memory data = dataOf(IMarketplace.JobSettled.selector);
         (, , , , transcript) = abi.decode(data, (JobState, uint256, uint256, uint256, bytes32));
     }

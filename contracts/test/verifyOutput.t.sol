@@ -149,14 +149,14 @@ contract VerifyOutputTest is ScenarioTest {
         transcript = transcriptFromLogs();
         assertState(jobId, JobState.Failed);
         for (uint256 i = 0; i < 3; ++i) {
-            vm.assertFalse(market.isRecorded(jobId, outcomes[i], transcript), "recorded");
+            vm.assertFalse(lens.isRecorded(jobId, outcomes[i], transcript), "recorded");
         }
-        vm.assertEq(market.roundOf(jobId).record, recordOf(0, transcript), "record");
+        vm.assertEq(lens.roundOf(jobId).record, recordOf(0, transcript), "record");
     }
 
     function test_isRecorded_neverPosted_false(bytes32 anything) external {
         JobId jobId = JobId.wrap(anything);
-        vm.assertFalse(market.isRecorded(jobId, anOutcome(), anything), "recorded");
+        vm.assertFalse(lens.isRecorded(jobId, anOutcome(), anything), "recorded");
     }
 
     // ─── Private ─────────────────────────────────────────────────────────────────────────────
@@ -198,7 +198,7 @@ contract VerifyOutputTest is ScenarioTest {
         bytes32 output,
         bytes32[] memory siblings
     ) private view returns (bool) {
-        return market.verifyOutput(job, accepted, transcript, index, output, siblings);
+        return lens.verifyOutput(job, accepted, transcript, index, output, siblings);
     }
 
     function assertVerdict(

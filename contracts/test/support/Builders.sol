@@ -57,6 +57,23 @@ library JobBuilder {
         return job;
     }
 
+    function withRounds(
+        JobParams memory job,
+        uint8 maxRounds
+    ) internal pure returns (JobParams memory) {
+        job.maxRounds = maxRounds;
+        return job;
+    }
+
+    function withCallback(
+        JobParams memory job,
+        address callback,
+        uint32 gasLimit
+    ) internal pure returns (JobParams memory) {
+        (job.callback, job.callbackGasLimit) = (callback, gasLimit);
+        return job;
+    }
+
     function withMinSeats(
         JobParams memory job,
         uint32 minSeats

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {Marketplace} from "../../src/Marketplace.sol";
+import {MarketplaceLens} from "../../src/MarketplaceLens.sol";
+import {TestDollar} from "../../src/TestDollar.sol";
 import {JobId, JobParams, JobState, RoundView} from "../../src/types/Job.sol";
 import {Outcome} from "../../src/types/Outcome.sol";
 import {JobBuilder} from "./Builders.sol";
@@ -59,7 +62,7 @@ contract MarketHandler is ScenarioTest {
     function postJob(uint256 who, uint256 size, uint256 tokens) external booked {
         if (_live.length == MOST_LIVE) return;
         uint8 redundancy = uint8(1 + 2 * (size % 3));
-        if (market.rosterSize(modelId, size % 8) < redundancy) return;
+        if (lens.rosterSize(modelId, size % 8) < redundancy) return;
         JobParams memory job = aJob()
             .by(aRequester(who % REQUESTERS))
             .withNonce(++_posted)
@@ -76,7 +79,7 @@ contract MarketHandler is ScenarioTest {
     function cancelJob(uint256 which) external booked {
         if (_live.length == 0) return;
         JobParams memory job = _live[which % _live.length];
-        RoundView memory round = market.roundOf(market.jobIdOf(job));
+        RoundView memory round = lens.roundOf(market.jobIdOf(job));
         uint256 height = vm.getBlockNumber();
         bool isOpen =
             round.state == JobState.Open &&
@@ -110,7 +113,7 @@ contract MarketHandler is ScenarioTest {
     function advanceBlindly(uint256 which) external booked {
         if (_live.length == 0) return;
         JobParams memory job = _live[which % _live.length];
-        RoundView memory round = market.roundOf(market.jobIdOf(job));
+        RoundView memory round = lens.roundOf(market.jobIdOf(job));
         bool isDue =
             round.state == JobState.Open
                 ? vm.getBlockNumber() > round.expiryBlock
@@ -136,7 +139,7 @@ contract MarketHandler is ScenarioTest {
     function openSeats(uint256 who, uint256 tick, uint256 count) external booked {
         address worker = aWorker(who % WORKERS);
         count = bounded(count, 1, 3);
-        if (market.rosterSize(modelId, 7) + count > MOST_SEATS) return;
+        if (lens.rosterSize(modelId, 7) + count > MOST_SEATS) return;
         if (market.creditOf(worker) < count * BOND) fundAndDeposit(worker, count * BOND);
         vm.prank(worker);
         market.openSeats(modelId, tick % 8, count);
@@ -144,8 +147,8 @@ contract MarketHandler is ScenarioTest {
 
     function closeSeat(uint256 which) external booked {
         uint256 seatId = 1 + (which % MOST_SEATS);
-        address owner = market.seatOf(seatId).owner;
-        bool canClose = owner != address(0) && !market.seatOf(seatId).isClosing;
+        address owner = lens.seatOf(seatId).owner;
+        bool canClose = owner != address(0) && !lens.seatOf(seatId).isClosing;
         bytes memory closing = abi.encodeCall(market.closeSeat, (seatId));
         bool isDone = _try(owner == address(0) ? stranger : owner, closing);
         vm.assertEq(isDone, canClose, "a closing");
@@ -153,7 +156,7 @@ contract MarketHandler is ScenarioTest {
 
     function leaveSeat(uint256 which) external booked {
         uint256 seatId = 1 + (which % MOST_SEATS);
-        bool canLeave = market.seatOf(seatId).isClosing && !market.seatOf(seatId).isBusy;
+        bool canLeave = lens.seatOf(seatId).isClosing && !lens.seatOf(seatId).isBusy;
         bool isDone = _try(stranger, abi.encodeCall(market.leaveSeat, (seatId)));
         vm.assertTrue(!isDone || canLeave, "a leaving");
     }
@@ -198,7 +201,7 @@ contract MarketHandler is ScenarioTest {
             bytes memory header = "not the header";
             bool isDue =
                 market.stateOf(jobId) != JobState.Open ||
-                    vm.getBlockNumber() > market.roundOf(jobId).expiryBlock;
+                    vm.getBlockNumber() > lens.roundOf(jobId).expiryBlock;
             if (!isDue) _refused(stranger, abi.encodeCall(market.advance, (job, header)));
         }
         if (kind % 6 == 5) {
@@ -217,7 +220,7 @@ contract MarketHandler is ScenarioTest {
         if (_live.length == 0) return;
         JobParams memory job = _live[which % _live.length];
         JobId jobId = market.jobIdOf(job);
-        RoundView memory round = market.roundOf(jobId);
+        RoundView memory round = lens.roundOf(jobId);
         if (round.state != JobState.Committing || round.seatIds[1] == 0) return;
         if (round.seatIds[0] == 0 || round.committed & 3 != 0) return;
         if (vm.getBlockTimestamp() > round.deadline) return;
@@ -240,8 +243,8 @@ contract MarketHandler is ScenarioTest {
         return _live;
     }
 
-    function fixtures() external view returns (address, address) {
-        return (address(market), address(token));
+    function fixtures() external view returns (Marketplace, MarketplaceLens, TestDollar) {
+        return (market, lens, token);
     }
 
     function mostSeats() external pure returns (uint256) {
@@ -249,11 +252,11 @@ contract MarketHandler is ScenarioTest {
     }
 
     function seatWhere(uint256 tick, uint256 index) external view returns (uint256) {
-        return market.seatAt(modelId, tick, index);
+        return lens.seatAt(modelId, tick, index);
     }
 
     function rosterSize() external view returns (uint256) {
-        return market.rosterSize(modelId, 7);
+        return lens.rosterSize(modelId, 7);
     }
 
     /// @notice By time and `advance` alone, every job ends.
@@ -270,14 +273,14 @@ contract MarketHandler is ScenarioTest {
     /// @notice Then every seat leaves and everybody takes what is theirs.
     function withdrawAll() external booked {
         for (uint256 seatId = 1; seatId <= MOST_SEATS; ++seatId) {
-            address owner = market.seatOf(seatId).owner;
-            if (owner == address(0) || market.seatOf(seatId).isClosing) continue;
+            address owner = lens.seatOf(seatId).owner;
+            if (owner == address(0) || lens.seatOf(seatId).isClosing) continue;
             vm.prank(owner);
             market.closeSeat(seatId);
         }
         mine(DRAW_DEADLINE + 2);
         for (uint256 seatId = 1; seatId <= MOST_SEATS; ++seatId) {
-            if (market.seatOf(seatId).owner != address(0)) market.leaveSeat(seatId);
+            if (lens.seatOf(seatId).owner != address(0)) market.leaveSeat(seatId);
         }
         for (uint256 i = 0; i < _accounts.length; ++i) {
             uint256 credit = market.creditOf(_accounts[i]);
@@ -321,7 +324,7 @@ contract MarketHandler is ScenarioTest {
         if (_live.length == 0) return;
         JobParams memory job = _live[which % _live.length];
         JobId jobId = market.jobIdOf(job);
-        RoundView memory round = market.roundOf(jobId);
+        RoundView memory round = lens.roundOf(jobId);
         if (round.state == JobState.Open) {
             _drawOrExpire(job, round, randomness);
         } else if (vm.getBlockTimestamp() > round.deadline) {
@@ -346,7 +349,7 @@ contract MarketHandler is ScenarioTest {
             ++shortDraws;
             return;
         }
-        uint256[] memory seatIds = market.roundOf(jobId).seatIds;
+        uint256[] memory seatIds = lens.roundOf(jobId).seatIds;
         for (uint256 i = 0; i < job.redundancy; ++i) {
             if (seatIds[i] == 0) ++vacantPlaces;
         }
