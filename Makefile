@@ -14,6 +14,8 @@ PACKAGES := $(patsubst %/__init__.py,%,$(wildcard \
 	worker/__init__.py requester/__init__.py gateway/__init__.py devnet/__init__.py))
 SOLIDITY := 'contracts/**/*.sol'
 PYTEST := $(BIN)/python -m pytest
+# The npm package's own `forge` is a script that loses the program's exit code.
+FORGE = $(firstword $(wildcard node_modules/@foundry-rs/forge-*/bin/forge) forge)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 NPM := npm --no-audit --no-fund --no-update-notifier --loglevel=error
 
@@ -68,10 +70,10 @@ build: setup ## compile the contracts into contracts/artifacts
 	@$(BIN)/python -m contracts.build
 
 contracts-test: setup
-	@FORGE_SNAPSHOT_CHECK=true forge test
+	@FORGE_SNAPSHOT_CHECK=true $(FORGE) test
 
 snapshots: build ## rewrite the committed gas figures, storage layouts and vectors
-	@FORGE_SNAPSHOT_CHECK=false UPDATE_VECTORS=true forge test
+	@FORGE_SNAPSHOT_CHECK=false UPDATE_VECTORS=true $(FORGE) test
 
 # ---- checks
 
@@ -95,7 +97,7 @@ test: lint contracts-test ## everything: lint, forge tests, all Python tests
 	@$(PYTEST) -q
 
 test-deep: setup ## the same tests with many more random cases
-	@FOUNDRY_PROFILE=deep forge test
+	@FOUNDRY_PROFILE=deep $(FORGE) test
 	@HYPOTHESIS_PROFILE=deep $(PYTEST) -q
 
 # ---- running it
