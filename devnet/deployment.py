@@ -6,10 +6,11 @@ from pathlib import Path
 
 from eth_utils.address import is_address, is_checksum_address, to_checksum_address
 
-from protocol.chain.deploy import MarketTerms, deploy_market
+from protocol.chain.deploy import deploy_market
 from protocol.chain.deployment import Deployment
 from protocol.chain.keys import load_account
 from protocol.chain.rpc import connect
+from protocol.chain.terms import MarketTerms
 from protocol.errors import ConfigError
 
 __all__ = ["deploy_to"]

@@ -6,6 +6,7 @@ import hashlib
 import logging
 
 from protocol.chain.client import MarketClient
+from protocol.chain.endings import ENDING_EVENTS, ending_of
 from protocol.due import Due, due
 from protocol.errors import ContractReverted
 from protocol.market import JobId, JobParams
@@ -34,6 +35,7 @@ class Keeper:
         """Work with the account of a client."""
         self._client = client
         self._due_since: dict[tuple[JobId, Due], int] = {}
+        self._waiting_since: dict[JobId, int] = {}
 
     def look(self, jobs: list[tuple[JobId, JobParams]]) -> None:
         """Advance every job that has been due for long enough."""
@@ -49,6 +51,29 @@ class Keeper:
             if head - since >= delay_blocks(job_id, self._client.address):
                 self._advance(job_id, params, task)
         self._due_since = still_due
+
+    def deliver(self, jobs: list[tuple[JobId, JobParams]]) -> None:
+        """Call the callbacks of settled jobs that have waited for long enough."""
+        head = self._client.block_number()
+        still_waiting: dict[JobId, int] = {}
+        for job_id, params in jobs:
+            since = self._waiting_since.get(job_id, head)
+            still_waiting[job_id] = since
+            if head - since >= delay_blocks(job_id, self._client.address):
+                self._deliver(job_id, params)
+        self._waiting_since = still_waiting
+
+    def _deliver(self, job_id: JobId, params: JobParams) -> None:
+        facts = {"job_id": "0x" + job_id.hex(), "task": "deliver"}
+        ending = ending_of(self._client.events(job_id=job_id, kinds=ENDING_EVENTS))
+        if ending is None:
+            return
+        try:
+            result = self._client.deliver(params, ending.outcome, ending.transcript)
+        except ContractReverted as error:
+            logger.info("delivery not needed", extra={**facts, "reason": error.name})
+            return
+        logger.info("delivered", extra={**facts, "tx_hash": result.tx_hash})
 
     def _advance(self, job_id: JobId, params: JobParams, task: Due) -> None:
         facts = {"job_id": "0x" + job_id.hex(), "task": task.value}

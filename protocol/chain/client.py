@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Self
 
 from eth_account.signers.local import LocalAccount
 from eth_typing import ChecksumAddress
 from web3 import Web3
 
+from protocol.calls import CommitEntry, RevealEntry
 from protocol.chain.abi import interface
 from protocol.chain.deployment import Deployment
+from protocol.chain.permit import sign_permit
 from protocol.chain.reader import BlockId, MarketReader
 from protocol.chain.rpc import connect
 from protocol.chain.sender import Call, Sender, TxResult
@@ -33,6 +36,7 @@ class MarketClient(MarketReader):
     ) -> None:
         """Check that the deployment is there; see `connect`."""
         super().__init__(web3, deployment)
+        self._account = account
         self._sender = None if account is None else Sender(web3, account)
 
     @classmethod
@@ -105,6 +109,22 @@ class MarketClient(MarketReader):
         """Post a job: takes `escrow_of(params)` from credit, the rest in tokens."""
         return self._do("postJob", params)
 
+    def post_job_with_permit(self, params: JobParams, amount: int) -> TxResult:
+        """Post a job with a permit (EIP-2612) for `amount` units instead of `approve`.
+
+        Raises:
+            ConfigError: The token takes no permits; see `takes_permits`.
+        """
+        permit = sign_permit(
+            self._web3,
+            self._signer(),
+            token=self._deployment.token,
+            spender=self._deployment.marketplace,
+            value=amount,
+            now=self.block_time(),
+        )
+        return self._do("postJobWithPermit", params, permit)
+
     def cancel_job(self, params: JobParams) -> TxResult:
         """Withdraw a job before its seed block or after its draw deadline."""
         return self._do("cancelJob", params)
@@ -126,6 +146,32 @@ class MarketClient(MarketReader):
         """Open the account's commitment."""
         return self._do("revealResult", params, place, outcome, salt)
 
+    def commit_results(self, entries: Sequence[CommitEntry]) -> TxResult:
+        """Commit to many jobs at once; `EntrySkipped` names what did not apply."""
+        return self._do("commitResults", list(entries))
+
+    def reveal_results(self, entries: Sequence[RevealEntry]) -> TxResult:
+        """Open many commitments at once; `EntrySkipped` names those that did not."""
+        return self._do("revealResults", list(entries))
+
+    def deliver(
+        self, params: JobParams, outcome: Outcome, transcript: bytes
+    ) -> TxResult:
+        """Call the job's callback with its result, for a bounty.
+
+        Args:
+            params: The job's parameters.
+            outcome: The accepted one; `Outcome.none()` of a Failed job.
+            transcript: Hash from the job's `JobSettled`.
+        """
+        return self._do("deliver", params, outcome, transcript)
+
+    # ---------------------------------------------------------------- others
+
+    def announce(self, message: bytes) -> TxResult:
+        """Say where the account's content can be had, as an IPFS multiaddress."""
+        return self._do("announce", message)
+
     # ---------------------------------------------------------------- private
 
     def _header_if_due(self, params: JobParams) -> bytes:
@@ -144,7 +190,13 @@ class MarketClient(MarketReader):
 
     def _writer(self) -> Sender:
         if self._sender is None:
-            raise ConfigError(
-                "this client has no account and only reads: connect it with a key"
-            )
+            raise ConfigError(_NO_ACCOUNT)
         return self._sender
+
+    def _signer(self) -> LocalAccount:
+        if self._account is None:
+            raise ConfigError(_NO_ACCOUNT)
+        return self._account
+
+
+_NO_ACCOUNT = "this client has no account and only reads: connect it with a key"

@@ -8,10 +8,11 @@ from itertools import count
 from eth_utils.crypto import keccak
 
 from protocol.chain.client import MarketClient
-from protocol.chain.deploy import MarketTerms, deploy_market
+from protocol.chain.deploy import deploy_market
 from protocol.chain.deployment import Deployment
 from protocol.chain.events import CommitteeDrawn
 from protocol.chain.keys import salt_secret
+from protocol.chain.terms import MarketTerms
 from protocol.commitments import commitment, derive_salt
 from protocol.digests import Digest
 from protocol.market import (

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from protocol.chain.client import MarketClient
-from protocol.chain.deploy import BURN_ADDRESS, MarketTerms, deploy_market
+from protocol.chain.deploy import deploy_market
 from protocol.chain.deployment import Deployment
+from protocol.chain.terms import BURN_ADDRESS, MarketTerms
 from protocol.errors import ContractReverted, NoContract
 from protocol.market import MarketConfig
 from tests.support.anvil import Anvil, development_account
@@ -29,12 +30,14 @@ def test_deploy_market_has_the_terms_asked_for(market: Market) -> None:
         fee_bps=100,
         no_show_bps=1000,
         max_redundancy=7,
+        max_rounds=2,
         max_job_tokens=262_144,
+        max_callback_gas=1_000_000,
         commit_floor_seconds=10,
         reveal_window_seconds=60,
         draw_deadline_blocks=256,
     )
-    assert set(deployment.code_hashes) == {"marketplace", "registry", "token"}
+    assert set(deployment.code_hashes) == {"marketplace", "lens", "registry", "token"}
     assert client.deployment == deployment
     assert client.chain_id == deployment.chain_id == 31337
     assert client.block_hash(deployment.block_number) is not None

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from protocol.chain.client import MarketClient
-from protocol.chain.deploy import MarketTerms, deploy_market
+from protocol.chain.deploy import deploy_market
+from protocol.chain.terms import MarketTerms
 from protocol.documents import Finish, Output, PromptsDocument, ResultsDocument
 from protocol.market import JobParams, ModelSpec, Outcome, OutcomeStatus
 from protocol.store.memory import MemoryStore

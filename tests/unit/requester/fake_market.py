@@ -1,4 +1,4 @@
-"""A marketplace in memory that keeps the contract's rules for one round."""
+"""A marketplace in memory that keeps the contract's rules."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from protocol.chain.events import (
     ResultCommitted,
     ResultRevealed,
     RevealOpened,
+    RoundSplit,
     SeatSlashed,
     WorkerPaid,
 )
@@ -47,7 +48,6 @@ from protocol.market import (
 from protocol.store.memory import MemoryStore
 from requester.pricing import escrow_of, pay_of, price_of
 from requester.timeline import Timeline
-from requester.transcript import transcript
 from tests.support.tokenizers import byte_tokenizer
 
 CHAIN_ID = 31337
@@ -59,7 +59,9 @@ def an_address(label: str) -> ChecksumAddress:
 
 
 REQUESTER = an_address("requester")
-WORKERS = tuple(an_address(f"worker {index}") for index in range(7))
+# The first seven serve first rounds, the others second ones.
+WORKERS = tuple(an_address(f"worker {index}") for index in range(16))
+FIRST_OF_SECOND_ROUND = 7
 
 
 def a_config(**changes: object) -> MarketConfig:
@@ -74,7 +76,9 @@ def a_config(**changes: object) -> MarketConfig:
         fee_bps=100,
         no_show_bps=1_000,
         max_redundancy=7,
+        max_rounds=2,
         max_job_tokens=262_144,
+        max_callback_gas=1_000_000,
         commit_floor_seconds=10,
         reveal_window_seconds=60,
         draw_deadline_blocks=256,
@@ -124,9 +128,28 @@ class _Job:
     seed_block: int
     expiry_block: int
     deadline: int = 0
+    number: int = 1
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     revealed: set[int] = field(default_factory=set)
+    is_noted: bool = False
+    kept: dict[int, Outcome] = field(default_factory=dict)
+    bounties: int = 0
     recorded: tuple[Outcome, bytes] | None = None
+
+    @property
+    def places(self) -> int:
+        return self.params.places_of(self.number)
+
+    def worker(self, place: int) -> ChecksumAddress:
+        return WORKERS[place + (FIRST_OF_SECOND_ROUND if self.number == 2 else 0)]
+
+    def votes(self, outcome: Outcome) -> int:
+        return sum(self.outcomes[place] == outcome for place in self.revealed)
+
+    def agreed(self) -> Outcome | None:
+        quorum = self.params.quorum_of(self.number)
+        found = (self.outcomes[place] for place in sorted(self.revealed))
+        return next((one for one in found if self.votes(one) >= quorum), None)
 
 
 class FakeMarket(MarketClient):
@@ -147,6 +170,7 @@ class FakeMarket(MarketClient):
         self._deployment = Deployment(
             chain_id=chain_id,
             marketplace=an_address("marketplace"),
+            lens=an_address("lens"),
             registry=self._config.registry,
             token=self._config.token,
             block_number=1,
@@ -177,35 +201,35 @@ class FakeMarket(MarketClient):
     def commit(self, job_id: JobId, place: int, outcome: Outcome) -> None:
         job = self.jobs[job_id]
         job.outcomes[place] = outcome
+        worker = job.worker(place)
         hidden = commitment(
             chain_id=self.chain_id,
             marketplace=self.deployment.marketplace,
             job_id=job_id,
-            round_number=1,
-            worker=WORKERS[place],
+            round_number=job.number,
+            worker=worker,
             outcome=outcome,
             salt=self._salt(place),
         )
         self.mine()
-        self._emit(ResultCommitted(job_id, WORKERS[place], 1, place, hidden))
-        if len(job.outcomes) == job.params.redundancy:
+        self._emit(ResultCommitted(job_id, worker, job.number, place, hidden))
+        if len(job.outcomes) == job.places:
             job.state = JobState.REVEALING
             job.deadline = self.time + self.config.reveal_window_seconds
-            self._emit(RevealOpened(job_id, 1, job.deadline))
+            self._emit(RevealOpened(job_id, job.number, job.deadline))
 
     def reveal(self, job_id: JobId, place: int) -> None:
         job = self.jobs[job_id]
-        outcome = job.outcomes[place]
+        outcome, number = job.outcomes[place], job.number
         job.revealed.add(place)
         self.mine()
-        self._emit(
-            ResultRevealed(job_id, WORKERS[place], 1, place, outcome, self._salt(place))
-        )
-        votes = sum(job.outcomes[other] == outcome for other in job.revealed)
-        if votes == job.params.quorum:
-            self._emit(ResultAccepted(job_id, 1, outcome.answer()))
+        salt, worker = self._salt(place), job.worker(place)
+        self._emit(ResultRevealed(job_id, worker, number, place, outcome, salt))
         if job.revealed == set(job.outcomes):
-            self._settle(job_id, bounty=0)
+            self._end(job_id, bounty=0)
+        elif not job.is_noted and job.agreed() is not None:
+            job.is_noted = True
+            self._emit(ResultAccepted(job_id, number, outcome.answer()))
 
     def _salt(self, place: int) -> bytes:
         return keccak(text=f"salt {place}")
@@ -226,43 +250,82 @@ class FakeMarket(MarketClient):
         logs = tuple(self.logs[since:])
         return TxResult("0x" + "11" * 32, self.block, 100_000, logs, 1)
 
-    def _settle(self, job_id: JobId, *, bounty: int) -> None:
+    def _end(self, job_id: JobId, *, bounty: int) -> None:
         job = self.jobs[job_id]
-        answers = [job.outcomes[place] for place in sorted(job.revealed)]
-        agreed = next(
-            (o for o in answers if answers.count(o) >= job.params.quorum), None
-        )
-        paid = bounty
-        word = bytes(32)
-        if job.state != JobState.OPEN:
-            timeline = Timeline.of(job_id, self.logs)
-            word = transcript(timeline.round_word, timeline.members)
-            paid += self._pay(job_id, job, agreed) + self.config.bounty
+        agreed, is_drawn = job.agreed(), job.state != JobState.OPEN
+        job.bounties += bounty
+        if is_drawn and agreed is None and job.number < job.params.max_rounds:
+            self._split(job_id, job)
+            if bounty:
+                self._emit(BountyPaid(job_id, REQUESTER, bounty))
+            return
+        word = Timeline.of(job_id, self.logs).transcript if is_drawn else bytes(32)
+        paid = job.bounties + (self._pay(job_id, job, agreed) if is_drawn else 0)
+        paid += self._pay_kept(job_id, job, agreed)
+        if agreed is not None and not job.is_noted:
+            self._emit(ResultAccepted(job_id, job.number, agreed.answer()))
         if bounty:
             self._emit(BountyPaid(job_id, REQUESTER, bounty))
+        self._settle(job_id, job, agreed, paid, word)
+
+    def _settle(
+        self, job_id: JobId, job: _Job, agreed: Outcome | None, paid: int, word: bytes
+    ) -> None:
         job.state = JobState.FAILED if agreed is None else JobState.ACCEPTED
         job.recorded = None if agreed is None else (agreed, word)
+        paid += self.config.bounty * job.params.has_callback
         fee = 0 if agreed is None else paid * self.config.fee_bps // 10_000
-        escrow = escrow_of(self.config, self.spec, job.params)
-        refunded = escrow - paid - fee
+        refunded = escrow_of(self.config, self.spec, job.params) - paid - fee
         self.credit += refunded
         self._emit(JobSettled(job_id, job.state, paid, refunded, fee, word))
 
+    def _split(self, job_id: JobId, job: _Job) -> None:
+        word = Timeline.of(job_id, self.logs).transcript
+        for place in set(range(job.places)) - job.revealed:
+            self._slash(job_id, job, place)
+        job.kept = {place: job.outcomes[place] for place in job.revealed}
+        self._emit(RoundSplit(job_id, job.number, word))
+        job.number, job.state, job.is_noted = 2, JobState.OPEN, False
+        job.outcomes, job.revealed = {}, set()
+        self._arm(job_id, job)
+
     def _pay(self, job_id: JobId, job: _Job, agreed: Outcome | None) -> int:
-        price = price_of(self.spec, job.params.tick)
         paid = 0
-        for place in range(job.params.redundancy):
+        for place in range(job.places):
             outcome = job.outcomes.get(place) if place in job.revealed else None
-            if outcome is not None and outcome == agreed:
-                amount = pay_of(self.config, price, outcome.token_count)
-            elif outcome is not None and agreed is None:
-                amount = self.config.base_fee
+            if outcome is not None and agreed in (None, outcome):
+                paid += self._pay_one(job_id, job, job.worker(place), outcome, agreed)
             else:
                 self._slash(job_id, job, place)
-                continue
-            paid += amount
-            self._emit(WorkerPaid(job_id, WORKERS[place], amount))
         return paid
+
+    def _pay_kept(self, job_id: JobId, job: _Job, agreed: Outcome | None) -> int:
+        """Whom a split left waiting; two thirds of the places condemn."""
+        paid = 0
+        for place, outcome in job.kept.items():
+            worker = WORKERS[place]
+            can_slash = agreed and 3 * job.votes(agreed) >= 2 * job.places
+            if outcome != agreed and can_slash:
+                bond, reason = self.config.seat_bond, SlashReason.WRONG_RESULT
+                self._emit(SeatSlashed(job_id, worker, place + 1, reason, bond))
+            else:
+                paid += self._pay_one(job_id, job, worker, outcome, agreed)
+        return paid
+
+    def _pay_one(
+        self,
+        job_id: JobId,
+        job: _Job,
+        worker: ChecksumAddress,
+        outcome: Outcome,
+        agreed: Outcome | None,
+    ) -> int:
+        amount = self.config.base_fee
+        if outcome == agreed:
+            price = price_of(self.spec, job.params.tick)
+            amount = pay_of(self.config, price, outcome.token_count)
+        self._emit(WorkerPaid(job_id, worker, amount))
+        return amount
 
     def _slash(self, job_id: JobId, job: _Job, place: int) -> None:
         reason, amount = SlashReason.WRONG_RESULT, self.config.seat_bond
@@ -271,7 +334,8 @@ class FakeMarket(MarketClient):
             amount = amount * self.config.no_show_bps // 10_000
         elif place not in job.revealed:
             reason = SlashReason.NOT_REVEALED
-        self._emit(SeatSlashed(job_id, WORKERS[place], place + 1, reason, amount))
+        worker = job.worker(place)
+        self._emit(SeatSlashed(job_id, worker, place + 1, reason, amount))
 
     def _fail_if_told(self) -> None:
         if self.failures:
@@ -304,7 +368,7 @@ class FakeMarket(MarketClient):
         extra = self.config.reveal_window_seconds if is_late else 0
         return Round(
             state=state,
-            number=1,
+            number=job.number,
             seed_block=job.seed_block if is_open else 0,
             expiry_block=job.expiry_block if is_open else 0,
             deadline=job.deadline + extra,
@@ -312,6 +376,7 @@ class FakeMarket(MarketClient):
             committed=0,
             revealed=0,
             record=bytes(32),
+            is_delivered=False,
         )
 
     def account_of(
@@ -381,10 +446,10 @@ class FakeMarket(MarketClient):
         self.allowed -= escrow - from_credit
         self.mine()
         job_id = self.job_id_of(params)
-        job = _Job(params, JobState.OPEN, self.block + 2, self.block + 258)
+        job = _Job(params, JobState.OPEN, 0, 0)
         self.jobs[job_id] = job
         self._emit(JobPosted(job_id, REQUESTER, params.model_id, params, escrow))
-        self._emit(DrawArmed(job_id, 1, job.seed_block, job.expiry_block, self.seats))
+        self._arm(job_id, job)
         return self._result(since)
 
     def cancel_job(self, params: JobParams) -> TxResult:
@@ -409,29 +474,34 @@ class FakeMarket(MarketClient):
         current = self.round_of(job_id)
         self.mine()
         if job.state == JobState.OPEN and self.block > job.expiry_block:
-            self._settle(job_id, bounty=self.config.bounty)
+            self._end(job_id, bounty=self.config.bounty)
         elif job.state == JobState.OPEN and self.block > job.seed_block:
             self._draw(job_id, job)
         elif job.state in (JobState.COMMITTING, JobState.REVEALING):
             if self.time <= current.deadline:
                 raise ContractReverted("NothingDue", (job_id, current.state))
-            self._settle(job_id, bounty=self.config.bounty)
+            self._end(job_id, bounty=self.config.bounty)
         else:
             raise ContractReverted("UnexpectedJobState", (job_id, job.state))
         return self._result(since)
 
+    def _arm(self, job_id: JobId, job: _Job) -> None:
+        job.seed_block, job.expiry_block = self.block + 2, self.block + 258
+        armed = (job.seed_block, job.expiry_block, self.seats)
+        self._emit(DrawArmed(job_id, job.number, *armed))
+
     def _draw(self, job_id: JobId, job: _Job) -> None:
-        size = job.params.redundancy
         job.state = JobState.COMMITTING
         job.deadline = self.time + 20
+        job.bounties += self.config.bounty
         self._emit(
             CommitteeDrawn(
                 job_id=job_id,
-                round=1,
+                round=job.number,
                 seed_block=job.seed_block,
                 seed=keccak(text="seed"),
-                seat_ids=tuple(range(1, size + 1)),
-                workers=WORKERS[:size],
+                seat_ids=tuple(range(1, job.places + 1)),
+                workers=tuple(job.worker(place) for place in range(job.places)),
                 commit_deadline=job.deadline,
             )
         )

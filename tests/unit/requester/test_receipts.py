@@ -20,7 +20,7 @@ TEXTS = (" is one", " é two", " three")
 STEPS_ALONE = [
     "shape",
     "job id",
-    "committee",
+    "committees",
     "commitments",
     "quorum",
     "transcript",
@@ -53,12 +53,13 @@ def receipt(world: World) -> dict[str, Any]:
 def test_build_of_a_settled_job_verifies(world: World) -> None:
     value = build(_settled(world))
     assert [check.step for check in verify(value, world.market)] == STEPS
-    assert value["version"] == 1
+    assert value["version"] == 2
     assert value["jobId"] == value["jobId"].lower()
     texts = [output["output"]["text"] for output in value["outputs"]]
     assert texts == [" is one", " é two", " three"]
     assert value["money"]["slashed"] == 0
-    assert value["revealOpened"] is not None
+    (only,) = value["rounds"]
+    assert only["revealOpened"] is not None and only["split"] is None
 
 
 def test_build_of_a_job_with_a_liar_shows_the_slash(
@@ -79,8 +80,9 @@ def test_build_after_a_straggler_was_left_behind_verifies(world: World) -> None:
     for place in (0, 1):
         world.market.reveal(job.job_id, place)
     value = build(job)
-    assert value["revealOpened"] is None
-    assert len(value["committed"]) == 2
+    (only,) = value["rounds"]
+    assert only["revealOpened"] is None
+    assert len(only["committed"]) == 2
     verify(value, world.market)
 
 
@@ -220,7 +222,8 @@ def test_verify_swapped_neighbours_are_rejected(
     world: World, receipt: dict[str, Any]
 ) -> None:
     """Lists whose order means something; others are sets of events."""
-    for path in (("drawn", "workers"), ("drawn", "seatIds"), ("outputs",)):
+    drawn = ("rounds", 0, "drawn")
+    for path in ((*drawn, "workers"), (*drawn, "seatIds"), ("outputs",)):
         mutant = copy.deepcopy(receipt)
         parent: Any = mutant
         for step in path:
@@ -276,7 +279,7 @@ def test_verify_events_that_the_receipt_hides_are_rejected(
 
 
 @pytest.mark.parametrize(
-    "value", [{}, {"version": 1}, {"version": 2}, {"a": {1, 2}}, {"a": float("nan")}]
+    "value", [{}, {"version": 1}, {"version": 3}, {"a": {1, 2}}, {"a": float("nan")}]
 )
 def test_verify_what_is_no_receipt_fails_by_its_shape(
     world: World, value: dict[str, Any]
