@@ -10,7 +10,7 @@ import {IMarketplace, MarketConfig} from "./interfaces/IMarketplace.sol";
 import {Commitments} from "./libraries/Commitments.sol";
 import {DrawSeed} from "./libraries/DrawSeed.sol";
 import {CommitEntry, PermitSignature, RevealEntry} from "./types/Calls.sol";
-import {JobId, JobParams, JobState} from "./types/Job.sol";
+import {JobId, JobParams, Jobs, JobState} from "./types/Job.sol";
 import {Answer, NO_ANSWER, Outcome, Outcomes, OutcomeStatus} from "./types/Outcome.sol";
 import {RosterEntries} from "./types/RosterEntry.sol";
 import {FirstRound, Phase, Rounds, RoundWord} from "./types/RoundWord.sol";
@@ -80,12 +80,12 @@ contract Marketplace is Settlement, Announcements {
         RoundWord round = _rounds[jobId];
         Phase phase = round.phase();
         if (phase == Phase.Armed) {
-            if (block.number > round.time()) _expire(params, jobId, round, _bounty);
+            if (block.number > round.time()) _expire(params, jobId, round);
             else if (block.number > round.seedBlock()) _draw(params, jobId, round, header);
             else revert NothingDue(jobId, JobState.Open);
         } else if (phase == Phase.Committing || phase == Phase.Revealing) {
             if (block.timestamp <= _lastDeadline(round)) revert NothingDue(jobId, _stateOf(round));
-            _endRound(params, jobId, round, _bounty);
+            _endRound(params, _endingOf(params, jobId, round, _bounty));
         } else {
             revert UnexpectedJobState(jobId, _stateOf(round));
         }
@@ -163,7 +163,7 @@ contract Marketplace is Settlement, Announcements {
 
     /// @inheritdoc IMarketplace
     function jobIdOf(JobParams calldata params) public view returns (JobId) {
-        return JobId.wrap(keccak256(abi.encode(block.chainid, address(this), params)));
+        return Jobs.idOf(params);
     }
 
     /// @inheritdoc IMarketplace
@@ -281,7 +281,9 @@ contract Marketplace is Settlement, Announcements {
             return abi.encodeWithSelector(DeadlinePassed.selector, jobId, round.time());
         }
         uint256 seatId = round.seatAt(place);
-        if (!_isCallers(seatId)) return _notOnCommittee(jobId, place);
+        if (seatId == 0 || _seats[seatId].word.owner() != msg.sender) {
+            return abi.encodeWithSelector(NotOnCommittee.selector, jobId, msg.sender, place);
+        }
         if (_has(round.committed(), place)) {
             return abi.encodeWithSelector(AlreadyCommitted.selector, jobId, place);
         }
@@ -318,13 +320,15 @@ contract Marketplace is Settlement, Announcements {
         fault = _whyNoMatch(jobId, round.number(), seat.answer, outcomeHash, salt);
         if (fault.length != 0) return fault;
         Answer answer = outcome.toAnswer(outcomeHash);
-        seat.answer = Answer.unwrap(answer);
         round = round.withRevealed(place);
         emit ResultRevealed(jobId, msg.sender, round.number(), place, outcome, salt);
         // Nobody commits any more while Revealing, so nobody else is left to reveal either.
         if (round.revealed() == round.committed()) {
-            _endRound(params, jobId, round, 0);
+            Ending memory e = _endingOf(params, jobId, round, 0);
+            e.answers[place] = Answer.unwrap(answer);
+            _endRound(params, e);
         } else {
+            seat.answer = Answer.unwrap(answer);
             _rounds[jobId] = _tallied(jobId, round, answer, _places(params, round.number()));
         }
     }
@@ -342,7 +346,6 @@ contract Marketplace is Settlement, Announcements {
         if (block.timestamp > deadline) {
             return abi.encodeWithSelector(DeadlinePassed.selector, jobId, deadline);
         }
-        if (!_isCallers(round.seatAt(place))) return _notOnCommittee(jobId, place);
         if (!_has(round.committed(), place)) {
             return abi.encodeWithSelector(CommitmentNotFound.selector, jobId, place);
         }
@@ -360,7 +363,8 @@ contract Marketplace is Settlement, Announcements {
         bytes32 salt
     ) private view returns (bytes memory) {
         bytes32 actual = Commitments.hash(jobId, number, msg.sender, outcomeHash, salt);
-        // INVARIANT I16: what is revealed is what was committed, by the one who committed.
+        // INVARIANT I16: what is revealed is what was committed, by the one who committed: the hash
+        // holds the caller, so nobody needs to look up whose the place is.
         if (actual == expected) return "";
         return abi.encodeWithSelector(CommitmentMismatch.selector, jobId, expected, actual);
     }
@@ -396,14 +400,6 @@ contract Marketplace is Settlement, Announcements {
     function _skip(JobId jobId, uint256 place, bytes memory fault) private {
         // Safe: an error's encoding begins with its selector.
         emit EntrySkipped(jobId, msg.sender, place, bytes4(fault));
-    }
-
-    function _isCallers(uint256 seatId) private view returns (bool) {
-        return seatId != 0 && _seats[seatId].word.owner() == msg.sender;
-    }
-
-    function _notOnCommittee(JobId jobId, uint256 place) private view returns (bytes memory) {
-        return abi.encodeWithSelector(NotOnCommittee.selector, jobId, msg.sender, place);
     }
 
     // ─── Private: delivery ───────────────────────────────────────────────────────────────────

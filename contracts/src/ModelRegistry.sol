@@ -32,9 +32,7 @@ contract ModelRegistry is IModelRegistry, Announcements {
     }
 
     /// @inheritdoc IModelRegistry
-    function termsOf(
-        ModelId modelId
-    ) external view returns (uint256 basePrice, uint256 msPerToken) {
+    function termsOf(ModelId modelId) external view returns (uint96 basePrice, uint32 msPerToken) {
         ModelSpec storage spec = _specs[modelId];
         (basePrice, msPerToken) = (spec.basePrice, spec.msPerToken);
         if (basePrice == 0) revert UnknownModel(modelId);

@@ -4,8 +4,8 @@ pragma solidity 0.8.37;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
-import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IModelRegistry} from "./interfaces/IModelRegistry.sol";
 import {Account, ISeats, SlashReason} from "./interfaces/ISeats.sol";
 import {AccountWord, AccountWords} from "./types/AccountWord.sol";
@@ -159,7 +159,8 @@ abstract contract Seats is ISeats, ReentrancyGuardTransient {
                 completed: word.completed(),
                 missed: word.missed(),
                 slashed: word.slashed(),
-                seats: word.seats()
+                seats: word.seats(),
+                posted: word.posted()
             });
     }
 
@@ -207,10 +208,12 @@ abstract contract Seats is ISeats, ReentrancyGuardTransient {
         _accounts[account] = word.minus(amount);
     }
 
-    /// @dev Takes an amount from the caller's credit first, the rest in tokens.
+    /// @dev Takes a posting's price from the caller's credit first, the rest in tokens. The count of
+    /// postings also keeps the word from ever being zero again: a refund is then 17,100 gas cheaper.
     function _collect(address account, uint256 amount) internal {
-        uint256 fromCredit = Math.min(_accounts[account].credit(), amount);
-        if (fromCredit != 0) _debit(account, fromCredit);
+        AccountWord word = _accounts[account];
+        uint256 fromCredit = Math.min(word.credit(), amount);
+        _accounts[account] = word.plus(AccountWords.POSTED).minus(fromCredit);
         if (fromCredit != amount) _pull(account, amount - fromCredit);
     }
 
@@ -239,7 +242,7 @@ abstract contract Seats is ISeats, ReentrancyGuardTransient {
         if (size == 0) return;
         Roster storage roster = _rosters[modelId];
         for (uint256 probe = 0; probe < MAX_PROBES && draw.places < places; ++probe) {
-            uint256 position = uint256(keccak256(abi.encode(draw.seed, probe))) % size;
+            uint256 position = uint256(Hashes.efficientKeccak256(draw.seed, bytes32(probe))) % size;
             _consider(draw, roster.entries[RosterEntries.keyOf(draw.lengths, position)]);
         }
     }
@@ -307,9 +310,7 @@ abstract contract Seats is ISeats, ReentrancyGuardTransient {
     function _noteTerms(ModelId modelId) private {
         Roster storage roster = _rosters[modelId];
         if (roster.basePrice != 0) return;
-        (uint256 basePrice, uint256 msPerToken) = _registry.termsOf(modelId);
-        roster.basePrice = SafeCast.toUint96(basePrice);
-        roster.msPerToken = SafeCast.toUint32(msPerToken);
+        (roster.basePrice, roster.msPerToken) = _registry.termsOf(modelId);
     }
 
     function _openSeat(ModelId modelId, uint256 tick) private returns (uint256 seatId) {

@@ -50,39 +50,48 @@ abstract contract Settlement is Terms {
         emit DrawArmed(jobId, number, seedBlock, expiryBlock, lengths);
     }
 
-    /// @dev Ends a drawn round: settles the job, or goes on to the next round if one was bought.
-    /// @param bounty What the caller earns by it.
-    function _endRound(
+    /// @dev A drawn round with the owners and answers of all places. A vacant place has no owner, and
+    /// one that never committed no answer.
+    /// @param bounty What the caller earns by ending it.
+    function _endingOf(
         JobParams calldata params,
         JobId jobId,
         RoundWord round,
         uint256 bounty
-    ) internal {
-        Ending memory e = _endingOf(jobId, round, bounty);
+    ) internal view returns (Ending memory e) {
+        (e.jobId, e.round, e.bounty) = (jobId, round, bounty);
         e.places = _places(params, round.number());
-        _readAnswers(e);
-        FirstRound storage first = _firstRounds[jobId];
-        bool isSecond = round.number() == 2;
-        bytes32 earlier = isSecond ? first.transcript : bytes32(0);
-        e.transcript = keccak256(abi.encode(earlier, round, e.workers, e.answers));
-        _judge(e, isSecond && first.kept.filled() != 0);
-        if (e.accepted == NO_ANSWER && round.number() < params.maxRounds) return _split(params, e);
-        (e.price, ) = _termsOf(params);
-        e.paid = _bounty; // of the draw
-        _payAndPunish(e);
-        _finish(params, e);
+        e.workers = new address[](e.places);
+        e.answers = new bytes32[](e.places);
+        uint256 committed = round.committed();
+        for (uint256 place = 0; place < e.places; ++place) {
+            uint256 seatId = round.seatAt(place);
+            if (seatId == 0) continue;
+            Seat storage seat = _seats[seatId];
+            e.workers[place] = seat.word.owner();
+            if (_has(committed, place)) e.answers[place] = seat.answer;
+        }
+    }
+
+    /// @dev Ends a drawn round: settles the job, or goes on to the next round if one was bought.
+    function _endRound(JobParams calldata params, Ending memory e) internal {
+        bool hadInput = _writeTranscript(e);
+        _judge(e, hadInput);
+        if (e.accepted == NO_ANSWER && e.round.number() < params.maxRounds) {
+            _split(params, e);
+        } else {
+            (e.price, ) = _termsOf(params);
+            e.paid = _bounty; // of the draw
+            _payAndPunish(e);
+            _finish(params, e);
+        }
     }
 
     /// @dev Ends a job whose committee was not drawn in time.
-    function _expire(
-        JobParams calldata params,
-        JobId jobId,
-        RoundWord round,
-        uint256 bounty
-    ) internal {
-        Ending memory e = _endingOf(jobId, round, bounty);
-        bytes32 earlier = round.number() == 2 ? _firstRounds[jobId].transcript : bytes32(0);
-        e.transcript = keccak256(abi.encode(earlier, round, e.workers, e.answers));
+    function _expire(JobParams calldata params, JobId jobId, RoundWord round) internal {
+        Ending memory e;
+        (e.jobId, e.round, e.bounty) = (jobId, round, _bounty);
+        _writeTranscript(e);
         (e.price, ) = _termsOf(params);
         _finish(params, e);
     }
@@ -96,28 +105,16 @@ abstract contract Settlement is Terms {
         return (bitmap >> place) & 1 == 1;
     }
 
-    // ─── Private: reading and judging ────────────────────────────────────────────────────────
+    // ─── Private: judging ────────────────────────────────────────────────────────────────────
 
-    function _endingOf(
-        JobId jobId,
-        RoundWord round,
-        uint256 bounty
-    ) private pure returns (Ending memory e) {
-        (e.jobId, e.round, e.bounty) = (jobId, round, bounty);
-    }
-
-    /// @dev Owners and answers of all places. The answer of a place that never committed is zero.
-    function _readAnswers(Ending memory e) private view {
-        e.workers = new address[](e.places);
-        e.answers = new bytes32[](e.places);
-        uint256 committed = e.round.committed();
-        for (uint256 place = 0; place < e.places; ++place) {
-            uint256 seatId = e.round.seatAt(place);
-            if (seatId == 0) continue;
-            Seat storage seat = _seats[seatId];
-            e.workers[place] = seat.word.owner();
-            if (_has(committed, place)) e.answers[place] = seat.answer;
+    /// @return hadInput Whether somebody had the bytes in an earlier round.
+    function _writeTranscript(Ending memory e) private view returns (bool hadInput) {
+        bytes32 earlier = 0;
+        if (e.round.number() == 2) {
+            FirstRound storage first = _firstRounds[e.jobId];
+            (earlier, hadInput) = (first.transcript, first.kept.filled() != 0);
         }
+        e.transcript = keccak256(abi.encode(earlier, e.round, e.workers, e.answers));
     }
 
     /// @dev Finds the answer of a quorum, if there is one. Unavailability stands only if nobody had
@@ -165,6 +162,7 @@ abstract contract Settlement is Terms {
                     Answer.wrap(e.answers[place]).status() != OutcomeStatus.InputUnavailable;
             if (isKept) {
                 kept |= 1 << place;
+                _seats[seatId].answer = e.answers[place];
             } else {
                 first.expelled.push(e.workers[place]);
                 _expel(e, place, seatId);

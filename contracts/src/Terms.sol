@@ -141,11 +141,9 @@ abstract contract Terms is IMarketplace, Seats {
     /// @dev Every seat's highest pay and two bounties in every round, one more for the delivery, and
     /// the fee on all of it.
     function _escrow(JobParams calldata params, uint256 price) internal view returns (uint256) {
-        uint256 seats = 0;
-        for (uint256 round = 1; round <= params.maxRounds; ++round) {
-            seats += _places(params, round);
-        }
-        uint256 bounties = 2 * uint256(params.maxRounds);
+        uint256 rounds = params.maxRounds;
+        uint256 seats = rounds * params.redundancy + (rounds - 1) * PLACES_ADDED;
+        uint256 bounties = 2 * rounds;
         if (params.callback != address(0)) ++bounties;
         uint256 most = seats * _payOf(params, price) + bounties * _bounty;
         return most + _feeOn(most);

@@ -233,7 +233,7 @@ contract VectorsTest is ScenarioTest {
         bytes memory header = mineSeedBlock(jobId, prevRandao);
         vm.recordLogs();
         advance(aJob(), header);
-        bytes memory data = dataOf(IMarketplace.CommitteeDrawn.selector);
+        bytes memory data = lastDataOf(IMarketplace.CommitteeDrawn.selector);
         (, , bytes32 seed, , , ) = abi.decode(
             data,
             (uint256, uint256, bytes32, uint256[], address[], uint256)
@@ -303,25 +303,12 @@ contract VectorsTest is ScenarioTest {
         vm.warp(deadlineOf(jobId) + 1);
         vm.recordLogs();
         advance(job, NO_HEADER);
-        members[4] = Json.member("transcript", transcriptFromLogs());
+        members[4] = Json.member("transcript", settledTranscript());
         Act accepted = acceptedOf(list);
         bytes32 answer = accepted == Act.Absent ? bytes32(0) : probe.answerOf(outcomeOf(accepted));
         members[5] = Json.member("accepted", answer);
         members[6] = Json.member("state", uint256(market.stateOf(jobId)));
         members[7] = Json.member("record", lens.roundOf(jobId).record);
         return Json.object(members);
-    }
-
-    function transcriptFromLogs() private returns (bytes32 transcript) {
-        bytes memory data = dataOf(IMarketplace.JobSettled.selector);
-        (, , , , transcript) = abi.decode(data, (JobState, uint256, uint256, uint256, bytes32));
-    }
-
-    function dataOf(bytes32 topic) private returns (bytes memory data) {
-        Vm.Log[] memory logs = vm.getRecordedLogs();
-        for (uint256 i = 0; i < logs.length; ++i) {
-            if (logs[i].topics[0] == topic) data = logs[i].data;
-        }
-        vm.assertTrue(data.length != 0, "the event was not emitted");
     }
 }

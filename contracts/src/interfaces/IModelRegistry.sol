@@ -30,5 +30,5 @@ interface IModelRegistry is IAnnouncements {
     /// @notice What a market needs to price and time a job. Throws UnknownModel.
     /// @return basePrice Units of the escrow token for a token at tick 0.
     /// @return msPerToken Milliseconds a token that a worker may take.
-    function termsOf(ModelId modelId) external view returns (uint256 basePrice, uint256 msPerToken);
+    function termsOf(ModelId modelId) external view returns (uint96 basePrice, uint32 msPerToken);
 }

@@ -22,12 +22,14 @@ enum SlashReason {
 /// @param missed Rounds in which it did not commit or could not fetch the input.
 /// @param slashed Rounds in which it lost a whole bond.
 /// @param seats Seats now open.
+/// @param posted Jobs posted by the account.
 struct Account {
     uint96 credit;
-    uint40 completed;
-    uint40 missed;
-    uint40 slashed;
-    uint40 seats;
+    uint32 completed;
+    uint32 missed;
+    uint32 slashed;
+    uint32 seats;
+    uint32 posted;
 }
 
 /// @title Seats and the balance sheet

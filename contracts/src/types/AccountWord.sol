@@ -3,11 +3,11 @@ pragma solidity 0.8.37;
 
 /// @notice An account's money and record in one storage word.
 /// ```text
-/// bits   0..95  credit       bits  96..135 completed   bits 136..175 missed
-/// bits 176..215 slashed      bits 216..255 seats
+/// bits   0..95  credit       bits  96..127 completed   bits 128..159 missed
+/// bits 160..191 slashed      bits 192..223 seats       bits 224..255 posted
 /// ```
-/// @dev No count can overflow into its neighbour: a count grows by one in a round, and 40 bits of
-/// rounds take 34,000 years at one a second.
+/// @dev No count can overflow into its neighbour: a count grows by one in a round or a posting, and
+/// 32 bits of them take 136 years at one a second.
 type AccountWord is uint256;
 
 using AccountWords for AccountWord global;
@@ -16,28 +16,33 @@ using AccountWords for AccountWord global;
 library AccountWords {
     /// @dev One of each count.
     uint256 internal constant COMPLETED = 1 << 96;
-    uint256 internal constant MISSED = 1 << 136;
-    uint256 internal constant SLASHED = 1 << 176;
-    uint256 internal constant SEAT = 1 << 216;
+    uint256 internal constant MISSED = 1 << 128;
+    uint256 internal constant SLASHED = 1 << 160;
+    uint256 internal constant SEAT = 1 << 192;
+    uint256 internal constant POSTED = 1 << 224;
 
     function credit(AccountWord word) internal pure returns (uint256) {
         return uint96(AccountWord.unwrap(word));
     }
 
-    function completed(AccountWord word) internal pure returns (uint40) {
-        return uint40(AccountWord.unwrap(word) >> 96);
+    function completed(AccountWord word) internal pure returns (uint32) {
+        return uint32(AccountWord.unwrap(word) >> 96);
     }
 
-    function missed(AccountWord word) internal pure returns (uint40) {
-        return uint40(AccountWord.unwrap(word) >> 136);
+    function missed(AccountWord word) internal pure returns (uint32) {
+        return uint32(AccountWord.unwrap(word) >> 128);
     }
 
-    function slashed(AccountWord word) internal pure returns (uint40) {
-        return uint40(AccountWord.unwrap(word) >> 176);
+    function slashed(AccountWord word) internal pure returns (uint32) {
+        return uint32(AccountWord.unwrap(word) >> 160);
     }
 
-    function seats(AccountWord word) internal pure returns (uint40) {
-        return uint40(AccountWord.unwrap(word) >> 216);
+    function seats(AccountWord word) internal pure returns (uint32) {
+        return uint32(AccountWord.unwrap(word) >> 192);
+    }
+
+    function posted(AccountWord word) internal pure returns (uint32) {
+        return uint32(AccountWord.unwrap(word) >> 224);
     }
 
     /// @param amount Credit, or any sum of the counts above. The caller has checked that it fits.

@@ -35,6 +35,23 @@ struct JobParams {
     uint32 callbackGasLimit;
 }
 
+/// @notice Hashing of job parameters.
+library Jobs {
+    /// @notice `keccak256(abi.encode(block.chainid, address(this), params))`.
+    /// @dev The twelve words lie in calldata as `abi.encode` would write them, so they are copied as
+    /// they are: 1,300 gas less. Words with dirty high bits make an id that no job has, for posting
+    /// reads every member, which reverts on them.
+    function idOf(JobParams calldata params) internal view returns (JobId jobId) {
+        assembly ("memory-safe") {
+            let start := mload(0x40)
+            mstore(start, chainid())
+            mstore(add(start, 0x20), address())
+            calldatacopy(add(start, 0x40), params, 0x180)
+            jobId := keccak256(start, 0x1c0)
+        }
+    }
+}
+
 /// @notice Where a job stands. Derived from stored facts and the clock.
 /// @custom:value0 Nonexistent Never posted.
 /// @custom:value1 Open Escrow locked, committee of the round not drawn yet.

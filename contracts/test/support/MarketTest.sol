@@ -281,8 +281,10 @@ abstract contract MarketTest {
     function commit(JobParams memory job, uint256 place, Outcome memory outcome) internal {
         JobId jobId = market.jobIdOf(job);
         address worker = workerAt(jobId, place);
+        uint256 round = lens.roundOf(jobId).round;
+        bytes32 commitment = commitmentOf(jobId, round, worker, outcome, aSalt(worker));
         vm.prank(worker);
-        market.commitResult(jobId, place, commitmentOf(jobId, worker, outcome));
+        market.commitResult(jobId, place, commitment);
     }
 
     function reveal(JobParams memory job, uint256 place, Outcome memory outcome) internal {
@@ -346,7 +348,17 @@ abstract contract MarketTest {
         address[] memory workers,
         bytes32[] memory answers
     ) internal pure returns (bytes32) {
-        return keccak256(abi.encode(bytes32(0), roundWord, workers, answers));
+        return transcriptOf(0, roundWord, workers, answers);
+    }
+
+    /// @param earlier Transcript of the round before, zero for the first.
+    function transcriptOf(
+        bytes32 earlier,
+        uint256 roundWord,
+        address[] memory workers,
+        bytes32[] memory answers
+    ) internal pure returns (bytes32) {
+        return keccak256(abi.encode(earlier, roundWord, workers, answers));
     }
 
     function recordOf(bytes32 answer, bytes32 transcript) internal pure returns (bytes32) {
@@ -382,6 +394,23 @@ abstract contract MarketTest {
         for (uint256 i = 0; i < logs.length; ++i) {
             vm.assertTrue(logs[i].topics[0] != topic, "an event that must not be emitted");
         }
+    }
+
+    /// @dev From the logs that the test has recorded; ends the recording.
+    function lastDataOf(bytes32 topic) internal returns (bytes memory data) {
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        for (uint256 i = 0; i < logs.length; ++i) {
+            if (logs[i].topics[0] == topic) data = logs[i].data;
+        }
+        vm.assertTrue(data.length != 0, "the event was not emitted");
+    }
+
+    /// @dev Of the JobSettled in the recorded logs.
+    function settledTranscript() internal returns (bytes32 transcript) {
+        (, , , , transcript) = abi.decode(
+            lastDataOf(IMarketplace.JobSettled.selector),
+            (JobState, uint256, uint256, uint256, bytes32)
+        );
     }
 
     function expectUnexpectedState(JobId jobId, JobState state) internal {
