@@ -306,6 +306,7 @@ class Account:
     missed: int
     slashed: int
     seats: int
+    posted: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from protocol.chain.endings import ending_of
 from protocol.chain.events import JobPosted
 from protocol.digests import Digest
 from protocol.documents import PromptsDocument, ResultsDocument
-from protocol.due import Due, due
+from protocol.due import Due, awaits_seed, due
 from protocol.errors import (
     BadDocument,
     ContentNotFound,
@@ -273,6 +273,10 @@ class Job:
 
     def _advance_if_possible(self) -> None:
         if self._connections.account is None:
+            return
+        market = self._connections.market
+        if awaits_seed(market.round_of(self.job_id), market.block_number()):
+            market.mine_on_demand()
             return
         try:
             self.advance()

@@ -382,7 +382,7 @@ class FakeMarket(MarketClient):
     def account_of(
         self, address: ChecksumAddress, *, block: BlockId = "latest"
     ) -> Account:
-        return Account(self.credit, 0, 0, 0, 0)
+        return Account(self.credit, 0, 0, 0, 0, 0)
 
     def roster_size(
         self, model_id: ModelId, tick: int, *, block: BlockId = "latest"
@@ -429,6 +429,9 @@ class FakeMarket(MarketClient):
             and log.block_number >= (from_block or 0)
             and (job_id is None or getattr(log.event, "job_id", None) == job_id)
         ]
+
+    def mine_on_demand(self) -> bool:
+        return False
 
     def approve(self, amount: int) -> TxResult:
         self.allowed = amount
