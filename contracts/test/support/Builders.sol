@@ -110,6 +110,11 @@ library OutcomeBuilder {
             });
     }
 
+    /// @notice What a failed job is delivered with.
+    function none() internal pure returns (Outcome memory) {
+        return failed(OutcomeStatus.Unset);
+    }
+
     function unavailable() internal pure returns (Outcome memory) {
         return failed(OutcomeStatus.InputUnavailable);
     }

@@ -10,7 +10,7 @@ import {vm} from "./Vm.sol";
 abstract contract RoundsTest is ScenarioTest {
     using JobBuilder for JobParams;
 
-    uint256 internal constant WORKERS = 17;
+    uint32 internal constant WORKERS = 17;
 
     function setUp() public virtual override {
         super.setUp();

@@ -29,6 +29,11 @@ interface Vm {
     function revertToState(uint256 id) external returns (bool);
 
     // Who calls, and code
+    function addr(uint256 privateKey) external pure returns (address);
+    function sign(
+        uint256 privateKey,
+        bytes32 digest
+    ) external pure returns (uint8 v, bytes32 r, bytes32 s);
     function prank(address sender) external;
     function startPrank(address sender) external;
     function stopPrank() external;
