@@ -52,8 +52,8 @@ _DEPLOYED = ("Marketplace", "MarketplaceLens", "ModelRegistry")
 _FILES = ("contracts/src/*.sol", "contracts/src/libraries/*.sol")
 _TYPES = "contracts/src/types/*.sol"
 _TEST_SECONDS = 300
-# Gas is measured elsewhere; the stateful tests are for those that survive the others.
-_QUICK = ("--no-match-contract", "Gas|Invariants", "--fail-fast")
+# Gas is measured elsewhere; slow tests are for those that survive the others.
+_QUICK = ("--no-match-contract", "Gas|Invariants|RosterScale|Vectors", "--fail-fast")
 _WHOLE = ("--no-match-contract", "Gas", "--fail-fast")
 
 

@@ -48,7 +48,9 @@ class Network:
             MarketTerms.development(), draw_deadline_blocks=DRAW_DEADLINE_BLOCKS
         )
         deployer = development_account(0)
-        deployment = deploy_market(anvil.url, deployer, token=None, terms=terms)
+        deployment = deploy_market(
+            anvil.url, deployer, token=None, terms=terms, has_plain_addresses=True
+        )
         market = Market(anvil, deployment)
         market.model = ModelSpec(
             package_digest=store.put_directory({"tokenizer.json": byte_tokenizer()}),

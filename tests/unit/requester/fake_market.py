@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
 
 from eth_typing import ChecksumAddress
-from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from protocol.chain.client import MarketClient
@@ -23,6 +21,7 @@ from protocol.chain.events import (
     ModelRegistered,
     ResultAccepted,
     ResultCommitted,
+    ResultDelivered,
     ResultRevealed,
     RevealOpened,
     RoundSplit,
@@ -45,111 +44,17 @@ from protocol.market import (
     Round,
     SlashReason,
 )
-from protocol.store.memory import MemoryStore
 from requester.pricing import escrow_of, pay_of, price_of
 from requester.timeline import Timeline
-from tests.support.tokenizers import byte_tokenizer
-
-CHAIN_ID = 31337
-START_TIME = 1_000_000
-
-
-def an_address(label: str) -> ChecksumAddress:
-    return to_checksum_address(keccak(text=label)[-20:])
-
-
-REQUESTER = an_address("requester")
-# The first seven serve first rounds, the others second ones.
-WORKERS = tuple(an_address(f"worker {index}") for index in range(16))
-FIRST_OF_SECOND_ROUND = 7
-
-
-def a_config(**changes: object) -> MarketConfig:
-    config = MarketConfig(
-        token=an_address("token"),
-        registry=an_address("registry"),
-        treasury=an_address("treasury"),
-        sink=an_address("sink"),
-        seat_bond=50_000_000,
-        base_fee=20_000,
-        bounty=10_000,
-        fee_bps=100,
-        no_show_bps=1_000,
-        max_redundancy=7,
-        max_rounds=2,
-        max_job_tokens=262_144,
-        max_callback_gas=1_000_000,
-        commit_floor_seconds=10,
-        reveal_window_seconds=60,
-        draw_deadline_blocks=256,
-    )
-    return replace(config, **changes)  # type: ignore[arg-type]
-
-
-def a_spec(store: MemoryStore, **changes: object) -> ModelSpec:
-    """A model whose package, with the tokenizer, is in the store."""
-    package = store.put_directory({"tokenizer.json": byte_tokenizer()})
-    spec = ModelSpec(
-        package_digest=package,
-        weights_root=bytes(32),
-        profile=b"int-w8b8".ljust(32, b"\0"),
-        vocab_size=256,
-        context_length=128,
-        ms_per_token=5,
-        base_price=2,
-    )
-    return replace(spec, **changes)  # type: ignore[arg-type]
-
-
-class FakeClock:
-    """A clock that only sleeping moves, and what happens meanwhile."""
-
-    def __init__(self) -> None:
-        self.time = float(START_TIME)
-        self.slept = 0
-        self.meanwhile: list[object] = []
-
-    def now(self) -> float:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        self.time += seconds
-        self.slept += 1
-        if self.meanwhile:
-            happening = self.meanwhile.pop(0)
-            assert callable(happening)
-            happening()
-
-
-@dataclass(slots=True)
-class _Job:
-    params: JobParams
-    state: JobState
-    seed_block: int
-    expiry_block: int
-    deadline: int = 0
-    number: int = 1
-    outcomes: dict[int, Outcome] = field(default_factory=dict)
-    revealed: set[int] = field(default_factory=set)
-    is_noted: bool = False
-    kept: dict[int, Outcome] = field(default_factory=dict)
-    bounties: int = 0
-    recorded: tuple[Outcome, bytes] | None = None
-
-    @property
-    def places(self) -> int:
-        return self.params.places_of(self.number)
-
-    def worker(self, place: int) -> ChecksumAddress:
-        return WORKERS[place + (FIRST_OF_SECOND_ROUND if self.number == 2 else 0)]
-
-    def votes(self, outcome: Outcome) -> int:
-        return sum(self.outcomes[place] == outcome for place in self.revealed)
-
-    def agreed(self) -> Outcome | None:
-        quorum = self.params.quorum_of(self.number)
-        found = (self.outcomes[place] for place in sorted(self.revealed))
-        return next((one for one in found if self.votes(one) >= quorum), None)
+from tests.unit.requester.fake_job import (
+    CHAIN_ID,
+    REQUESTER,
+    START_TIME,
+    WORKERS,
+    FakeJob,
+    a_config,
+    an_address,
+)
 
 
 class FakeMarket(MarketClient):
@@ -185,7 +90,7 @@ class FakeMarket(MarketClient):
         self.block = 10
         self.time = START_TIME
         self.logs: list[Log] = []
-        self.jobs: dict[JobId, _Job] = {}
+        self.jobs: dict[JobId, FakeJob] = {}
         self.failures: list[Exception] = []
         self.register(spec)
 
@@ -269,7 +174,12 @@ class FakeMarket(MarketClient):
         self._settle(job_id, job, agreed, paid, word)
 
     def _settle(
-        self, job_id: JobId, job: _Job, agreed: Outcome | None, paid: int, word: bytes
+        self,
+        job_id: JobId,
+        job: FakeJob,
+        agreed: Outcome | None,
+        paid: int,
+        word: bytes,
     ) -> None:
         job.state = JobState.FAILED if agreed is None else JobState.ACCEPTED
         job.recorded = None if agreed is None else (agreed, word)
@@ -279,7 +189,7 @@ class FakeMarket(MarketClient):
         self.credit += refunded
         self._emit(JobSettled(job_id, job.state, paid, refunded, fee, word))
 
-    def _split(self, job_id: JobId, job: _Job) -> None:
+    def _split(self, job_id: JobId, job: FakeJob) -> None:
         word = Timeline.of(job_id, self.logs).transcript
         for place in set(range(job.places)) - job.revealed:
             self._slash(job_id, job, place)
@@ -289,7 +199,7 @@ class FakeMarket(MarketClient):
         job.outcomes, job.revealed = {}, set()
         self._arm(job_id, job)
 
-    def _pay(self, job_id: JobId, job: _Job, agreed: Outcome | None) -> int:
+    def _pay(self, job_id: JobId, job: FakeJob, agreed: Outcome | None) -> int:
         paid = 0
         for place in range(job.places):
             outcome = job.outcomes.get(place) if place in job.revealed else None
@@ -299,7 +209,7 @@ class FakeMarket(MarketClient):
                 self._slash(job_id, job, place)
         return paid
 
-    def _pay_kept(self, job_id: JobId, job: _Job, agreed: Outcome | None) -> int:
+    def _pay_kept(self, job_id: JobId, job: FakeJob, agreed: Outcome | None) -> int:
         """Whom a split left waiting; two thirds of the places condemn."""
         paid = 0
         for place, outcome in job.kept.items():
@@ -315,7 +225,7 @@ class FakeMarket(MarketClient):
     def _pay_one(
         self,
         job_id: JobId,
-        job: _Job,
+        job: FakeJob,
         worker: ChecksumAddress,
         outcome: Outcome,
         agreed: Outcome | None,
@@ -327,7 +237,7 @@ class FakeMarket(MarketClient):
         self._emit(WorkerPaid(job_id, worker, amount))
         return amount
 
-    def _slash(self, job_id: JobId, job: _Job, place: int) -> None:
+    def _slash(self, job_id: JobId, job: FakeJob, place: int) -> None:
         reason, amount = SlashReason.WRONG_RESULT, self.config.seat_bond
         if place not in job.outcomes:
             reason = SlashReason.NO_SHOW
@@ -430,6 +340,17 @@ class FakeMarket(MarketClient):
             and (job_id is None or getattr(log.event, "job_id", None) == job_id)
         ]
 
+    def deliver(
+        self, params: JobParams, outcome: Outcome, transcript: bytes
+    ) -> TxResult:
+        since = len(self.logs)
+        job_id = self.job_id_of(params)
+        assert self.is_recorded(job_id, outcome, transcript)
+        self.mine()
+        self._emit(BountyPaid(job_id, REQUESTER, self.config.bounty))
+        self._emit(ResultDelivered(job_id, params.callback, True))
+        return self._result(since)
+
     def mine_on_demand(self) -> bool:
         return False
 
@@ -449,7 +370,7 @@ class FakeMarket(MarketClient):
         self.allowed -= escrow - from_credit
         self.mine()
         job_id = self.job_id_of(params)
-        job = _Job(params, JobState.OPEN, 0, 0)
+        job = FakeJob(params, JobState.OPEN, 0, 0)
         self.jobs[job_id] = job
         self._emit(JobPosted(job_id, REQUESTER, params.model_id, params, escrow))
         self._arm(job_id, job)
@@ -488,12 +409,12 @@ class FakeMarket(MarketClient):
             raise ContractReverted("UnexpectedJobState", (job_id, job.state))
         return self._result(since)
 
-    def _arm(self, job_id: JobId, job: _Job) -> None:
+    def _arm(self, job_id: JobId, job: FakeJob) -> None:
         job.seed_block, job.expiry_block = self.block + 2, self.block + 258
         armed = (job.seed_block, job.expiry_block, self.seats)
         self._emit(DrawArmed(job_id, job.number, *armed))
 
-    def _draw(self, job_id: JobId, job: _Job) -> None:
+    def _draw(self, job_id: JobId, job: FakeJob) -> None:
         job.state = JobState.COMMITTING
         job.deadline = self.time + 20
         job.bounties += self.config.bounty
