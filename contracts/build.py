@@ -36,7 +36,13 @@ STORAGE_LAYOUTS = "contracts/snapshots/storage.json"
 
 # What other code loads: the contracts that get deployed. A contract's ABI holds the
 # errors and events of the interfaces it inherits, so these need no file of their own.
-CONTRACTS = ("Marketplace", "MarketplaceLens", "ModelRegistry", "TestDollar")
+CONTRACTS = (
+    "AnswerBook",
+    "Marketplace",
+    "MarketplaceLens",
+    "ModelRegistry",
+    "TestDollar",
+)
 
 _OUTPUTS = (
     "abi",
