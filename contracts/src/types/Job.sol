@@ -42,6 +42,7 @@ library Jobs {
     /// they are: 1,300 gas less. Words with dirty high bits make an id that no job has, for posting
     /// reads every member, which reverts on them.
     function idOf(JobParams calldata params) internal view returns (JobId jobId) {
+        // solhint-disable-next-line no-inline-assembly
         assembly ("memory-safe") {
             let start := mload(0x40)
             mstore(start, chainid())

@@ -53,6 +53,7 @@ library Outcomes {
     /// @dev The five words lie in calldata as `abi.encode` would write them, so they are copied as
     /// they are: 700 gas less. Whoever reads the members reverts on dirty high bits.
     function hash(Outcome calldata outcome) internal pure returns (bytes32 outcomeHash) {
+        // solhint-disable-next-line no-inline-assembly
         assembly ("memory-safe") {
             let start := mload(0x40)
             calldatacopy(start, outcome, 0xa0)
