@@ -111,6 +111,30 @@ contract SecondRoundTest is RoundsTest {
         assertState(jobId, JobState.Accepted);
     }
 
+    /// @dev The seat of place 0 was drawn for another job first: nobody is kept or expelled for it.
+    function test_secondRound_vacantPlace_isNobodys() external {
+        JobParams memory other = aJob().withNonce(2).withRedundancy(1);
+        JobParams memory job = aTwoRoundJob();
+        JobId otherId = post(other);
+        JobId jobId = post(job);
+        draw(other, DrawModel.randaoFor(otherId, WORKERS, new uint256[](1)));
+        draw(job, DrawModel.randaoFor(jobId, WORKERS, listOf(0, 1, 2)));
+        vm.assertEq(lens.roundOf(jobId).seatIds[0], 0, "vacant place");
+        commit(job, 1, outcomeOf(Act.Honest));
+        commit(job, 2, outcomeOf(Act.Liar));
+        reveal(job, 1, outcomeOf(Act.Honest));
+        reveal(job, 2, outcomeOf(Act.Liar));
+
+        FirstRoundView memory first = lens.firstRoundOf(jobId);
+        vm.assertEq(first.expelled.length, 0, "expelled");
+        vm.assertEq(first.seatIds[0], 0, "vacant place");
+        vm.assertEq(first.seatIds[1], 2, "place 1");
+        vm.assertEq(first.seatIds[2], 3, "place 2");
+        playSecond(job, allOf(Act.Honest, 5));
+        assertState(jobId, JobState.Accepted);
+        assertCredit(sink, BOND);
+    }
+
     function test_secondRound_splitByLastReveal_paysNoBounty() external {
         playSplit(aTwoRoundJob(), acts(Act.Honest, Act.Liar, Act.Invalid));
         assertCredit(keeper, BOUNTY);

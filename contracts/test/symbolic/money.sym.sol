@@ -64,19 +64,16 @@ contract SymbolicMoney {
         _market = new OpenMarket(settings);
     }
 
-    /// @dev Two rounds of three and five, every member paid for all tokens, and every bounty.
-    function check_escrow_coversTheDearestJob(
-        uint32 maxTokens,
-        uint8 tick,
-        uint32 used
-    ) external view {
-        if (tick > 7 || used > maxTokens) return;
+    /// @dev Two rounds of three and five, every member paid for all tokens, and every bounty; that
+    /// less paid takes no higher fee is `check_fee_grows`.
+    function check_escrow_coversTheDearestJob(uint32 maxTokens, uint8 tick) external view {
+        if (tick > 7) return;
         uint256 price = uint256(2) << tick;
         JobParams memory params;
         (params.maxTokens, params.redundancy, params.maxRounds) = (maxTokens, 3, 2);
         params.callback = address(1);
-        uint256 paid = 8 * (BASE_FEE + used * price) + 5 * uint256(BOUNTY);
-        assert(_market.escrow(params, price) >= paid + _market.feeOn(paid));
+        uint256 paid = 8 * (BASE_FEE + maxTokens * price) + 5 * uint256(BOUNTY);
+        assert(_market.escrow(params, price) == paid + _market.feeOn(paid));
     }
 
     function check_escrow_ofOneRoundIsExact(uint32 maxTokens, uint8 tick) external view {
@@ -88,11 +85,14 @@ contract SymbolicMoney {
         assert(_market.escrow(params, price) == most + _market.feeOn(most));
     }
 
-    function check_fee_isBoundedAndGrows(uint96 paid, uint96 more) external view {
+    function check_fee_isThePartRoundedDown(uint32 paid) external view {
         uint256 fee = _market.feeOn(paid);
         assert(fee * 10_000 <= uint256(paid) * FEE_BPS);
         assert((fee + 1) * 10_000 > uint256(paid) * FEE_BPS);
-        assert(_market.feeOn(uint256(paid) + more) >= fee);
+    }
+
+    function check_fee_grows(uint32 paid, uint16 more) external view {
+        assert(_market.feeOn(uint256(paid) + more) >= _market.feeOn(paid));
     }
 
     function check_credit_isTakenOnce(
