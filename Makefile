@@ -28,7 +28,7 @@ export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 export NODE_USE_SYSTEM_CA ?= 1
 
 .PHONY: help setup build test-fast test test-deep lint fix snapshots demo demo-liar \
-	docs reference ci clean contracts-test
+	docs reference ci clean contracts-test proofs slither symbolic mutation gas
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' \
@@ -75,12 +75,39 @@ contracts-test: setup
 snapshots: build ## rewrite the committed gas figures, storage layouts and vectors
 	@FORGE_SNAPSHOT_CHECK=false UPDATE_VECTORS=true $(FORGE) test
 
+gas: setup ## measure what jobs cost on a real node
+	@$(BIN)/python -m benchmarks.gas --json .forge/gas.json
+
+# ---- proofs: tools that need an environment of their own
+
+PROOFS := .venv-proofs
+STAMP_PROOFS := $(PROOFS)/.stamp
+
+proofs: $(STAMP_PROOFS) ## install Slither and halmos
+	@:
+
+$(STAMP_PROOFS): requirements/proofs.lock tools/make-venv
+	@PYTHON='$(PYTHON)' tools/make-venv $(PROOFS)
+	@echo 'proofs: installing the locked proof tools'
+	@$(PROOFS)/bin/python -m pip --disable-pip-version-check install -qq \
+		-r requirements/proofs.lock
+	@touch $@
+
+slither: setup proofs ## static analysis; fails on what contracts/slither.toml lacks
+	@$(BIN)/python -m tools.proofs.analysis
+
+symbolic: setup proofs ## prove the money and hash libraries for all inputs
+	@$(BIN)/python -m tools.proofs.symbolic
+
+mutation: setup proofs ## change the contracts and see whether a test notices
+	@$(BIN)/python -m tools.proofs.mutation --page
+
 # ---- checks
 
 lint: setup ## formatting, lint, types, import rules
 	@ruff format --check .
 	@ruff check .
-	@mypy $(PACKAGES) tests tools examples
+	@mypy $(PACKAGES) benchmarks tests tools examples
 	@lint-imports --no-logo
 	@prettier --log-level=warn --check $(SOLIDITY)
 	@solhint --noPoster --max-warnings 0 'contracts/src/**/*.sol'
@@ -93,10 +120,10 @@ fix: setup ## repair formatting and what lint can repair
 test-fast: setup ## the tests that start no process (at most two minutes)
 	@$(PYTEST) -q -n auto tests/unit tests/property tests/parity tests/architecture
 
-test: lint contracts-test ## everything: lint, forge tests, all Python tests
+test: lint slither contracts-test ## everything: lint, Slither, forge and Python tests
 	@$(PYTEST) -q
 
-test-deep: setup ## the same tests with many more random cases
+test-deep: symbolic mutation ## many more random cases, symbolic checks, mutation
 	@FOUNDRY_PROFILE=deep $(FORGE) test
 	@HYPOTHESIS_PROFILE=deep $(PYTEST) -q
 

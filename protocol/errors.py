@@ -349,7 +349,6 @@ REVERTS: Mapping[str, RevertRule] = {
         "lower the redundancy or raise the tick",
         is_retryable=True,
     ),
-    "SafeCastOverflowedUintDowncast": RevertRule("{1} does not fit {0} bits"),
     "SafeERC20FailedOperation": RevertRule("token {0} refused the transfer", _PAYMENT),
     "SeatAlreadyClosing": RevertRule("seat {0} has been asked to close before"),
     "SeatNotLeaving": RevertRule(

@@ -1,4 +1,8 @@
-"""Deployment of a marketplace with registry, lens and, for development, its token."""
+"""Deployment of a marketplace with registry, lens and, for development, its token.
+
+What lies at its deterministic address already is used: the registry and the test dollar
+are the same for all, and deploying the same terms twice gives the same marketplace.
+"""
 
 from __future__ import annotations
 
@@ -37,10 +41,7 @@ def deploy_market(
     terms: MarketTerms,
     has_plain_addresses: bool = False,
 ) -> Deployment:
-    """Deploy a model registry, a marketplace and its lens.
-
-    What lies at its address already is used: the registry and the test dollar are the
-    same for all, and deploying the same terms twice gives the same marketplace.
+    """Deploy a model registry, a marketplace and its lens, or find them deployed.
 
     Args:
         rpc_url: Node of the chain.
@@ -74,25 +75,35 @@ def deploy_market(
     )
     market = deployer.deploy("Marketplace", config)
     lens = deployer.deploy("MarketplaceLens", market.address)
-    deployment = Deployment(
-        chain_id=web3.eth.chain_id,
-        marketplace=market.address,
-        lens=lens.address,
-        registry=registry.address,
-        token=money,
-        block_number=min(registry.block_number, market.block_number),
-        code_hashes={
-            "marketplace": market.code_hash,
-            "lens": lens.code_hash,
-            "registry": registry.code_hash,
-            "token": _code_hash(web3, money),
-        },
-    )
+    deployment = _describe(web3, market, lens, registry, money)
     # The immutables, which a comparison of code leaves out.
     actual = MarketClient(web3, deployment).config
     if actual != config:
         raise ChainError(f"deployed with {config}, the marketplace says {actual}")
     return deployment
+
+
+def _describe(
+    web3: Web3,
+    market: _Deployed,
+    lens: _Deployed,
+    registry: _Deployed,
+    token: ChecksumAddress,
+) -> Deployment:
+    return Deployment(
+        chain_id=web3.eth.chain_id,
+        marketplace=market.address,
+        lens=lens.address,
+        registry=registry.address,
+        token=token,
+        block_number=min(registry.block_number, market.block_number),
+        code_hashes={
+            "marketplace": market.code_hash,
+            "lens": lens.code_hash,
+            "registry": registry.code_hash,
+            "token": _code_hash(web3, token),
+        },
+    )
 
 
 class _Deployer:

@@ -30,8 +30,7 @@ contract OpenMarket is Marketplace {
 
 /*
 Sums of money, for every amount.
-├── escrow → covers whatever a job can pay, and the fee on it
-├── fee    → never above the part that was agreed, and grows with what is paid
+├── escrow → is the most that a job can pay, and the fee on it
 ├── credit → what is credited can be taken, once; nobody else's changes
 └── debit  → never more than there is
 */
@@ -64,8 +63,7 @@ contract SymbolicMoney {
         _market = new OpenMarket(settings);
     }
 
-    /// @dev Two rounds of three and five, every member paid for all tokens, and every bounty; that
-    /// less paid takes no higher fee is `check_fee_grows`.
+    /// @dev Two rounds of three and five, every member paid for all tokens, and every bounty.
     function check_escrow_coversTheDearestJob(uint32 maxTokens, uint8 tick) external view {
         if (tick > 7) return;
         uint256 price = uint256(2) << tick;
@@ -83,16 +81,6 @@ contract SymbolicMoney {
         (params.maxTokens, params.redundancy, params.maxRounds) = (maxTokens, 3, 1);
         uint256 most = 3 * (BASE_FEE + maxTokens * price) + 2 * uint256(BOUNTY);
         assert(_market.escrow(params, price) == most + _market.feeOn(most));
-    }
-
-    function check_fee_isThePartRoundedDown(uint32 paid) external view {
-        uint256 fee = _market.feeOn(paid);
-        assert(fee * 10_000 <= uint256(paid) * FEE_BPS);
-        assert((fee + 1) * 10_000 > uint256(paid) * FEE_BPS);
-    }
-
-    function check_fee_grows(uint32 paid, uint16 more) external view {
-        assert(_market.feeOn(uint256(paid) + more) >= _market.feeOn(paid));
     }
 
     function check_credit_isTakenOnce(
