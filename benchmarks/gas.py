@@ -5,7 +5,8 @@
 Every figure is `gasUsed` of mined transactions on Anvil, intrinsic gas and call data
 included. The state is steady: all accounts have transacted before, hold credit and have
 a record, seats have answered before, the allowance stands. Committees are drawn by real
-seeds, so a figure is the mean of several jobs. Money's way in and out is not included.
+seeds, so a figure is the mean of several jobs. A posting pulls tokens, besides what
+earlier refunds left as credit; deposits and withdrawals are not included.
 
 For the draw from large rosters one account opens the seats; then the storage of each is
 given an owner of its own, and those that are to be busy are marked so.

@@ -115,7 +115,7 @@ def test_transcript_and_record_equal_the_settlement(vector: dict[str, Any]) -> N
         is_accepted=bool(word >> 246 & 1),
     )
     assert computed == word
-    earlier = unhex(vector.get("earlier", "0x" + "00" * 32))
+    earlier = unhex(vector["earlierTranscript"])
     assert transcript(computed, members, earlier) == unhex(vector["transcript"])
     pair = [unhex(vector["accepted"]), unhex(vector["transcript"])]
     record = keccak(encode(["bytes32", "bytes32"], pair))
