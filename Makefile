@@ -14,6 +14,8 @@ PACKAGES := $(patsubst %/__init__.py,%,$(wildcard \
 	worker/__init__.py requester/__init__.py gateway/__init__.py devnet/__init__.py))
 SOLIDITY := 'contracts/**/*.sol'
 PYTEST := $(BIN)/python -m pytest
+# The npm package's own `forge` is a script that loses the program's exit code.
+FORGE = $(firstword $(wildcard node_modules/@foundry-rs/forge-*/bin/forge) forge)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 NPM := npm --no-audit --no-fund --no-update-notifier --loglevel=error
 
@@ -26,7 +28,7 @@ export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 export NODE_USE_SYSTEM_CA ?= 1
 
 .PHONY: help setup build test-fast test test-deep lint fix snapshots demo demo-liar \
-	docs reference ci clean contracts-test
+	docs reference ci clean contracts-test proofs slither symbolic mutation gas
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' \
@@ -78,10 +80,37 @@ build: setup ## compile the contracts into contracts/artifacts
 	@$(BIN)/python -m contracts.build
 
 contracts-test: setup
-	@FORGE_SNAPSHOT_CHECK=true forge test
+	@FORGE_SNAPSHOT_CHECK=true $(FORGE) test
 
 snapshots: build ## rewrite the committed gas figures, storage layouts and vectors
-	@FORGE_SNAPSHOT_CHECK=false UPDATE_VECTORS=true forge test
+	@FORGE_SNAPSHOT_CHECK=false UPDATE_VECTORS=true $(FORGE) test
+
+gas: setup ## measure what jobs cost on a real node
+	@$(BIN)/python -m benchmarks.gas --json .forge/gas.json
+
+# ---- proofs: tools that need an environment of their own
+
+PROOFS := .venv-proofs
+STAMP_PROOFS := $(PROOFS)/.stamp
+
+proofs: $(STAMP_PROOFS) ## install Slither and halmos
+	@:
+
+$(STAMP_PROOFS): requirements/proofs.lock tools/make-venv
+	@PYTHON='$(PYTHON)' tools/make-venv $(PROOFS)
+	@echo 'proofs: installing the locked proof tools'
+	@$(PROOFS)/bin/python -m pip --disable-pip-version-check install -qq \
+		-r requirements/proofs.lock
+	@touch $@
+
+slither: setup proofs ## static analysis; fails on what contracts/slither.toml lacks
+	@$(BIN)/python -m tools.proofs.analysis
+
+symbolic: setup proofs ## prove the money and hash libraries for all inputs
+	@$(BIN)/python -m tools.proofs.symbolic
+
+mutation: setup proofs ## change the contracts and see whether a test notices
+	@$(BIN)/python -m tools.proofs.mutation --page
 
 # ---- checks
 
@@ -101,12 +130,12 @@ fix: setup ## repair formatting and what lint can repair
 test-fast: setup ## the tests that start no process (at most two minutes)
 	@$(PYTEST) -q -n auto tests/unit tests/property tests/parity tests/architecture
 
-test: lint contracts-test ## everything: lint, forge tests, all Python tests
+test: lint slither contracts-test ## everything: lint, Slither, forge and Python tests
 	@$(PYTEST) -q
 
-test-deep: setup ## more random cases, sanitizers, aarch64 under QEMU
+test-deep: symbolic mutation ## random cases, symbolic checks, mutation, sanitizers, QEMU
 	@$(PIP) install -qq -r requirements/deep.lock
-	@FOUNDRY_PROFILE=deep forge test
+	@FOUNDRY_PROFILE=deep $(FORGE) test
 	@HYPOTHESIS_PROFILE=deep $(PYTEST) -q -m 'deep or not deep'
 
 # ---- running it

@@ -1,5 +1,5 @@
-"""Benchmarks: how fast the integer engine is beside public engines.
+"""Benchmarks: speed of the engine and gas of a job, beside others.
 
-Run from a clone, never installed: `python -m benchmarks.engine --json FILE`.
+Run from a clone, never installed: `python -m benchmarks.engine`, `benchmarks.gas`.
 Parts of this package run in `.venv-bench` too, so this module imports nothing.
 """

@@ -26,12 +26,21 @@ class Artifact:
         bytecode: Creation code; constructor arguments are appended to it. Empty
             for an interface.
         deployed_bytecode: Code as it lies on the chain, its immutables zero.
+        immutables: Start and length of each place in it that holds an immutable.
     """
 
     name: str
     abi: list[dict[str, Any]]
     bytecode: bytes
     deployed_bytecode: bytes
+    immutables: tuple[tuple[int, int], ...]
+
+    def masked(self, code: bytes) -> bytes:
+        """Code of this contract's length with zeros in place of its immutables."""
+        plain = bytearray(code)
+        for start, length in self.immutables:
+            plain[start : start + length] = bytes(length)
+        return bytes(plain)
 
 
 def load_artifact(name: str) -> Artifact:
@@ -66,5 +75,8 @@ def load_artifact(name: str) -> Artifact:
         bytecode=bytes.fromhex(document["bytecode"].removeprefix("0x")),
         deployed_bytecode=bytes.fromhex(
             document["deployedBytecode"].removeprefix("0x")
+        ),
+        immutables=tuple(
+            (start, length) for start, length in document["immutableReferences"]
         ),
     )

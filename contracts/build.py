@@ -26,7 +26,7 @@ __all__ = ["BuildError", "compile_contracts", "find_compiler", "main", "render"]
 
 COMPILER_VERSION = "0.8.37"
 EVM_VERSION = "cancun"
-OPTIMIZER_RUNS = 1000
+OPTIMIZER_RUNS = 200
 REMAPPINGS = ("@openzeppelin/=node_modules/@openzeppelin/",)
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,7 +36,13 @@ STORAGE_LAYOUTS = "contracts/snapshots/storage.json"
 
 # What other code loads: the contracts that get deployed. A contract's ABI holds the
 # errors and events of the interfaces it inherits, so these need no file of their own.
-CONTRACTS = ("Marketplace", "ModelRegistry", "TestDollar")
+CONTRACTS = (
+    "AnswerBook",
+    "Marketplace",
+    "MarketplaceLens",
+    "ModelRegistry",
+    "TestDollar",
+)
 
 _OUTPUTS = (
     "abi",

@@ -53,6 +53,7 @@ class Books:
     faults: list[str] = field(default_factory=list)
     _paid: dict[bytes, int] = field(default_factory=lambda: defaultdict(int))
     _requester_of: dict[bytes, ChecksumAddress] = field(default_factory=dict)
+    _kept_for_delivery: dict[bytes, int] = field(default_factory=dict)
 
     @property
     def owed(self) -> int:
@@ -97,6 +98,8 @@ class Books:
         self.tokens += event.escrowed - from_credit
         self.escrow[event.job_id] = event.escrowed
         self._requester_of[event.job_id] = event.requester
+        if event.params.has_callback:
+            self._kept_for_delivery[event.job_id] = self.config.bounty
 
     def _pay_worker(self, event: WorkerPaid) -> None:
         self._pay(event.job_id, event.worker, event.amount)
@@ -110,7 +113,9 @@ class Books:
         self._paid[job_id] += amount
 
     def _settle(self, event: JobSettled) -> None:
-        paid = self._paid[event.job_id]
+        # The delivery's bounty counts as paid, and leaves with the delivery.
+        waiting = self._kept_for_delivery.get(event.job_id, 0)
+        paid = self._paid[event.job_id] + waiting
         if paid != event.paid:
             self.faults.append(
                 f"job 0x{event.job_id.hex()} says {event.paid} units were paid; "
@@ -118,19 +123,21 @@ class Books:
             )
         self.escrow[event.job_id] -= event.refunded + event.fee
         self.credit[self.config.treasury] += event.fee
-        self._end(event.job_id, event.refunded)
+        self._end(event.job_id, event.refunded, waiting)
 
     def _cancel(self, event: JobCancelled) -> None:
         self.escrow[event.job_id] -= event.refunded
         self._end(event.job_id, event.refunded)
 
-    def _end(self, job_id: bytes, refunded: int) -> None:
+    def _end(self, job_id: bytes, refunded: int, waiting: int = 0) -> None:
         self.credit[self._requester_of[job_id]] += refunded
         left = self.escrow.pop(job_id)
-        if left != 0:
+        if waiting:
+            self.escrow[job_id] = waiting
+        if left != waiting:
             self.faults.append(
                 f"job 0x{job_id.hex()}: escrowed is not paid + refunded + fees, "
-                f"{left} units are missing"
+                f"{left - waiting} units are missing"
             )
 
 

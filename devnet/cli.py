@@ -34,6 +34,9 @@ _COMMANDS: Mapping[str, LazyCommand] = {
     "deploy": LazyCommand(
         "devnet.deploy_cli", "deploy", "Deploy the contracts to any chain."
     ),
+    "doctor": LazyCommand(
+        "devnet.doctor_cli", "doctor", "Check a deployment and its chain."
+    ),
     "job": LazyCommand(
         "requester.cli", "job", "Post jobs, follow them, read their results."
     ),

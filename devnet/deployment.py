@@ -4,25 +4,36 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eth_utils.address import is_address, is_checksum_address, to_checksum_address
-
-from protocol.chain.deploy import MarketTerms, deploy_market
+from devnet.terms_file import parse_address
+from protocol.chain.deploy import deploy_market
 from protocol.chain.deployment import Deployment
 from protocol.chain.keys import load_account
 from protocol.chain.rpc import connect
+from protocol.chain.terms import MarketTerms
 from protocol.errors import ConfigError
 
 __all__ = ["deploy_to"]
 
 
-def deploy_to(rpc_url: str, key_file: Path, token: str | None, out: Path) -> Deployment:
-    """Deploy registry and marketplace, and the test dollar if no token is given.
+def deploy_to(
+    rpc_url: str,
+    key_file: Path,
+    token: str | None,
+    out: Path,
+    *,
+    terms: MarketTerms,
+    has_plain_addresses: bool = False,
+) -> Deployment:
+    """Deploy registry, marketplace and lens, and the test dollar if no token is given.
 
     Args:
         rpc_url: Node of the chain.
-        key_file: Deployer's key, mode 600; its address becomes the treasury.
+        key_file: Deployer's key, mode 600; its address becomes the treasury unless the
+            terms name one.
         token: Address of the ERC-20 to pay in, or None.
         out: Deployment file to write; checked before anything is sent.
+        terms: The marketplace's terms.
+        has_plain_addresses: Whether to do without the deployment proxy.
 
     Raises:
         ConfigError: A file or an address makes no sense; names it.
@@ -34,24 +45,15 @@ def deploy_to(rpc_url: str, key_file: Path, token: str | None, out: Path) -> Dep
         )
     if not out.absolute().parent.is_dir():
         raise ConfigError(f"--out {out}: there is no folder {out.parent}; make it")
-    if token is not None and not _is_plausible(token):
-        raise ConfigError(
-            f"--token {token} is no address: 0x and 40 hexadecimal digits, with the "
-            "checksum of EIP-55 if it has capitals"
-        )
+    address = None if token is None else parse_address("--token", token)
     chain_id = connect(rpc_url).eth.chain_id
     account = load_account(key_file, chain_id=chain_id)
     deployment = deploy_market(
         rpc_url,
         account,
-        token=None if token is None else to_checksum_address(token),
-        terms=MarketTerms.development(),
+        token=address,
+        terms=terms,
+        has_plain_addresses=has_plain_addresses,
     )
     deployment.save(out)
     return deployment
-
-
-def _is_plausible(address: str) -> bool:
-    if not address.startswith("0x") or not is_address(address):
-        return False
-    return address[2:].islower() or is_checksum_address(address)

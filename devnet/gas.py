@@ -12,10 +12,15 @@ from protocol.chain.events import (
     JobSettled,
     Log,
     ResultCommitted,
+    ResultDelivered,
     ResultRevealed,
+    RoundSplit,
 )
 
 __all__ = ["GasPhase", "JobTransaction", "gas_by_phase", "transactions_of"]
+
+
+_ENDS: frozenset[type[Event]] = frozenset({JobSettled, RoundSplit})
 
 
 class GasPhase(StrEnum):
@@ -26,6 +31,7 @@ class GasPhase(StrEnum):
     COMMIT = "commit"
     REVEAL = "reveal"
     SETTLE = "settle"
+    DELIVER = "deliver"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +50,21 @@ class JobTransaction:
 
     @property
     def phase(self) -> GasPhase:
-        """What it was sent for; the last reveal settles besides."""
+        """What it was sent for; the last reveal ends its round besides."""
         if JobPosted in self.kinds:
             return GasPhase.POST
         if ResultCommitted in self.kinds:
             return GasPhase.COMMIT
         if ResultRevealed in self.kinds:
             return GasPhase.REVEAL
-        return GasPhase.SETTLE if JobSettled in self.kinds else GasPhase.DRAW
+        if ResultDelivered in self.kinds:
+            return GasPhase.DELIVER
+        return GasPhase.SETTLE if self.kinds & _ENDS else GasPhase.DRAW
 
     @property
     def is_settling_reveal(self) -> bool:
         """Whether it did two things at once."""
-        return {ResultRevealed, JobSettled} <= self.kinds
+        return ResultRevealed in self.kinds and bool(self.kinds & _ENDS)
 
 
 def transactions_of(logs: Iterable[Log]) -> dict[str, frozenset[type[Event]]]:

@@ -20,8 +20,9 @@ from devnet.python import python_environment
 from devnet.supervisor import Supervisor, describe_exit
 from inference.package import BUNDLED_MODEL
 from protocol.chain.client import MarketClient
-from protocol.chain.deploy import MarketTerms, deploy_market
+from protocol.chain.deploy import deploy_market
 from protocol.chain.deployment import Deployment
+from protocol.chain.terms import MarketTerms
 from protocol.errors import ChainError, StoreError
 from protocol.market import ModelId
 from protocol.store.ipfs import IpfsStore

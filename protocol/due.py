@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from protocol.market import JobState, Round
 
-__all__ = ["Due", "due"]
+__all__ = ["Due", "awaits_seed", "due"]
 
 
 class Due(StrEnum):
@@ -16,6 +16,11 @@ class Due(StrEnum):
     SETTLE = "settle"
     EXPIRE = "expire"
     NOTHING = "nothing"
+
+
+def awaits_seed(current: Round, block_number: int) -> bool:
+    """Whether the draw waits for a block that is not mined yet."""
+    return current.state is JobState.OPEN and block_number < current.seed_block
 
 
 def due(current: Round, block_number: int, now: int) -> Due:

@@ -255,15 +255,16 @@ _MISSING = 404
 # A row for each error of the ABI; a test compares the two.
 REVERTS: Mapping[str, RevertRule] = {
     "AlreadyCommitted": RevertRule("place {1} of job {0} has committed before"),
+    "AlreadyDelivered": RevertRule("the result of job {0} was delivered before"),
     "AlreadyRevealed": RevertRule("place {1} of job {0} has revealed before"),
-    "CallbackUnsupported": RevertRule(
-        "callback {0} with {1} gas: callbacks are not served; use the zero address",
-        _REQUEST,
+    "CallbackGasTooLow": RevertRule(
+        "{0} gas is left, the callback needs {1}: send more", is_retryable=True
     ),
     "CommitmentMismatch": RevertRule(
         "outcome and salt of job {0} hash to {2}, committed was {1}"
     ),
     "CommitmentNotFound": RevertRule("place {1} of job {0} has not committed"),
+    "CreditOverflow": RevertRule("the credit of {0} is {1}; {2} more do not fit"),
     "CreditTooSmall": RevertRule(
         "{0} has a credit of {1} units, {2} are needed; deposit more or ask for less",
         _PAYMENT,
@@ -296,7 +297,11 @@ REVERTS: Mapping[str, RevertRule] = {
     "Error": RevertRule("{0}"),
     "FaucetLimitExceeded": RevertRule("{0} units asked for, {1} at most", _REQUEST),
     "InvalidAccountNonce": RevertRule("the permit of {0} needs nonce {1}", _REQUEST),
-    "InvalidAmount": RevertRule("amount {0} is zero or does not fit 96 bits", _REQUEST),
+    "InvalidAmount": RevertRule("amount {0} must not be zero", _REQUEST),
+    "InvalidAnnouncement": RevertRule("{0} bytes; 1 to {1} are possible", _REQUEST),
+    "InvalidCallback": RevertRule(
+        "callback {0} with {1} gas: a callback takes 1 to {2}, none takes 0", _REQUEST
+    ),
     "InvalidConfig": RevertRule("these constructor arguments make no sense: {0}"),
     "InvalidMaxTokens": RevertRule("maxTokens is {0}; it must be 1 to {1}", _REQUEST),
     "InvalidModelSpec": RevertRule(
@@ -306,6 +311,7 @@ REVERTS: Mapping[str, RevertRule] = {
     "InvalidPrompts": RevertRule(
         "prompts digest {0} and count {1} must not be zero", _REQUEST
     ),
+    "InvalidReceiver": RevertRule("money sent to {0} would be lost", _REQUEST),
     "InvalidRedundancy": RevertRule(
         "redundancy is {0}; it must be odd, 1 to {1}", _REQUEST
     ),
@@ -315,10 +321,12 @@ REVERTS: Mapping[str, RevertRule] = {
     "InvalidTick": RevertRule("tick {0}; ticks are 0 to 7", _REQUEST),
     "JobAlreadyPosted": RevertRule("job {0} was posted before; use another nonce"),
     "ModelAlreadyRegistered": RevertRule("model {0} is registered already"),
+    "NoCallback": RevertRule("job {0} named no contract to call back", _REQUEST),
     "NoReason": RevertRule("the contract gave no reason"),
     "NoSeatLeft": RevertRule("the market has no free seat id"),
     "NotCancellable": RevertRule(
-        "job {0} can be cancelled before block {1} or after block {2}"
+        "job {0} can be cancelled before block {1} or after block {2}, and not in a "
+        "second round"
     ),
     "NothingDue": RevertRule(
         "job {0} is in state {1} and nothing is due yet", is_retryable=True
@@ -331,6 +339,9 @@ REVERTS: Mapping[str, RevertRule] = {
         "a seat would earn {0} units, its bond is {1}; "
         "ask for fewer tokens, a lower tick, or split the job",
         _REQUEST,
+    ),
+    "RecordMismatch": RevertRule(
+        "outcome and transcript of job {0} make the record {2}, it ended with {1}"
     ),
     "ReentrancyGuardReentrantCall": RevertRule("the token called back into the market"),
     "RosterTooThin": RevertRule(
@@ -359,5 +370,4 @@ REVERTS: Mapping[str, RevertRule] = {
     "WrongHeader": RevertRule(
         "the header of block {0} hashes to {2}, the chain says {1}"
     ),
-    "ZeroAddress": RevertRule("the zero address would lose the money", _REQUEST),
 }

@@ -27,6 +27,7 @@ __all__ = [
     "JobId",
     "JobParams",
     "JobState",
+    "KeptRound",
     "MarketConfig",
     "ModelId",
     "ModelSpec",
@@ -35,6 +36,7 @@ __all__ = [
     "Round",
     "Seat",
     "SlashReason",
+    "SplitRound",
 ]
 
 JobId = NewType("JobId", bytes)
@@ -195,8 +197,26 @@ class JobParams(_AbiStruct):
 
     @property
     def quorum(self) -> int:
-        """Equal reveals needed: the strict majority of the redundancy."""
-        return self.redundancy // 2 + 1
+        """Equal reveals needed in the first round; see `quorum_of`."""
+        return self.quorum_of(1)
+
+    @property
+    def has_callback(self) -> bool:
+        """Whether a contract is called back with the result."""
+        return self.callback != ZERO_ADDRESS
+
+    @property
+    def most_places(self) -> int:
+        """Places of all rounds that are bought."""
+        return sum(self.places_of(number + 1) for number in range(self.max_rounds))
+
+    def places_of(self, round_number: int) -> int:
+        """Places of a round's committee: each round has two more than the last."""
+        return self.redundancy + 2 * (round_number - 1)
+
+    def quorum_of(self, round_number: int) -> int:
+        """Equal reveals needed in a round: the strict majority of its places."""
+        return self.places_of(round_number) // 2 + 1
 
     def job_id(self, chain_id: int, marketplace: ChecksumAddress) -> JobId:
         """`keccak256(abi.encode(chainid, marketplace, params))`."""
@@ -230,6 +250,11 @@ class Outcome(_AbiStruct):
         """An outcome without results."""
         return cls(status, 0, bytes(32), Digest(bytes(32)), bytes(32))
 
+    @classmethod
+    def none(cls) -> Self:
+        """What is delivered of a Failed job: every field zero."""
+        return cls.error(OutcomeStatus.UNSET)
+
     def hash(self) -> bytes:
         """`keccak256(abi.encode(outcome))`."""
         return keccak(self.to_bytes())
@@ -254,7 +279,9 @@ class MarketConfig(_AbiStruct):
     fee_bps: int
     no_show_bps: int
     max_redundancy: int
+    max_rounds: int
     max_job_tokens: int
+    max_callback_gas: int
     commit_floor_seconds: int
     reveal_window_seconds: int
     draw_deadline_blocks: int
@@ -265,8 +292,8 @@ class MarketConfig(_AbiStruct):
         return (
             *("address",) * 4,
             *("uint96",) * 3,
-            *("uint16", "uint16", "uint8"),
-            *("uint32",) * 4,
+            *("uint16", "uint16", "uint8", "uint8"),
+            *("uint32",) * 5,
         )
 
 
@@ -279,6 +306,7 @@ class Account:
     missed: int
     slashed: int
     seats: int
+    posted: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +338,8 @@ class Round:
         seat_ids: Seat of each place; zero for a vacant one.
         committed: Bit i is set when place i has committed.
         revealed: Bit i is set when place i has revealed.
-        record: Final states only: what `isRecorded` proves against.
+        record: Accepted and Failed only: what `isRecorded` proves against.
+        is_delivered: Accepted and Failed only: whether the callback was called.
     """
 
     state: JobState
@@ -322,3 +351,30 @@ class Round:
     committed: int
     revealed: int
     record: bytes
+    is_delivered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SplitRound:
+    """What is left of a split first round (`FirstRoundView` in `types/Job.sol`).
+
+    Attributes:
+        seat_ids: Seat of each place that waits for the job's end; zero for others.
+        expelled: Owners of members whose seats were closed.
+        bounties_paid: Number of bounties that the round paid.
+        transcript: Hash of the round; zero where no round was split.
+    """
+
+    seat_ids: tuple[int, ...]
+    expelled: tuple[ChecksumAddress, ...]
+    bounties_paid: int
+    transcript: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRound:
+    """The same as the marketplace stores it (`FirstRound` in `types/RoundWord.sol`)."""
+
+    kept: int
+    transcript: bytes
+    expelled: tuple[ChecksumAddress, ...]

@@ -47,10 +47,19 @@ TERMS = (
     click.option(
         "--redundancy", type=int, default=3, help="Workers, odd. [default: 3]"
     ),
+    click.option(
+        "--rounds",
+        type=int,
+        default=1,
+        help="Rounds to pay for: with 2, a second committee decides a split. "
+        "[default: 1]",
+    ),
     click.option("--tick", type=int, default=0, help="Price step, 0 to 7."),
     click.option("--min-seats", type=int, help="Least roster to draw from."),
     click.option("--max-job-tokens", type=int, help="Most tokens of the whole job."),
     click.option("--max-cost", help="Most that may be locked, in whole tokens."),
+    click.option("--callback", help="Contract that is called back with the result."),
+    click.option("--callback-gas", type=int, default=0, help="Gas of the callback."),
 )
 UNTIL = click.option(
     "--until",

@@ -54,14 +54,17 @@ def read_request(
         raise RequestError("give one prompt, or --file with prompts")
     requests = [PromptRequest(prompt)] if prompt is not None else _read(file)
     amounts = settings.amounts
-    max_cost = given["max_cost"]
+    max_cost, callback = given["max_cost"], given["callback"]
     terms = Terms(
         model_id=parse_model_id(settings.model) if settings.model else None,
         redundancy=given["redundancy"],
+        rounds=given["rounds"],
         tick=given["tick"],
         min_seats=given["min_seats"],
         max_job_tokens=given["max_job_tokens"],
         max_cost=None if max_cost is None else amounts.units(max_cost, "--max-cost"),
+        callback=None if callback is None else parse_address(callback, "--callback"),
+        callback_gas=given["callback_gas"],
     )
     return SubmitRequest(
         requests, Task(given["task"]), _decoding(given), terms, amounts
@@ -78,12 +81,12 @@ def parse_model_id(text: str) -> ModelId:
     return ModelId(_word(text, "model id"))
 
 
-def parse_address(text: str) -> ChecksumAddress:
+def parse_address(text: str, name: str = "--requester") -> ChecksumAddress:
     """Reads an address; capitals must be its checksum (EIP-55). Raises RequestError."""
     is_plain = is_address(text) and text[2:].islower()
     if not text.startswith("0x") or not (is_plain or is_checksum_address(text)):
         raise RequestError(
-            f"--requester is {text[:60]!r}; give 0x and 40 hexadecimal digits, with "
+            f"{name} is {text[:60]!r}; give 0x and 40 hexadecimal digits, with "
             "the checksum if it has capitals"
         )
     return to_checksum_address(text)

@@ -31,9 +31,10 @@ from requester.drafts import Draft, Market, Terms, draft_job
 from requester.job import Job
 from requester.pricing import Estimate
 from requester.prompts import PromptRequest
+from requester.rounds import Entry
 from requester.settings import RequesterSettings
 from requester.tasks import Task
-from requester.timeline import Entry, Timeline
+from requester.timeline import Timeline
 from requester.tokenizers import TokenizerCache
 
 __all__ = ["Client", "Prompts"]

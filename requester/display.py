@@ -20,13 +20,16 @@ from protocol.chain.events import (
     Log,
     ResultAccepted,
     ResultCommitted,
+    ResultDelivered,
     ResultRevealed,
     RevealOpened,
+    RoundSplit,
     SeatSlashed,
     WorkerPaid,
 )
 from protocol.market import ZERO_ADDRESS, JobState, OutcomeStatus
 from requester.pricing import Estimate
+from requester.rounds import RoundHistory
 from requester.scaled import Amounts
 from requester.timeline import Timeline
 
@@ -50,6 +53,7 @@ def estimate_lines(estimate: Estimate, amounts: Amounts) -> list[str]:
     lines = [
         f"{prompts}, {own} tokens, up to {estimate.max_tokens - own} new ones",
         f"redundancy {estimate.redundancy}, quorum {estimate.quorum}"
+        + (f", up to {estimate.rounds} rounds" if estimate.rounds > 1 else "")
         + ("" if estimate.is_verified else ": one worker alone, so UNVERIFIED"),
         f"locks   {amounts.text(estimate.escrow)} (what is not used comes back)",
         f"costs   {amounts.text(estimate.least)} to {amounts.text(estimate.most)}, "
@@ -122,6 +126,10 @@ def _accepted(event: ResultAccepted, amounts: Amounts) -> str:
     return "accepted: a quorum agrees"
 
 
+def _split(event: RoundSplit, amounts: Amounts) -> str:
+    return f"round {event.round} is split, round {event.round + 1} decides"
+
+
 def _paid(event: WorkerPaid, amounts: Amounts) -> str:
     return f"{event.worker} paid {amounts.text(event.amount)}"
 
@@ -146,6 +154,11 @@ def _cancelled(event: JobCancelled, amounts: Amounts) -> str:
     return f"cancelled, {amounts.text(event.refunded)} refunded"
 
 
+def _delivered(event: ResultDelivered, amounts: Amounts) -> str:
+    how = "delivered to" if event.has_succeeded else "delivered in vain to"
+    return f"{how} {event.callback}"
+
+
 _TEXTS: dict[type, Callable[..., str]] = {
     JobPosted: _posted,
     DrawArmed: _armed,
@@ -154,11 +167,13 @@ _TEXTS: dict[type, Callable[..., str]] = {
     RevealOpened: _opened,
     ResultRevealed: _revealed,
     ResultAccepted: _accepted,
+    RoundSplit: _split,
     WorkerPaid: _paid,
     BountyPaid: _bounty,
     SeatSlashed: _slashed,
     JobSettled: _settled,
     JobCancelled: _cancelled,
+    ResultDelivered: _delivered,
 }
 
 
@@ -215,8 +230,9 @@ class _PlainFollower:
 def _picture(timeline: Timeline, amounts: Amounts) -> Group:
     head = Text(f"job 0x{timeline.job_id.hex()}", style="bold")
     parts: list[Text | Table] = [head, _track(timeline)]
-    if timeline.drawn is not None:
-        parts.append(_committee(timeline, amounts))
+    parts += [
+        _committee(one, timeline, amounts) for one in timeline.rounds if one.drawn
+    ]
     tail = event_line(timeline.logs[-1], amounts)
     if tail is not None:
         parts.append(Text(tail, style="dim"))
@@ -238,13 +254,13 @@ def _track(timeline: Timeline) -> Text:
     return text.append(state.label, style="bold green" if is_good else "bold red")
 
 
-def _committee(timeline: Timeline, amounts: Amounts) -> Table:
-    commits = {e.event.place: e.log.block_number for e in timeline.committed}
-    reveals = {e.event.place: e.log.block_number for e in timeline.revealed}
+def _committee(one: RoundHistory, timeline: Timeline, amounts: Amounts) -> Table:
+    commits = {e.event.place: e.log.block_number for e in one.committed}
+    reveals = {e.event.place: e.log.block_number for e in one.revealed}
     table = Table(box=None, pad_edge=False)
     for column in ("worker", "committed", "revealed", "money"):
         table.add_column(column, style="dim" if column == "worker" else None)
-    for place, member in enumerate(timeline.members):
+    for place, member in enumerate(one.members):
         if member.seat_id != 0:
             table.add_row(
                 member.worker,

@@ -31,7 +31,6 @@ __all__ = ["Draft", "Market", "Terms", "draft_job"]
 
 _SEEDS = 1 << 64
 _NONCE_BITS = 64
-_ROUNDS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +40,26 @@ class Terms:
     Attributes:
         model_id: The model; None leaves it to the settings.
         redundancy: Workers, odd. One is allowed and proves nothing.
+        rounds: Rounds that are paid for, 1 or 2. If the first ends without a quorum, a
+            second one of two more workers decides; what it would have cost comes back.
         tick: Price step, 0 to 7; each doubles the price and reaches more seats.
         min_seats: Least roster that the committee may be drawn from; None for as many
             as the redundancy.
         max_job_tokens: Most tokens of the job; None for the market's own limit.
         max_cost: Most units that may be locked; None for any.
+        callback: Contract that is called back with the result; None for none.
+        callback_gas: Gas that it gets.
     """
 
     model_id: ModelId | None = None
     redundancy: int = 3
+    rounds: int = 1
     tick: int = 0
     min_seats: int | None = None
     max_job_tokens: int | None = None
     max_cost: int | None = None
+    callback: ChecksumAddress | None = None
+    callback_gas: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +149,12 @@ def _check_terms(terms: Terms, market: Market) -> None:
     if not 0 <= terms.tick < TICKS:
         raise RequestError(f"tick is {terms.tick}; give 0 to {TICKS - 1}")
     _check_redundancy(terms.redundancy, market.config.max_redundancy)
+    if not 1 <= terms.rounds <= market.config.max_rounds:
+        raise RequestError(
+            f"rounds is {terms.rounds}; this marketplace takes 1 to "
+            f"{market.config.max_rounds}"
+        )
+    _check_callback(terms, market.config.max_callback_gas)
     if terms.min_seats is not None and not 0 <= terms.min_seats < 1 << 32:
         raise RequestError(f"min_seats is {terms.min_seats}; give 0 or more")
     required = _required_seats(terms)
@@ -174,6 +186,20 @@ def _check_redundancy(redundancy: int, maximum: int) -> None:
             f"redundancy is {redundancy}, an even number, which has no clear majority; "
             f"use {redundancy - 1}"
             + (f" or {redundancy + 1}" if redundancy < maximum else "")
+        )
+
+
+def _check_callback(terms: Terms, maximum: int) -> None:
+    has_callback = terms.callback not in (None, ZERO_ADDRESS)
+    if has_callback and not 1 <= terms.callback_gas <= maximum:
+        raise RequestError(
+            f"callback_gas is {terms.callback_gas}; this marketplace grants 1 to "
+            f"{maximum}"
+            + ("" if maximum else ", which means that it calls nobody back")
+        )
+    if not has_callback and terms.callback_gas != 0:
+        raise RequestError(
+            "callback_gas is given without a callback; name the contract"
         )
 
 
@@ -274,10 +300,10 @@ def _params(
         prompt_count=len(document.prompts),
         max_tokens=document.max_tokens,
         redundancy=terms.redundancy,
-        max_rounds=_ROUNDS,
+        max_rounds=terms.rounds,
         min_seats=_required_seats(terms),
-        callback=ZERO_ADDRESS,
-        callback_gas_limit=0,
+        callback=terms.callback or ZERO_ADDRESS,
+        callback_gas_limit=terms.callback_gas,
     )
 
 

@@ -9,10 +9,11 @@ from enum import StrEnum
 
 from eth_typing import ChecksumAddress
 
+from protocol.chain.endings import ending_of
 from protocol.chain.events import JobPosted
 from protocol.digests import Digest
 from protocol.documents import PromptsDocument, ResultsDocument
-from protocol.due import Due, due
+from protocol.due import Due, awaits_seed, due
 from protocol.errors import (
     BadDocument,
     ContentNotFound,
@@ -26,7 +27,8 @@ from protocol.errors import (
 from protocol.market import JobId, JobParams, JobState, Outcome, OutcomeStatus, Round
 from requester.connections import Connections
 from requester.results import Results, check_results, fetch_document
-from requester.timeline import Entry, Timeline
+from requester.rounds import Entry
+from requester.timeline import Timeline
 
 __all__ = ["Job", "Milestone"]
 
@@ -194,6 +196,27 @@ class Job:
             self._connections.store.unpin(self.params.prompts_digest)
         return self.timeline()
 
+    def deliver(self) -> Timeline:
+        """Calls the job's callback with its result, for a bounty.
+
+        Returns:
+            The timeline with the delivery; the callback may have failed.
+
+        Raises:
+            RequestError: The job has not ended, or was cancelled.
+            ContractReverted: `NoCallback`, `AlreadyDelivered`.
+        """
+        timeline = self.timeline()
+        ending = ending_of(timeline.logs)
+        if ending is None:
+            raise RequestError(
+                f"job 0x{self.job_id.hex()} is {timeline.state.label}; a result is "
+                "delivered once a job is Accepted or Failed"
+            )
+        market = self._connections.market
+        market.deliver(self.params, ending.outcome, ending.transcript)
+        return self.timeline()
+
     def results(self) -> Results:
         """The accepted results, checked down to the last byte.
 
@@ -250,6 +273,10 @@ class Job:
 
     def _advance_if_possible(self) -> None:
         if self._connections.account is None:
+            return
+        market = self._connections.market
+        if awaits_seed(market.round_of(self.job_id), market.block_number()):
+            market.mine_on_demand()
             return
         try:
             self.advance()

@@ -18,8 +18,8 @@ __all__ = [
 ]
 
 BASIS_POINTS = 10_000
-# One for the draw, one for the end.
-_BOUNTIES = 2
+# One for a round's draw, one for its end.
+_BOUNTIES_A_ROUND = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Estimate:
 
     Attributes:
         escrow: Locked on posting; what is not used comes back.
-        most: Cost if every worker agrees and every token is generated.
+        most: Cost if every round is needed and every token generated.
         least: Cost if just a quorum is paid and nothing is generated.
         price: Price of a token for one worker.
         pay: Most that one seat earns.
@@ -61,7 +61,8 @@ class Estimate:
         bounties: Most that movers of the job earn.
         fee: Most that the protocol takes.
         max_tokens: Bound on the job's tokens.
-        redundancy: Workers.
+        redundancy: Workers of the first round.
+        rounds: Rounds that are paid for, should the first be split.
         quorum: Equal answers needed.
         prompts: Each prompt's part.
     """
@@ -77,6 +78,7 @@ class Estimate:
     fee: int
     max_tokens: int
     redundancy: int
+    rounds: int
     quorum: int
     prompts: tuple[PromptCost, ...]
 
@@ -104,7 +106,7 @@ def pay_of(config: MarketConfig, price: int, tokens: int) -> int:
 def escrow_of(config: MarketConfig, spec: ModelSpec, params: JobParams) -> int:
     """Units that posting such a job locks: `escrowOf` of the marketplace."""
     pay = pay_of(config, price_of(spec, params.tick), params.max_tokens)
-    return _with_fee(config, params.redundancy * pay + _BOUNTIES * config.bounty)
+    return _with_fee(config, params.most_places * pay + _bounties(config, params))
 
 
 def estimate(
@@ -130,11 +132,14 @@ def estimate(
     """
     price = price_of(spec, params.tick)
     escrow = escrow_of(config, spec, params)
-    most_paid = params.redundancy * pay_of(config, price, params.max_tokens)
-    # The least that an accepted job pays: a bare quorum, an end by the last reveal.
+    most_paid = params.most_places * pay_of(config, price, params.max_tokens)
+    # The least that an accepted job pays: a bare quorum in the first round, which ends
+    # by the last reveal.
     least_paid = params.quorum * pay_of(config, price, sum(own_tokens)) + config.bounty
+    if params.has_callback:
+        least_paid += config.bounty
     rows = zip(own_tokens, new_tokens, asked_tokens or new_tokens, strict=True)
-    bounties = _BOUNTIES * config.bounty
+    bounties = _bounties(config, params)
     return Estimate(
         escrow=escrow,
         most=escrow,
@@ -147,6 +152,7 @@ def estimate(
         fee=escrow - most_paid - bounties,
         max_tokens=params.max_tokens,
         redundancy=params.redundancy,
+        rounds=params.max_rounds,
         quorum=params.quorum,
         prompts=tuple(_prompt_cost(params, price, *row) for row in rows),
     )
@@ -159,9 +165,15 @@ def _prompt_cost(
         own_tokens=own,
         new_tokens=new,
         asked_tokens=asked,
-        most=params.redundancy * (own + new) * price,
+        most=params.most_places * (own + new) * price,
         least=params.quorum * own * price,
     )
+
+
+def _bounties(config: MarketConfig, params: JobParams) -> int:
+    """Bounties of every round, and one of the delivery where a callback is set."""
+    count = _BOUNTIES_A_ROUND * params.max_rounds + params.has_callback
+    return count * config.bounty
 
 
 def _with_fee(config: MarketConfig, paid: int) -> int:

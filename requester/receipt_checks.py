@@ -7,12 +7,11 @@ otherwise. The order matters: later steps rely on what earlier ones established.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Self
 
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
+from protocol.chain.events import Log, ResultRevealed
 from protocol.chain.reader import MarketReader
 from protocol.commitments import commitment
 from protocol.digests import Digest, digest_to_cid
@@ -20,59 +19,18 @@ from protocol.documents import Output, ResultsDocument
 from protocol.errors import BadDocument, BadReceipt
 from protocol.market import (
     ZERO_ADDRESS,
-    JobId,
-    JobParams,
     Outcome,
     OutcomeStatus,
 )
 from protocol.output_tree import root_of_proof
 from protocol.unixfs import file_digest
-from requester.receipt_events import RECEIPT_EVENTS, from_hex, logs_of, params_of
-from requester.receipt_format import ContentSection, Receipt
-from requester.timeline import Timeline
-from requester.transcript import transcript
+from requester.receipt_case import Case, require
+from requester.receipt_events import RECEIPT_EVENTS, from_hex
+from requester.receipt_format import ContentSection, RoundSection
+from requester.receipt_money import check_money
+from requester.rounds import RoundHistory
 
-__all__ = ["ALONE", "ON_CHAIN", "Case"]
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A receipt under examination.
-
-    Attributes:
-        receipt: Well-formed; nothing it says is believed yet.
-        params: The job's parameters as stated.
-        timeline: The job's events as stated.
-    """
-
-    receipt: Receipt
-    params: JobParams
-    timeline: Timeline
-
-    @classmethod
-    def of(cls, receipt: Receipt) -> Self:
-        """Take up a well-formed receipt."""
-        job_id = JobId(from_hex(receipt.job_id))
-        timeline = Timeline.of(job_id, logs_of(receipt))
-        return cls(receipt, params_of(receipt.params), timeline)
-
-    @property
-    def job_id(self) -> JobId:
-        """The job as stated."""
-        return self.timeline.job_id
-
-    @property
-    def outcome(self) -> Outcome:
-        """The accepted outcome. Raises BadReceipt if nobody revealed it."""
-        outcome = self.timeline.outcome
-        if outcome is None:
-            raise BadReceipt("no reveal has the accepted answer")
-        return outcome
-
-
-def _require(condition: bool, reason: str) -> None:
-    if not condition:
-        raise BadReceipt(reason)
+__all__ = ["ALONE", "ON_CHAIN"]
 
 
 # ---------------------------------------------------------------- without a chain
@@ -82,7 +40,7 @@ def _check_job_id(case: Case) -> str:
     receipt = case.receipt
     marketplace = to_checksum_address(receipt.marketplace)
     expected = case.params.job_id(receipt.chain_id, marketplace)
-    _require(
+    require(
         expected == case.job_id,
         f"chain, marketplace and params hash to 0x{expected.hex()}, "
         f"jobId says {receipt.job_id}",
@@ -91,38 +49,52 @@ def _check_job_id(case: Case) -> str:
     return f"job {receipt.job_id} on chain {receipt.chain_id}"
 
 
-def _check_committee(case: Case) -> str:
-    drawn, size = case.receipt.drawn, case.params.redundancy
-    _require(
-        len(drawn.seat_ids) == size and len(drawn.workers) == size,
-        f"{len(drawn.seat_ids)} seats and {len(drawn.workers)} workers for a "
-        f"redundancy of {size}",
-    )
-    workers = [worker for worker in drawn.workers if worker != ZERO_ADDRESS]
-    _require(len(set(workers)) == len(workers), "a worker holds two places")
-    for place, (seat_id, worker) in enumerate(
-        zip(drawn.seat_ids, drawn.workers, strict=True)
-    ):
-        is_vacant = seat_id == 0
-        _require(
-            is_vacant == (worker == ZERO_ADDRESS),
-            f"place {place} has seat {seat_id} and worker {worker}",
+def _check_committees(case: Case) -> str:
+    seen: set[str] = set()
+    for number, one in enumerate(case.receipt.rounds, start=1):
+        drawn, size = one.drawn, case.params.places_of(number)
+        require(drawn.round == number, f"round {drawn.round} in place of {number}")
+        require(number <= case.params.max_rounds, f"round {number} was not bought")
+        require(
+            len(drawn.seat_ids) == size and len(drawn.workers) == size,
+            f"{len(drawn.seat_ids)} seats and {len(drawn.workers)} workers in round "
+            f"{number}, which has {size} places",
         )
-    return f"{len(workers)} workers drawn"
+        for place, (seat_id, worker) in enumerate(
+            zip(drawn.seat_ids, drawn.workers, strict=True)
+        ):
+            is_vacant = seat_id == 0
+            require(
+                is_vacant == (worker == ZERO_ADDRESS),
+                f"place {place} has seat {seat_id} and worker {worker}",
+            )
+            require(worker not in seen, "a worker holds two places")
+            seen |= {worker} - {ZERO_ADDRESS}
+    return f"{len(seen)} workers drawn"
 
 
 def _check_commitments(case: Case) -> str:
-    receipt, members = case.receipt, case.receipt.drawn.workers
+    pairs = zip(case.receipt.rounds, case.timeline.rounds, strict=True)
+    counts = [_check_round(case, section, one) for section, one in pairs]
+    opened, committed = (sum(column) for column in zip(*counts, strict=True))
+    return f"{opened} of {committed} commitments opened"
+
+
+def _check_round(
+    case: Case, section: RoundSection, one: RoundHistory
+) -> tuple[int, int]:
+    """How many commitments of a round were opened, and how many there are."""
+    receipt, members = case.receipt, section.drawn.workers
     committed: dict[int, bytes] = {}
-    for entry in receipt.committed:
+    for entry in section.committed:
         _check_member(entry.place, entry.worker, members)
-        _require(entry.place not in committed, f"place {entry.place} committed twice")
+        require(entry.place not in committed, f"place {entry.place} committed twice")
         committed[entry.place] = from_hex(entry.commitment)
     opened = set()
-    for reveal in case.timeline.revealed:
+    for reveal in one.revealed:
         event = reveal.event
         _check_member(event.place, event.worker, members)
-        _require(event.place not in opened, f"place {event.place} revealed twice")
+        require(event.place not in opened, f"place {event.place} revealed twice")
         opened.add(event.place)
         expected = commitment(
             chain_id=receipt.chain_id,
@@ -133,58 +105,92 @@ def _check_commitments(case: Case) -> str:
             outcome=event.outcome,
             salt=event.salt,
         )
-        _require(
+        require(
             committed.get(event.place) == expected,
             f"outcome and salt of place {event.place} do not open its commitment",
         )
-    return f"{len(opened)} of {len(committed)} commitments opened"
+    return len(opened), len(committed)
 
 
 def _check_member(place: int, worker: str, members: tuple[str, ...]) -> None:
     is_member = place < len(members) and members[place] == worker
-    _require(
+    require(
         is_member and worker != ZERO_ADDRESS,
         f"{worker} does not hold place {place} of the committee",
     )
 
 
 def _check_quorum(case: Case) -> str:
-    answers = [entry.event.outcome.answer() for entry in case.timeline.revealed]
-    votes = answers.count(case.outcome.answer())
-    _require(
-        votes >= case.params.quorum,
-        f"{votes} workers gave the accepted answer, {case.params.quorum} are needed",
+    *earlier, last = case.timeline.rounds
+    for one in earlier:
+        require(
+            not _has_quorum(case, one),
+            f"round {one.number} reached a quorum, but another round follows",
+        )
+    answers = [*last.answers.values()]
+    votes, needed = case.votes, case.params.quorum_of(last.number)
+    require(
+        votes >= needed,
+        f"{votes} workers gave the accepted answer, {needed} are needed",
     )
     # One worker that had the prompts disproves that they could not be had.
-    is_disputed = len(set(answers)) > 1
-    _require(
+    is_disputed = len(set(answers)) > 1 or any(map(_had_input, earlier))
+    require(
         case.outcome.status != OutcomeStatus.INPUT_UNAVAILABLE or not is_disputed,
         "the prompts are said to be unavailable, but a worker had them",
     )
-    return f"{votes} of {case.params.redundancy} workers agree"
+    places = case.params.places_of(last.number)
+    return f"{votes} of {places} workers agree in round {last.number}"
+
+
+def _has_quorum(case: Case, one: RoundHistory) -> bool:
+    answers = [
+        entry.event.outcome.answer()
+        for entry in one.revealed
+        if _has_bytes(entry.event)
+    ]
+    most = max((answers.count(answer) for answer in answers), default=0)
+    return most >= case.params.quorum_of(one.number)
+
+
+def _had_input(one: RoundHistory) -> bool:
+    return any(_has_bytes(entry.event) for entry in one.revealed)
+
+
+def _has_bytes(event: ResultRevealed) -> bool:
+    return event.outcome.status != OutcomeStatus.INPUT_UNAVAILABLE
 
 
 def _check_transcript(case: Case) -> str:
-    expected = transcript(case.timeline.round_word, case.timeline.members)
-    _require(
-        from_hex(case.receipt.settled.transcript) == expected,
-        f"committee, commitments and reveals hash to 0x{expected.hex()}, "
-        f"settled.transcript is {case.receipt.settled.transcript}",
-    )
-    return "the settlement saw the same committee and answers"
+    earlier = bytes(32)
+    pairs = zip(case.receipt.rounds, case.timeline.rounds, strict=True)
+    for number, (section, one) in enumerate(pairs, start=1):
+        is_last = number == len(case.receipt.rounds)
+        require(
+            is_last == (section.split is None),
+            f"split of round {number} does not fit the number of rounds",
+        )
+        earlier = one.transcript(earlier)
+        stated = section.split or case.receipt.settled
+        require(
+            from_hex(stated.transcript) == earlier,
+            f"committee, commitments and reveals of round {number} hash to "
+            f"0x{earlier.hex()}, its transcript is {stated.transcript}",
+        )
+    return "the settlement saw the same committees and answers"
 
 
 def _check_outputs(case: Case) -> str:
     receipt, outcome = case.receipt, case.outcome
     if outcome.status != OutcomeStatus.OK:
         has_none = receipt.results is None and not receipt.outputs
-        _require(has_none, "outputs of an outcome that has none")
+        require(has_none, "outputs of an outcome that has none")
         return f"none: the accepted outcome is {outcome.status.name}"
     if receipt.results is None:
         raise BadReceipt("results is null, the accepted outcome has results")
     _check_content("results", receipt.results, outcome.results_digest)
     count = case.params.prompt_count
-    _require(
+    require(
         [section.index for section in receipt.outputs] == list(range(count)),
         f"not the outputs 0 to {count - 1}, each once and in order",
     )
@@ -192,7 +198,7 @@ def _check_outputs(case: Case) -> str:
         siblings = [from_hex(node) for node in section.siblings]
         leaf = keccak(_canonical(section.index, section.output))
         root = root_of_proof(leaf, section.index, count, siblings)
-        _require(
+        require(
             root == outcome.results_root,
             f"output {section.index} is not under the accepted root",
         )
@@ -209,7 +215,7 @@ def _check_document(case: Case, outcome: Outcome) -> None:
         digest = file_digest(document.to_bytes())
     except BadDocument as error:
         raise BadReceipt(f"the outputs make no results document: {error}") from error
-    _require(
+    require(
         digest == outcome.results_digest,
         f"the outputs make a document of digest 0x{digest.hex()}, accepted was "
         f"0x{outcome.results_digest.hex()}",
@@ -224,55 +230,22 @@ def _canonical(index: int, output: Output) -> bytes:
 
 
 def _check_content(name: str, section: ContentSection, expected: Digest) -> None:
-    _require(
+    require(
         from_hex(section.digest) == expected,
         f"{name}.digest is {section.digest}, 0x{expected.hex()} was expected",
     )
     cid = digest_to_cid(expected)
-    _require(section.cid == cid, f"{name}.cid is {section.cid}, the digest makes {cid}")
-
-
-def _check_money(case: Case) -> str:
-    money, settled = case.receipt.money, case.receipt.settled
-    for name, found, expected in (
-        ("escrowed", money.escrowed, case.receipt.posted.escrowed),
-        ("paid", money.paid, settled.paid),
-        ("refunded", money.refunded, settled.refunded),
-        ("fee", money.fee, settled.fee),
-        ("slashed", money.slashed, sum(s.amount for s in money.seats_slashed)),
-    ):
-        _require(found == expected, f"{name} is {found}, the events say {expected}")
-    payments = (*money.workers_paid, *money.bounties_paid)
-    parts = sum(payment.amount for payment in payments)
-    _require(parts == money.paid, f"the payments sum to {parts}, paid is {money.paid}")
-    spent = money.paid + money.refunded + money.fee
-    _require(
-        spent == money.escrowed,
-        f"paid, refunded and fee sum to {spent}, {money.escrowed} was escrowed",
-    )
-    _check_workers(case)
-    return f"{spent} units escrowed, all accounted for"
-
-
-def _check_workers(case: Case) -> None:
-    answer = case.outcome.answer()
-    reveals = [entry.event for entry in case.timeline.revealed]
-    agreeing = {e.worker for e in reveals if e.outcome.answer() == answer}
-    paid = [entry.address for entry in case.receipt.money.workers_paid]
-    _require(len(set(paid)) == len(paid), "a worker was paid twice")
-    _require(set(paid) <= agreeing, "a worker was paid that did not agree")
-    slashed = {entry.worker for entry in case.receipt.money.seats_slashed}
-    _require(not slashed & agreeing, "a worker was slashed that agreed")
+    require(section.cid == cid, f"{name}.cid is {section.cid}, the digest makes {cid}")
 
 
 ALONE: Mapping[str, Callable[[Case], str]] = {
     "job id": _check_job_id,
-    "committee": _check_committee,
+    "committees": _check_committees,
     "commitments": _check_commitments,
     "quorum": _check_quorum,
     "transcript": _check_transcript,
     "outputs": _check_outputs,
-    "money": _check_money,
+    "money": check_money,
 }
 """Steps that show that a receipt agrees with itself."""
 
@@ -282,11 +255,11 @@ ALONE: Mapping[str, Callable[[Case], str]] = {
 
 def _check_marketplace(case: Case, market: MarketReader) -> str:
     receipt, trusted = case.receipt, market.deployment.marketplace
-    _require(
+    require(
         receipt.chain_id == market.chain_id,
         f"the receipt is of chain {receipt.chain_id}, the RPC serves {market.chain_id}",
     )
-    _require(
+    require(
         receipt.marketplace == trusted,
         f"the receipt is of the marketplace {receipt.marketplace}, the deployment "
         f"file names {trusted}",
@@ -296,7 +269,7 @@ def _check_marketplace(case: Case, market: MarketReader) -> str:
 
 def _check_record(case: Case, market: MarketReader) -> str:
     recorded = from_hex(case.receipt.settled.transcript)
-    _require(
+    require(
         market.is_recorded(case.job_id, case.outcome, recorded),
         "the marketplace has not recorded this outcome with this transcript",
     )
@@ -309,19 +282,26 @@ def _check_events(case: Case, market: MarketReader) -> str:
         from_block=case.receipt.posted.block_number,
         kinds=RECEIPT_EVENTS,
     )
+    end = case.receipt.settled
+    # What follows the end, such as the callback's delivery, is no part of a receipt.
+    found = [log for log in found if _place(log) <= (end.block_number, end.log_index)]
     claimed, actual = case.timeline.logs, set(found)
     for log in claimed:
-        _require(
+        require(
             log in actual,
             f"{type(log.event).__name__} is not at log {log.log_index} of block "
             f"{log.block_number} as stated",
         )
     missing = actual.difference(claimed)
-    _require(
+    require(
         not missing and len(claimed) == len(found),
         f"the chain has {len(found)} events of the job, the receipt {len(claimed)}",
     )
     return f"{len(claimed)} events are in the chain's logs"
+
+
+def _place(log: Log) -> tuple[int, int]:
+    return (log.block_number, log.log_index)
 
 
 ON_CHAIN: Mapping[str, Callable[[Case, MarketReader], str]] = {

@@ -19,6 +19,7 @@ from protocol.chain.events import (
     ResultCommitted,
     ResultRevealed,
     RevealOpened,
+    RoundSplit,
     SeatSlashed,
     WorkerPaid,
 )
@@ -46,10 +47,13 @@ from requester.receipt_format import (
     PostedSection,
     Receipt,
     RevealedSection,
+    RoundSection,
     SettledSection,
     SlashedSection,
+    SplitSection,
 )
-from requester.timeline import Entry, Timeline
+from requester.rounds import Entry, RoundHistory
+from requester.timeline import Timeline
 
 __all__ = [
     "RECEIPT_EVENTS",
@@ -69,12 +73,14 @@ RECEIPT_EVENTS: tuple[type[Event], ...] = (
     RevealOpened,
     ResultRevealed,
     ResultAccepted,
+    RoundSplit,
     WorkerPaid,
     BountyPaid,
     SeatSlashed,
     JobSettled,
 )
-"""Every event of a job but `DrawArmed`, which says nothing about the result."""
+"""Every event of a job up to its end but `DrawArmed` and `EntrySkipped`, which say
+nothing about the result."""
 
 
 def to_hex(value: bytes) -> str:
@@ -102,18 +108,11 @@ def logs_of(receipt: Receipt) -> list[Log]:
     """The logs that a receipt claims to be the job's."""
     pairs: list[tuple[Position, Event]] = [
         (receipt.posted, _posted(receipt)),
-        (receipt.drawn, _drawn(receipt)),
-        *((section, _committed(receipt, section)) for section in receipt.committed),
-        *((section, _revealed(receipt, section)) for section in receipt.revealed),
+        *(pair for one in receipt.rounds for pair in _round_events(receipt, one)),
         (receipt.accepted, _accepted(receipt)),
         (receipt.settled, _settled(receipt)),
         *_money_events(receipt),
     ]
-    opened = receipt.reveal_opened
-    if opened is not None:
-        deadline = opened.reveal_deadline
-        event = RevealOpened(_job_id(receipt), receipt.drawn.round, deadline)
-        pairs.append((opened, event))
     return [_log(receipt, position, event) for position, event in pairs]
 
 
@@ -143,10 +142,24 @@ def _posted(receipt: Receipt) -> Event:
     )
 
 
-def _drawn(receipt: Receipt) -> Event:
-    drawn = receipt.drawn
+def _round_events(receipt: Receipt, one: RoundSection) -> list[tuple[Position, Event]]:
+    job_id, number = _job_id(receipt), one.drawn.round
+    pairs: list[tuple[Position, Event]] = [
+        (one.drawn, _drawn(job_id, one.drawn)),
+        *((section, _committed(job_id, number, section)) for section in one.committed),
+        *((section, _revealed(job_id, number, section)) for section in one.revealed),
+    ]
+    opened, split = one.reveal_opened, one.split
+    if opened is not None:
+        pairs.append((opened, RevealOpened(job_id, number, opened.reveal_deadline)))
+    if split is not None:
+        pairs.append((split, RoundSplit(job_id, number, from_hex(split.transcript))))
+    return pairs
+
+
+def _drawn(job_id: JobId, drawn: DrawnSection) -> Event:
     return CommitteeDrawn(
-        job_id=_job_id(receipt),
+        job_id=job_id,
         round=drawn.round,
         seed_block=drawn.seed_block,
         seed=from_hex(drawn.seed),
@@ -156,22 +169,22 @@ def _drawn(receipt: Receipt) -> Event:
     )
 
 
-def _committed(receipt: Receipt, section: CommittedSection) -> Event:
+def _committed(job_id: JobId, number: int, section: CommittedSection) -> Event:
     return ResultCommitted(
-        job_id=_job_id(receipt),
+        job_id=job_id,
         worker=to_checksum_address(section.worker),
-        round=receipt.drawn.round,
+        round=number,
         place=section.place,
         commitment=from_hex(section.commitment),
     )
 
 
-def _revealed(receipt: Receipt, section: RevealedSection) -> Event:
+def _revealed(job_id: JobId, number: int, section: RevealedSection) -> Event:
     outcome = section.outcome
     return ResultRevealed(
-        job_id=_job_id(receipt),
+        job_id=job_id,
         worker=to_checksum_address(section.worker),
-        round=receipt.drawn.round,
+        round=number,
         place=section.place,
         outcome=Outcome(
             status=OutcomeStatus(outcome.status),
@@ -186,7 +199,7 @@ def _revealed(receipt: Receipt, section: RevealedSection) -> Event:
 
 def _accepted(receipt: Receipt) -> Event:
     answer = Answer(from_hex(receipt.accepted.answer))
-    return ResultAccepted(_job_id(receipt), receipt.drawn.round, answer)
+    return ResultAccepted(_job_id(receipt), receipt.rounds[-1].drawn.round, answer)
 
 
 def _settled(receipt: Receipt) -> Event:
@@ -234,30 +247,40 @@ def sections_of(timeline: Timeline) -> dict[str, Any]:
     Raises:
         ValueError: It was not.
     """
-    drawn, accepted, settled = timeline.drawn, timeline.accepted, timeline.settled
-    if drawn is None or accepted is None or settled is None:
+    accepted, settled = timeline.accepted, timeline.settled
+    if accepted is None or settled is None:
         raise ValueError("only an accepted and settled job has all sections")
-    opened = timeline.opened
     return {
         "job_id": to_hex(timeline.job_id),
         "params": ParamsSection(**_fields(ParamsSection, timeline.params)),
         "posted": _section(PostedSection, timeline.posted),
-        "drawn": _section(DrawnSection, drawn),
-        "committed": tuple(_section(CommittedSection, e) for e in timeline.committed),
-        "reveal_opened": _section(OpenedSection, opened) if opened else None,
-        "revealed": tuple(_section(RevealedSection, e) for e in timeline.revealed),
+        "rounds": tuple(_round(one) for one in timeline.rounds if one.drawn),
         "accepted": _section(AcceptedSection, accepted),
         "settled": _section(SettledSection, settled),
         "money": _money(timeline, settled.event),
     }
 
 
+def _round(one: RoundHistory) -> RoundSection:
+    assert one.drawn is not None
+    opened, split = one.opened, one.split
+    return RoundSection(
+        drawn=_section(DrawnSection, one.drawn),
+        committed=tuple(_section(CommittedSection, e) for e in one.committed),
+        reveal_opened=_section(OpenedSection, opened) if opened else None,
+        revealed=tuple(_section(RevealedSection, e) for e in one.revealed),
+        split=_section(SplitSection, split) if split else None,
+    )
+
+
 def _money(timeline: Timeline, settled: JobSettled) -> MoneySection:
-    workers = ((e.log, e.event.worker, e.event.amount) for e in timeline.workers_paid)
-    callers = ((e.log, e.event.caller, e.event.amount) for e in timeline.bounties)
+    workers = [(e.log, e.event.worker, e.event.amount) for e in timeline.workers_paid]
+    callers = [(e.log, e.event.caller, e.event.amount) for e in timeline.bounties]
+    already_paid = sum(amount for _, _, amount in workers + callers)
     return MoneySection(
         escrowed=timeline.posted.event.escrowed,
         paid=settled.paid,
+        delivery=settled.paid - already_paid,
         refunded=settled.refunded,
         fee=settled.fee,
         slashed=sum(entry.event.amount for entry in timeline.slashed),

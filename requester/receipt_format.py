@@ -1,4 +1,4 @@
-"""The receipt of an accepted job as a document, version 1.
+"""The receipt of an accepted job as a document, version 2 (`docs/spec/receipts.md`).
 
 JSON with exactly the fields below, in camel case. Hashes and digests are ``0x`` and 64
 lower-case digits, addresses carry their checksum (EIP-55), amounts are integers in
@@ -17,6 +17,7 @@ from pydantic.alias_generators import to_camel
 from protocol.documents import Output
 
 __all__ = [
+    "RECEIPT_VERSION",
     "AcceptedSection",
     "CommittedSection",
     "ContentSection",
@@ -31,9 +32,14 @@ __all__ = [
     "PostedSection",
     "Receipt",
     "RevealedSection",
+    "RoundSection",
     "SettledSection",
     "SlashedSection",
+    "SplitSection",
 ]
+
+RECEIPT_VERSION = 2
+"""Version 1 was of the contracts that had one round."""
 
 
 def _checksummed(text: str) -> ChecksumAddress:
@@ -141,6 +147,25 @@ class RevealedSection(Position):
     salt: _Word
 
 
+class SplitSection(Position):
+    """`RoundSplit`: the round ended without a quorum, another one followed."""
+
+    transcript: _Word
+
+
+class RoundSection(_Section):
+    """One round: who had to answer, what they committed and revealed.
+
+    `split` is null in the last round, which the settlement ended.
+    """
+
+    drawn: DrawnSection
+    committed: tuple[CommittedSection, ...] = Field(max_length=9)
+    reveal_opened: OpenedSection | None
+    revealed: tuple[RevealedSection, ...] = Field(max_length=9)
+    split: SplitSection | None
+
+
 class AcceptedSection(Position):
     """`ResultAccepted`."""
 
@@ -176,12 +201,13 @@ class SlashedSection(Position):
 class MoneySection(_Section):
     """What became of the escrow, and of bonds.
 
-    `paid` is what workers and callers of `advance` earned; `slashed` is no part of the
-    escrow.
+    `paid` is what workers and callers of `advance` earned, and `delivery`, which waits
+    for whoever calls the job's callback; `slashed` is no part of the escrow.
     """
 
     escrowed: _Amount
     paid: _Amount
+    delivery: _Amount
     refunded: _Amount
     fee: _Amount
     slashed: _Amount
@@ -212,16 +238,13 @@ class Receipt(_Section):
     """A job's receipt; `results` is null where the accepted outcome has none."""
 
     # No Literal: that would take 1.0 and true for 1.
-    version: Annotated[int, Field(ge=1, le=1)]
+    version: Annotated[int, Field(ge=RECEIPT_VERSION, le=RECEIPT_VERSION)]
     chain_id: Annotated[int, Field(ge=1, lt=1 << 256)]
     marketplace: _Address
     job_id: _Word
     params: ParamsSection
     posted: PostedSection
-    drawn: DrawnSection
-    committed: tuple[CommittedSection, ...] = Field(min_length=1, max_length=9)
-    reveal_opened: OpenedSection | None
-    revealed: tuple[RevealedSection, ...] = Field(min_length=1, max_length=9)
+    rounds: tuple[RoundSection, ...] = Field(min_length=1, max_length=2)
     accepted: AcceptedSection
     settled: SettledSection
     prompts: ContentSection

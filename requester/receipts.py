@@ -22,9 +22,15 @@ from protocol.errors import BadReceipt, RequestError
 from protocol.market import JobState, OutcomeStatus
 from protocol.output_tree import output_proofs
 from requester.job import Job
-from requester.receipt_checks import ALONE, ON_CHAIN, Case
+from requester.receipt_case import Case
+from requester.receipt_checks import ALONE, ON_CHAIN
 from requester.receipt_events import sections_of, to_hex
-from requester.receipt_format import ContentSection, OutputSection, Receipt
+from requester.receipt_format import (
+    RECEIPT_VERSION,
+    ContentSection,
+    OutputSection,
+    Receipt,
+)
 from requester.strict_json import parse_json
 
 __all__ = ["Check", "build", "check_alone", "read_receipt", "verify"]
@@ -77,7 +83,7 @@ def build(job: Job) -> dict[str, Any]:
     if outcome.status == OutcomeStatus.OK:
         document = job.results().document
     receipt = Receipt(
-        version=1,
+        version=RECEIPT_VERSION,
         chain_id=job.chain_id,
         marketplace=job.marketplace,
         prompts=_content(job.params.prompts_digest),
@@ -162,7 +168,7 @@ def check_alone(receipt: Mapping[str, Any]) -> list[Check]:
 
 
 def _check_alone(case: Case) -> list[Check]:
-    checks = [Check("shape", "a receipt of version 1")]
+    checks = [Check("shape", f"a receipt of version {RECEIPT_VERSION}")]
     for step, check in ALONE.items():
         with _naming(step):
             checks.append(Check(step, check(case)))

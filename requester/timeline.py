@@ -4,81 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 from protocol.chain.events import (
     BountyPaid,
     CommitteeDrawn,
     DrawArmed,
-    Event,
     JobCancelled,
     JobPosted,
     JobSettled,
     Log,
     ResultAccepted,
-    ResultCommitted,
-    ResultRevealed,
-    RevealOpened,
+    ResultDelivered,
     SeatSlashed,
     WorkerPaid,
 )
 from protocol.errors import JobNotFound
 from protocol.market import JobId, JobParams, JobState, Outcome
-from requester.transcript import Member, Phase, round_word
+from requester.rounds import Entry, RoundHistory, entries_of, last_entry
 
-__all__ = ["Entry", "Timeline"]
-
-_Event = TypeVar("_Event", bound=Event)
-_RoundEvent = TypeVar("_RoundEvent", ResultCommitted, ResultRevealed)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry(Generic[_Event]):
-    """An event of a known kind, and its log.
-
-    Attributes:
-        event: What happened.
-        log: Where it stands.
-    """
-
-    event: _Event
-    log: Log
+__all__ = ["Timeline"]
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
     """Everything the chain says about one job.
 
-    Of rounds, the last drawn one is shown.
-
     Attributes:
         posted: The job's posting.
-        armed: The last arming of a draw.
-        drawn: The last drawn committee.
-        committed: Commitments in that round.
-        opened: The early opening of its reveal window.
-        revealed: Reveals in that round.
-        accepted: The answer of a quorum.
+        rounds: The rounds whose draw was armed, in order.
         workers_paid: Pay of workers.
-        bounties: Pay of those who moved the job forward.
+        bounties: Pay of those who moved the job to its end.
         slashed: Bonds lost to the sink.
         settled: The end, Accepted or Failed.
         cancelled: The end, withdrawn.
+        delivered: The callback's call, which comes after the end.
         logs: All of it, in the chain's order.
     """
 
     posted: Entry[JobPosted]
-    armed: Entry[DrawArmed] | None
-    drawn: Entry[CommitteeDrawn] | None
-    committed: tuple[Entry[ResultCommitted], ...]
-    opened: Entry[RevealOpened] | None
-    revealed: tuple[Entry[ResultRevealed], ...]
-    accepted: Entry[ResultAccepted] | None
+    rounds: tuple[RoundHistory, ...]
     workers_paid: tuple[Entry[WorkerPaid], ...]
     bounties: tuple[Entry[BountyPaid], ...]
     slashed: tuple[Entry[SeatSlashed], ...]
     settled: Entry[JobSettled] | None
     cancelled: Entry[JobCancelled] | None
+    delivered: Entry[ResultDelivered] | None
     logs: tuple[Log, ...]
 
     @classmethod
@@ -93,29 +63,23 @@ class Timeline:
             JobNotFound: Its posting is not among them.
         """
         own = (log for log in logs if getattr(log.event, "job_id", None) == job_id)
-        ordered = tuple(sorted(own, key=lambda log: (log.block_number, log.log_index)))
-        posted = _last(ordered, JobPosted)
+        ordered = tuple(sorted(own, key=_position))
+        posted = last_entry(ordered, JobPosted)
         if posted is None:
             raise JobNotFound(
                 f"job 0x{job_id.hex()} was never posted on this marketplace; check "
                 "the id, the deployment file and the RPC's chain"
             )
-        drawn = _last(ordered, CommitteeDrawn)
-        number = drawn.event.round if drawn else 0
-        opened = _last(ordered, RevealOpened)
+        settled = last_entry(ordered, JobSettled)
         return cls(
             posted=posted,
-            armed=_last(ordered, DrawArmed),
-            drawn=drawn,
-            committed=_of_round(_all(ordered, ResultCommitted), number),
-            opened=opened if opened and opened.event.round == number else None,
-            revealed=_of_round(_all(ordered, ResultRevealed), number),
-            accepted=_last(ordered, ResultAccepted),
-            workers_paid=_all(ordered, WorkerPaid),
-            bounties=_all(ordered, BountyPaid),
-            slashed=_all(ordered, SeatSlashed),
-            settled=_last(ordered, JobSettled),
-            cancelled=_last(ordered, JobCancelled),
+            rounds=_rounds(ordered),
+            workers_paid=entries_of(ordered, WorkerPaid),
+            bounties=_before(settled, entries_of(ordered, BountyPaid)),
+            slashed=entries_of(ordered, SeatSlashed),
+            settled=settled,
+            cancelled=last_entry(ordered, JobCancelled),
+            delivered=last_entry(ordered, ResultDelivered),
             logs=ordered,
         )
 
@@ -130,15 +94,37 @@ class Timeline:
         return self.posted.event.params
 
     @property
+    def armed(self) -> Entry[DrawArmed] | None:
+        """The last arming of a draw."""
+        return self.rounds[-1].armed if self.rounds else None
+
+    @property
+    def last_drawn(self) -> RoundHistory | None:
+        """The last round that has a committee."""
+        return next((one for one in reversed(self.rounds) if one.drawn), None)
+
+    @property
+    def drawn(self) -> Entry[CommitteeDrawn] | None:
+        """The last committee."""
+        return None if self.last_drawn is None else self.last_drawn.drawn
+
+    @property
+    def accepted(self) -> Entry[ResultAccepted] | None:
+        """The answer of a quorum."""
+        return next((one.accepted for one in self.rounds if one.accepted), None)
+
+    @property
     def state(self) -> JobState:
         """State as far as events tell; a window that ran out emits none."""
         if self.settled is not None:
             return self.settled.event.state
         if self.cancelled is not None:
             return JobState.CANCELLED
-        if self.opened is not None or self.revealed:
-            return JobState.REVEALING
-        return JobState.OPEN if self.drawn is None else JobState.COMMITTING
+        current = self.rounds[-1] if self.rounds else None
+        if current is None or current.drawn is None:
+            return JobState.OPEN
+        is_revealing = current.opened is not None or current.revealed
+        return JobState.REVEALING if is_revealing else JobState.COMMITTING
 
     @property
     def refunded(self) -> int:
@@ -152,49 +138,37 @@ class Timeline:
         if self.accepted is None:
             return None
         answer = self.accepted.event.answer
-        outcomes = (entry.event.outcome for entry in self.revealed)
+        reveals = (entry for one in self.rounds for entry in one.revealed)
+        outcomes = (entry.event.outcome for entry in reveals)
         return next((o for o in outcomes if o.answer() == answer), None)
 
     @property
-    def members(self) -> tuple[Member, ...]:
-        """The committee's places with what each of them has done so far."""
-        if self.drawn is None:
-            return ()
-        drawn = self.drawn.event
-        commitments = {e.event.place: e.event.commitment for e in self.committed}
-        answers = {e.event.place: e.event.outcome.answer() for e in self.revealed}
-        places = enumerate(zip(drawn.seat_ids, drawn.workers, strict=True))
-        return tuple(
-            Member(seat_id, worker, commitments.get(place), answers.get(place))
-            for place, (seat_id, worker) in places
-        )
-
-    @property
-    def round_word(self) -> int:
-        """The drawn round's storage word. Raises ValueError before the draw."""
-        if self.drawn is None:
-            raise ValueError("no committee has been drawn")
-        phase, deadline = Phase.COMMITTING, self.drawn.event.commit_deadline
-        if self.opened is not None:
-            phase, deadline = Phase.REVEALING, self.opened.event.reveal_deadline
-        return round_word(
-            self.members,
-            round_number=self.drawn.event.round,
-            phase=phase,
-            deadline=deadline,
-        )
+    def transcript(self) -> bytes:
+        """Hash of all drawn rounds at their ends, as `JobSettled` carries it."""
+        earlier = bytes(32)
+        for one in self.rounds:
+            earlier = one.transcript(earlier)
+        return earlier
 
 
-def _all(logs: Sequence[Log], kind: type[_Event]) -> tuple[Entry[_Event], ...]:
-    return tuple(Entry(log.event, log) for log in logs if isinstance(log.event, kind))
+def _position(log: Log) -> tuple[int, int]:
+    return (log.block_number, log.log_index)
 
 
-def _last(logs: Sequence[Log], kind: type[_Event]) -> Entry[_Event] | None:
-    found = _all(logs, kind)
-    return found[-1] if found else None
+def _rounds(logs: Sequence[Log]) -> tuple[RoundHistory, ...]:
+    numbers = {
+        log.event.round
+        for log in logs
+        if isinstance(log.event, DrawArmed | CommitteeDrawn)
+    }
+    return tuple(RoundHistory.of(number, logs) for number in sorted(numbers))
 
 
-def _of_round(
-    entries: tuple[Entry[_RoundEvent], ...], number: int
-) -> tuple[Entry[_RoundEvent], ...]:
-    return tuple(entry for entry in entries if entry.event.round == number)
+def _before(
+    settled: Entry[JobSettled] | None, entries: tuple[Entry[BountyPaid], ...]
+) -> tuple[Entry[BountyPaid], ...]:
+    """What came before the end: the bounty of a delivery comes after it."""
+    if settled is None:
+        return entries
+    end = _position(settled.log)
+    return tuple(entry for entry in entries if _position(entry.log) < end)

@@ -1,8 +1,9 @@
-"""What a settlement hashes into its transcript: the Python twin of `_settle`.
+"""What a round's end hashes into its transcript: the twin of `Settlement._endRound`.
 
-The transcript is ``keccak256(abi.encode(RoundWord, address[] workers, bytes32[]
-answers))`` over the places of the committee. Of the round it needs the word as it
-stood at the end, packed as `contracts/src/types/RoundWord.sol` packs it.
+The transcript is ``keccak256(abi.encode(bytes32 earlier, RoundWord, address[] workers,
+bytes32[] answers))`` over the places of the committee; `earlier` is the transcript of
+the round before, zero in the first one. Of the round it needs the word as it stood at
+the end, packed as `contracts/src/types/RoundWord.sol` packs it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ _ROUND_AT = 4
 _SEATS_AT = 48
 _COMMITTED_AT = 228
 _REVEALED_AT = 237
+_ACCEPTED_AT = 246
 
 
 class Phase(IntEnum):
@@ -34,7 +36,7 @@ class Phase(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One place of the committee at settlement.
+    """One place of the committee at the round's end.
 
     Attributes:
         seat_id: Zero for a vacant place.
@@ -55,7 +57,12 @@ class Member:
 
 
 def round_word(
-    members: Sequence[Member], *, round_number: int, phase: Phase, deadline: int
+    members: Sequence[Member],
+    *,
+    round_number: int,
+    phase: Phase,
+    deadline: int,
+    is_accepted: bool,
 ) -> int:
     """The storage word of a drawn round.
 
@@ -64,11 +71,13 @@ def round_word(
         round_number: From 1.
         phase: Revealing if all committed before the window ended, else Committing.
         deadline: Of the reveal window in the first case, else of the commit window.
+        is_accepted: Whether a quorum was noted before the last reveal.
 
     Returns:
         The word.
     """
     word = phase | round_number << _ROUND_AT | deadline << _TIME_AT
+    word |= is_accepted << _ACCEPTED_AT
     for place, member in enumerate(members):
         word |= member.seat_id << (_SEATS_AT + _SEAT_BITS * place)
         word |= (member.commitment is not None) << (_COMMITTED_AT + place)
@@ -76,15 +85,15 @@ def round_word(
     return word
 
 
-def transcript(word: int, members: Sequence[Member]) -> bytes:
-    """The 32 bytes that `JobSettled` carries.
+def transcript(word: int, members: Sequence[Member], earlier: bytes) -> bytes:
+    """The 32 bytes that `RoundSplit` or `JobSettled` carries.
 
     Args:
-        word: The round's word at settlement.
+        word: The round's word at its end.
         members: The places, in order.
+        earlier: Transcript of the round before; zero for the first.
     """
     workers = [member.worker for member in members]
     answers = [member.word for member in members]
-    return keccak(
-        encode(["uint256", "address[]", "bytes32[]"], [word, workers, answers])
-    )
+    types = ["bytes32", "uint256", "address[]", "bytes32[]"]
+    return keccak(encode(types, [earlier, word, workers, answers]))

@@ -8,6 +8,7 @@ from protocol.digests import digest_to_cid
 from protocol.documents import LOGPROB_SCALE, Output, Prompt
 from requester.pricing import Estimate
 from requester.results import Results
+from requester.rounds import RoundHistory
 from requester.timeline import Timeline
 
 __all__ = ["estimate_view", "results_view", "timeline_view"]
@@ -25,6 +26,7 @@ def estimate_view(estimate: Estimate) -> dict[str, Any]:
         "bounties": estimate.bounties,
         "maxTokens": estimate.max_tokens,
         "redundancy": estimate.redundancy,
+        "maxRounds": estimate.rounds,
         "quorum": estimate.quorum,
         "isVerified": estimate.is_verified,
         "prompts": [
@@ -59,9 +61,11 @@ def timeline_view(timeline: Timeline) -> dict[str, Any]:
         "maxTokens": params.max_tokens,
         "redundancy": params.redundancy,
         "quorum": params.quorum,
+        "maxRounds": params.max_rounds,
         "tick": params.tick,
         "postedBlock": timeline.posted.log.block_number,
-        "committee": _committee(timeline),
+        "rounds": [_round(one) for one in timeline.rounds],
+        "isDelivered": timeline.delivered is not None,
         "escrowed": timeline.posted.event.escrowed,
         "paid": settled.event.paid if settled else None,
         "refunded": refunded,
@@ -98,9 +102,18 @@ def _output_view(prompt: Prompt, output: Output) -> dict[str, Any]:
     return view
 
 
-def _committee(timeline: Timeline) -> list[dict[str, Any]]:
-    commits = {e.event.place: e.log.block_number for e in timeline.committed}
-    reveals = {e.event.place: e.log.block_number for e in timeline.revealed}
+def _round(one: RoundHistory) -> dict[str, Any]:
+    return {
+        "round": one.number,
+        "isAccepted": one.accepted is not None,
+        "isSplit": one.split is not None,
+        "committee": _committee(one),
+    }
+
+
+def _committee(one: RoundHistory) -> list[dict[str, Any]]:
+    commits = {e.event.place: e.log.block_number for e in one.committed}
+    reveals = {e.event.place: e.log.block_number for e in one.revealed}
     return [
         {
             "place": place,
@@ -109,7 +122,7 @@ def _committee(timeline: Timeline) -> list[dict[str, Any]]:
             "committedBlock": commits.get(place),
             "revealedBlock": reveals.get(place),
         }
-        for place, member in enumerate(timeline.members)
+        for place, member in enumerate(one.members)
         if member.seat_id != 0
     ]
 

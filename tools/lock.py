@@ -1,9 +1,10 @@
-"""Writes the Python lock file: exact versions of everything `make setup` installs.
+"""Writes the Python lock files: exact versions of everything that is installed.
 
-    python3 tools/lock.py
+    python3 tools/lock.py [dev] [proofs]
 
-Resolves the dependencies and all extras of pyproject.toml afresh, in a throw-away
-environment, and writes what was installed to requirements/dev.lock.
+Resolves afresh, in a throw-away environment, and writes what was installed: of the
+dependencies and all extras of pyproject.toml to requirements/dev.lock, of
+requirements/proofs.in to requirements/proofs.lock.
 
 The Node side has a lock file of npm's own, package-lock.json. It is renewed in a
 folder that holds only package.json, so that it covers all platforms, and without the
@@ -23,15 +24,21 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCK = ROOT / "requirements" / "dev.lock"
+FOLDER = ROOT / "requirements"
 
-HEADER = """\
+HEADERS = {
+    "dev": """\
 # Everything that `make setup` installs into .venv, as it was resolved on Python 3.11.
 # Made by `python3 tools/lock.py` from pyproject.toml; not edited by hand.
 #
 # No hashes, and none of the libraries for graphics cards that some builds of torch
 # bring along: which build of torch a version means depends on the machine.
-"""
+""",
+    "proofs": """\
+# Everything that is installed into .venv-proofs, as it was resolved on Python 3.11.
+# Made by `python3 tools/lock.py proofs` from proofs.in; not edited by hand.
+""",
+}
 
 # Come with a particular build of torch, not with the version.
 _BUILD_SPECIFIC = re.compile(r"(nvidia|cuda|triton|pytorch-triton)\b", re.IGNORECASE)
@@ -55,6 +62,12 @@ def requirements(pyproject: Path) -> list[str]:
     )
 
 
+def listed(text: str) -> list[str]:
+    """The lines of a requirements file that are no comments."""
+    lines = (line.strip() for line in text.splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
 def lock_lines(frozen: str) -> list[str]:
     """Reduces the output of ``pip freeze`` to portable pins.
 
@@ -73,24 +86,44 @@ def lock_lines(frozen: str) -> list[str]:
     return sorted(lines, key=str.lower)
 
 
-def main() -> int:
-    """Resolves and writes the lock file.
+def resolve(wanted: list[str]) -> list[str]:
+    """Installs requirements into a throw-away environment and lists what that took.
+
+    Args:
+        wanted: Requirement specifiers.
 
     Returns:
-        The exit code.
+        One pin a line.
     """
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)
         python = str(Path(folder) / "bin" / "python")
         pip = [python, "-m", "pip", "--disable-pip-version-check"]
-        wanted = requirements(ROOT / "pyproject.toml")
         subprocess.run([*pip, "install", "--quiet", *wanted], check=True)
         frozen = subprocess.run(
             [*pip, "freeze", "--all"], check=True, capture_output=True, text=True
         ).stdout
-    LOCK.write_text(HEADER + "\n".join(lock_lines(frozen)) + "\n", "utf-8")
+    return lock_lines(frozen)
+
+
+def main(names: list[str]) -> int:
+    """Resolves and writes lock files.
+
+    Args:
+        names: Which; all when empty.
+
+    Returns:
+        The exit code.
+    """
+    for name in names or [*HEADERS]:
+        if name == "dev":
+            wanted = requirements(ROOT / "pyproject.toml")
+        else:
+            wanted = listed((FOLDER / f"{name}.in").read_text("utf-8"))
+        text = HEADERS[name] + "\n".join(resolve(wanted)) + "\n"
+        (FOLDER / f"{name}.lock").write_text(text, "utf-8")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -13,6 +13,7 @@ from protocol.chain.events import (
     JobPosted,
     JobSettled,
     Log,
+    ResultDelivered,
 )
 from worker.journal import Journal
 from worker.pipeline import Duty
@@ -21,7 +22,7 @@ __all__ = ["Inbox"]
 
 logger = logging.getLogger(__name__)
 
-_KINDS = (JobPosted, CommitteeDrawn, JobSettled, JobCancelled)
+_KINDS = (JobPosted, CommitteeDrawn, JobSettled, JobCancelled, ResultDelivered)
 # Blocks without an event of ours after which the position is written all the same.
 _QUIET_BLOCKS = 64
 
@@ -74,7 +75,16 @@ class Inbox:
         elif isinstance(event, CommitteeDrawn):
             self._apply_draw(event, log)
         elif isinstance(event, JobSettled | JobCancelled):
-            self._journal.close_job(event.job_id, log.block_number)
+            self._apply_end(event, log)
+        elif isinstance(event, ResultDelivered):
+            self._journal.record_delivery(event.job_id, log.block_number)
+
+    def _apply_end(self, event: JobSettled | JobCancelled, log: Log) -> None:
+        self._journal.close_job(event.job_id, log.block_number)
+        params = self._journal.params_of(event.job_id)
+        is_awaited = params is not None and params.has_callback
+        if is_awaited and isinstance(event, JobSettled):
+            self._journal.await_delivery(event.job_id, log.block_number)
 
     def _apply_draw(self, event: CommitteeDrawn, log: Log) -> None:
         if self._client.address not in event.workers:
@@ -93,6 +103,7 @@ class Inbox:
             "drawn",
             extra={
                 "job_id": "0x" + event.job_id.hex(),
+                "round": event.round,
                 "place": index,
                 "seat_id": event.seat_ids[index],
             },

@@ -20,16 +20,20 @@ from worker.pipeline import Duty
 
 __all__ = ["Journal"]
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE jobs (
     job_id BLOB PRIMARY KEY,
     params BLOB NOT NULL,
     posted_block INTEGER NOT NULL,
-    closed_block INTEGER
+    closed_block INTEGER,
+    settled_block INTEGER,
+    delivered_block INTEGER
 ) STRICT;
 CREATE INDEX open_jobs ON jobs (job_id) WHERE closed_block IS NULL;
+CREATE INDEX undelivered_jobs ON jobs (job_id)
+    WHERE settled_block IS NOT NULL AND delivered_block IS NULL;
 CREATE TABLE duties (
     job_id BLOB NOT NULL,
     round_number INTEGER NOT NULL,
@@ -137,6 +141,19 @@ class Journal:
             "UPDATE duties SET is_live = 0 WHERE job_id = ?", (job_id,)
         )
 
+    def await_delivery(self, job_id: JobId, block_number: int) -> None:
+        """Note that a job with a callback was settled, and nobody called it yet."""
+        self._connection.execute(
+            "UPDATE jobs SET settled_block = ? WHERE job_id = ?", (block_number, job_id)
+        )
+
+    def record_delivery(self, job_id: JobId, block_number: int) -> None:
+        """Note that a job's callback was called."""
+        self._connection.execute(
+            "UPDATE jobs SET delivered_block = ? WHERE job_id = ?",
+            (block_number, job_id),
+        )
+
     def record_duty(self, duty: Duty, block_number: int) -> None:
         """Note a place on a committee; an outcome computed before is kept."""
         self._connection.execute(
@@ -162,10 +179,10 @@ class Journal:
         self._connection.execute(
             "DELETE FROM jobs WHERE posted_block > ?", (block_number,)
         )
-        self._connection.execute(
-            "UPDATE jobs SET closed_block = NULL WHERE closed_block > ?",
-            (block_number,),
-        )
+        for column in ("closed_block", "settled_block", "delivered_block"):
+            self._connection.execute(
+                f"UPDATE jobs SET {column} = NULL WHERE {column} > ?", (block_number,)
+            )
         self._connection.execute(
             "UPDATE duties SET is_live = (drawn_block <= ? AND job_id IN "
             "(SELECT job_id FROM jobs WHERE closed_block IS NULL))",
@@ -186,6 +203,14 @@ class Journal:
         rows = self._connection.execute(
             "SELECT job_id, params FROM jobs WHERE closed_block IS NULL "
             "ORDER BY posted_block, job_id"
+        )
+        return [(JobId(job_id), JobParams.from_bytes(data)) for job_id, data in rows]
+
+    def undelivered_jobs(self) -> list[tuple[JobId, JobParams]]:
+        """Settled jobs whose callback waits, in the order they were posted."""
+        rows = self._connection.execute(
+            "SELECT job_id, params FROM jobs WHERE settled_block IS NOT NULL "
+            "AND delivered_block IS NULL ORDER BY posted_block, job_id"
         )
         return [(JobId(job_id), JobParams.from_bytes(data)) for job_id, data in rows]
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from inference.engine import Engine
-from protocol.chain.client import MarketClient
+from protocol.calls import CommitEntry, RevealEntry
+from protocol.chain.client import MarketClient, TxResult
 from protocol.chain.deployment import Deployment
+from protocol.chain.events import EntrySkipped
 from protocol.chain.keys import load_account, salt_secret
+from protocol.chain.reverts import error_name
 from protocol.commitments import commitment, derive_salt
 from protocol.documents import MAX_DOCUMENT_BYTES
 from protocol.errors import (
@@ -40,6 +44,10 @@ __all__ = ["Worker", "run_worker"]
 logger = logging.getLogger(__name__)
 
 _RPC_PAUSE_SECONDS = 2.0
+# A reveal may cost its round's end too; so many fit a block many times over.
+_MOST_AT_ONCE = 16
+
+_Entry = TypeVar("_Entry", CommitEntry, RevealEntry)
 
 
 def unwrapped(engine: Engine) -> Engine:
@@ -121,6 +129,8 @@ class Worker:
         self._settings = settings
         self._queue = ComputeQueue()
         self._keeper = Keeper(client)
+        self._commits: list[tuple[Duty, CommitEntry]] = []
+        self._reveals: list[tuple[Duty, RevealEntry]] = []
         self._inbox = Inbox(client, journal, confirmations=settings.confirmations)
 
     def run(self, stop: threading.Event) -> None:
@@ -154,14 +164,19 @@ class Worker:
 
     def tick(self) -> None:
         """One look at the chain and everything that follows from it."""
+        self._commits.clear()
+        self._reveals.clear()
         self._inbox.read()
         for finished in self._queue.collect():
             self._take(finished)
         now = self._client.block_time()
         for duty in self._journal.live_duties():
             self._serve(duty, now)
+        self._send(self._commits, self._commit_all)
+        self._send(self._reveals, self._reveal_all)
         if self._settings.keeper:
             self._keeper.look(self._journal.open_jobs())
+            self._keeper.deliver(self._journal.undelivered_jobs())
         self._withdraw()
 
     # Duties
@@ -183,11 +198,11 @@ class Worker:
         if step is Step.COMPUTE:
             self._compute(duty, params, now)
         elif step is Step.COMMIT:
-            self._commit(duty)
+            self._commits.append((duty, self._commit_entry(duty)))
         elif step is Step.PUBLISH:
             self._publish(duty)
         elif step is Step.REVEAL:
-            self._reveal(duty, params)
+            self._reveals.append((duty, self._reveal_entry(duty, params)))
         elif step is Step.FINISH:
             self._journal.finish_duty(duty)
 
@@ -230,7 +245,7 @@ class Worker:
             reason=computed.reason,
         )
 
-    def _commit(self, duty: Duty) -> None:
+    def _commit_entry(self, duty: Duty) -> CommitEntry:
         assert duty.outcome is not None
         value = commitment(
             chain_id=self._client.chain_id,
@@ -241,8 +256,13 @@ class Worker:
             outcome=duty.outcome,
             salt=self._salt(duty),
         )
-        result = self._client.commit_result(duty.job_id, duty.place, value)
-        self._log("committed", duty, tx_hash=result.tx_hash)
+        return CommitEntry(duty.job_id, duty.place, value)
+
+    def _commit_all(self, entries: list[CommitEntry]) -> TxResult:
+        if len(entries) > 1:
+            return self._client.commit_results(entries)
+        (one,) = entries
+        return self._client.commit_result(one.job_id, one.place, one.commitment)
 
     def _publish(self, duty: Duty) -> None:
         assert duty.results is not None and duty.outcome is not None
@@ -256,12 +276,54 @@ class Worker:
             self._journal.mark_published(duty)
         self._log("published", duty, results_digest=digest.hex())
 
-    def _reveal(self, duty: Duty, params: JobParams) -> None:
+    def _reveal_entry(self, duty: Duty, params: JobParams) -> RevealEntry:
         assert duty.outcome is not None
-        result = self._client.reveal_result(
-            params, duty.place, duty.outcome, self._salt(duty)
-        )
-        self._log("revealed", duty, tx_hash=result.tx_hash)
+        return RevealEntry(params, duty.place, duty.outcome, self._salt(duty))
+
+    def _reveal_all(self, entries: list[RevealEntry]) -> TxResult:
+        if len(entries) > 1:
+            return self._client.reveal_results(entries)
+        (one,) = entries
+        return self._client.reveal_result(one.params, one.place, one.outcome, one.salt)
+
+    def _send(
+        self,
+        waiting: list[tuple[Duty, _Entry]],
+        send: Callable[[list[_Entry]], TxResult],
+    ) -> None:
+        """Send what this tick collected, many jobs in one transaction.
+
+        An entry that does not apply any more is skipped by the contract, or fails by
+        itself when it is the only one: the next tick decides anew.
+        """
+        for start in range(0, len(waiting), _MOST_AT_ONCE):
+            batch = waiting[start : start + _MOST_AT_ONCE]
+            try:
+                result = send([entry for _, entry in batch])
+            except ContractReverted as error:
+                for duty, _ in batch:
+                    self._log("step failed", duty, step="send", reason=str(error))
+                continue
+            skipped = {
+                log.event.job_id: log.event.reason
+                for log in result.logs
+                if isinstance(log.event, EntrySkipped)
+            }
+            for duty, entry in batch:
+                self._log_sent(duty, entry, result, skipped.get(duty.job_id))
+
+    def _log_sent(
+        self,
+        duty: Duty,
+        entry: CommitEntry | RevealEntry,
+        result: TxResult,
+        skipped: bytes | None,
+    ) -> None:
+        done = "committed" if isinstance(entry, CommitEntry) else "revealed"
+        if skipped is None:
+            self._log(done, duty, tx_hash=result.tx_hash)
+        else:
+            self._log("skipped", duty, step=done, reason=error_name(skipped))
 
     def _salt(self, duty: Duty) -> bytes:
         return derive_salt(

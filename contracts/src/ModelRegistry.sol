@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {Announcements} from "./Announcements.sol";
 import {IModelRegistry} from "./interfaces/IModelRegistry.sol";
 import {ModelId, ModelSpec} from "./types/Model.sol";
 
 /// @title ModelRegistry
-contract ModelRegistry is IModelRegistry {
+contract ModelRegistry is IModelRegistry, Announcements {
     mapping(ModelId modelId => ModelSpec) private _specs;
 
     /// @inheritdoc IModelRegistry
@@ -31,9 +32,7 @@ contract ModelRegistry is IModelRegistry {
     }
 
     /// @inheritdoc IModelRegistry
-    function termsOf(
-        ModelId modelId
-    ) external view returns (uint256 basePrice, uint256 msPerToken) {
+    function termsOf(ModelId modelId) external view returns (uint96 basePrice, uint32 msPerToken) {
         ModelSpec storage spec = _specs[modelId];
         (basePrice, msPerToken) = (spec.basePrice, spec.msPerToken);
         if (basePrice == 0) revert UnknownModel(modelId);

@@ -128,7 +128,7 @@ contract AdvanceTest is ScenarioTest {
         bytes32 randao = DrawModel.randaoFor(jobId, 3, listOf(2, 0, 1));
         draw(aJob(), randao);
 
-        RoundView memory round = market.roundOf(jobId);
+        RoundView memory round = lens.roundOf(jobId);
         vm.assertEq(uint256(round.state), uint256(JobState.Committing), "state");
         vm.assertEq(round.round, 1, "round");
         vm.assertEq(round.seedBlock, 0, "seed block");
@@ -142,8 +142,8 @@ contract AdvanceTest is ScenarioTest {
         vm.assertEq(round.committed, 0, "committed");
         vm.assertEq(round.revealed, 0, "revealed");
         for (uint256 seatId = 1; seatId <= 3; ++seatId) {
-            vm.assertTrue(market.seatOf(seatId).isBusy, "busy");
-            vm.assertEq(market.seatOf(seatId).drawnBlock, vm.getBlockNumber(), "stamp");
+            vm.assertTrue(lens.seatOf(seatId).isBusy, "busy");
+            vm.assertEq(lens.seatOf(seatId).drawnBlock, vm.getBlockNumber(), "stamp");
         }
     }
 
@@ -152,7 +152,7 @@ contract AdvanceTest is ScenarioTest {
         JobParams memory job = aJob().withNonce(2).withMaxTokens(tokens);
         JobId id = postAndDraw(job);
         uint256 window = COMMIT_FLOOR + (uint256(tokens) * MS_PER_TOKEN) / 1000;
-        vm.assertEq(market.roundOf(id).deadline - vm.getBlockTimestamp(), window, "window");
+        vm.assertEq(lens.roundOf(id).deadline - vm.getBlockTimestamp(), window, "window");
     }
 
     /// @dev Up to the longest window that can be posted: the word of a round holds 40 bits of it,
@@ -172,7 +172,7 @@ contract AdvanceTest is ScenarioTest {
         draw(job);
         uint256 window = COMMIT_FLOOR + (uint256(tokens) * spec.msPerToken) / 1000;
         vm.assertEq(deadlineOf(id), vm.getBlockTimestamp() + window, "deadline");
-        vm.assertEq(market.roundOf(id).seatIds[0], 4, "seat");
+        vm.assertEq(lens.roundOf(id).seatIds[0], 4, "seat");
     }
 
     function test_advance_anyRedundancy_drawsThatManyDistinctWorkers(
@@ -206,17 +206,15 @@ contract AdvanceTest is ScenarioTest {
         JobId id = post(job);
         draw(job, randao);
         for (uint256 place = 0; place < 3; ++place) {
-            uint256 seatId = market.roundOf(id).seatIds[place];
-            vm.assertLe(market.seatOf(seatId).tick, 3, "tick");
+            uint256 seatId = lens.roundOf(id).seatIds[place];
+            vm.assertLe(lens.seatOf(seatId).tick, 3, "tick");
         }
     }
 
     function test_advance_afterExpiry_failsAndPaysBounty_S4() external {
         rollTo(EXPIRY + 1);
         uint256 refund = JOB_ESCROW - BOUNTY;
-        bytes32 transcript = keccak256(
-            abi.encode(storedRound(jobId), new address[](0), new bytes32[](0))
-        );
+        bytes32 transcript = transcriptOf(storedRound(jobId), new address[](0), new bytes32[](0));
 
         vm.expectEmit(address(market));
         emit IMarketplace.BountyPaid(jobId, keeper, BOUNTY);
@@ -228,7 +226,7 @@ contract AdvanceTest is ScenarioTest {
         assertCredit(keeper, BOUNTY);
         assertCredit(requester, refund);
         assertCredit(treasury, 0);
-        vm.assertEq(market.roundOf(jobId).record, recordOf(0, transcript), "record");
+        vm.assertEq(lens.roundOf(jobId).record, recordOf(0, transcript), "record");
     }
 
     // ─── The header [S2] ─────────────────────────────────────────────────────────────────────
@@ -271,7 +269,7 @@ contract AdvanceTest is ScenarioTest {
 
         assertState(jobId, JobState.Open);
         assertCredit(keeper, before);
-        vm.assertFalse(market.seatOf(3).isBusy, "the one seat it could have is left alone");
+        vm.assertFalse(lens.seatOf(3).isBusy, "the one seat it could have is left alone");
     }
 
     function test_advance_armedAgain_drawsOnceSeatsAreFree_S4() external {
@@ -309,12 +307,12 @@ contract AdvanceTest is ScenarioTest {
         JobId otherId = post(other);
         uint256[] memory first = new uint256[](1);
         draw(other, DrawModel.randaoFor(otherId, 3, first));
-        vm.assertEq(market.roundOf(otherId).seatIds[0], 1, "seat of the other job");
+        vm.assertEq(lens.roundOf(otherId).seatIds[0], 1, "seat of the other job");
 
         draw(aJob(), DrawModel.randaoFor(jobId, 3, listOf(0, 1, 2)));
 
         assertState(jobId, JobState.Committing);
-        uint256[] memory seatIds = market.roundOf(jobId).seatIds;
+        uint256[] memory seatIds = lens.roundOf(jobId).seatIds;
         vm.assertEq(seatIds[0], 0, "vacant place");
         vm.assertEq(seatIds[1], 2, "place 1");
         vm.assertEq(seatIds[2], 3, "place 2");
@@ -332,7 +330,7 @@ contract AdvanceTest is ScenarioTest {
         mine(1); // what is released from now on was busy when the roster froze
         playDrawn(all, acts(Act.Silent, Act.Honest, Act.Honest)); // closes one of them
         draw(thick);
-        vm.assertEq(market.rosterSize(modelId, 0), 3, "roster");
+        vm.assertEq(lens.rosterSize(modelId, 0), 3, "roster");
 
         for (uint256 i = 0; i < 3; ++i) {
             draw(thick);
@@ -344,7 +342,7 @@ contract AdvanceTest is ScenarioTest {
         JobParams memory other = aJob().withNonce(2);
         postAndDraw(other);
         playDrawn(other, acts(Act.Absent, Act.Absent, Act.Absent));
-        vm.assertEq(market.rosterSize(modelId, 7), 0, "roster");
+        vm.assertEq(lens.rosterSize(modelId, 7), 0, "roster");
         for (uint256 i = 0; i < 3; ++i) {
             draw(aJob());
             assertState(jobId, JobState.Open);
@@ -384,7 +382,7 @@ contract AdvanceTest is ScenarioTest {
             uint256[] memory position = new uint256[](1);
             position[0] = i;
             draw(others[i], DrawModel.randaoFor(market.jobIdOf(others[i]), 3, position));
-            vm.assertTrue(market.seatOf(i + 1).isBusy, "busy");
+            vm.assertTrue(lens.seatOf(i + 1).isBusy, "busy");
         }
     }
 }

@@ -39,8 +39,10 @@ contract AdvanceEndTest is ScenarioTest {
         draw(aJob(), DrawModel.randaoFor(jobId, 3, listOf(0, 1, 2)));
         vm.warp(deadlineOf(jobId) + 1);
         uint256 refund = JOB_ESCROW - 2 * BOUNTY;
-        bytes32 transcript = keccak256(
-            abi.encode(storedRound(jobId), workersOf(jobId, 3), new bytes32[](3))
+        bytes32 transcript = transcriptOf(
+            storedRound(jobId),
+            workersOf(jobId, 3),
+            new bytes32[](3)
         );
 
         for (uint256 place = 0; place < 3; ++place) {
@@ -55,7 +57,7 @@ contract AdvanceEndTest is ScenarioTest {
         assertState(jobId, JobState.Failed);
         assertCredit(sink, 3 * NO_SHOW_PENALTY);
         assertCredit(requester, refund);
-        vm.assertEq(market.rosterSize(modelId, 0), 0, "roster");
+        vm.assertEq(lens.rosterSize(modelId, 0), 0, "roster");
     }
 
     /// @dev One commit is enough for the reveal phase to open [P6].
@@ -117,8 +119,8 @@ contract AdvanceEndTest is ScenarioTest {
         );
         advance(aJob(), NO_HEADER);
 
-        vm.assertEq(market.roundOf(jobId).record, recordOf(0, transcript), "record");
-        vm.assertEq(market.seatOf(1).releasedBlock, vm.getBlockNumber(), "released block");
+        vm.assertEq(lens.roundOf(jobId).record, recordOf(0, transcript), "record");
+        vm.assertEq(lens.seatOf(1).releasedBlock, vm.getBlockNumber(), "released block");
     }
 
     function test_advance_quorumButOneSilent_accepts() external {
@@ -134,9 +136,7 @@ contract AdvanceEndTest is ScenarioTest {
         bytes32[] memory answers = new bytes32[](3);
         answers[0] = answers[2] = answerOf(outcomeOf(Act.Honest));
         answers[1] = commitmentOf(jobId, workerAt(jobId, 1), outcomeOf(Act.Silent));
-        bytes32 transcript = keccak256(
-            abi.encode(storedRound(jobId), workersOf(jobId, 3), answers)
-        );
+        bytes32 transcript = transcriptOf(storedRound(jobId), workersOf(jobId, 3), answers);
 
         vm.expectEmit(address(market));
         emit IMarketplace.JobSettled(
@@ -149,15 +149,12 @@ contract AdvanceEndTest is ScenarioTest {
         );
         advance(aJob(), NO_HEADER);
 
-        vm.assertEq(market.roundOf(jobId).record, recordOf(answers[0], transcript), "record");
+        vm.assertEq(lens.roundOf(jobId).record, recordOf(answers[0], transcript), "record");
         vm.assertTrue(
-            market.isRecorded(jobId, outcomeOf(Act.Honest), transcript),
+            lens.isRecorded(jobId, outcomeOf(Act.Honest), transcript),
             "accepted outcome"
         );
-        vm.assertFalse(
-            market.isRecorded(jobId, outcomeOf(Act.Liar), transcript),
-            "another outcome"
-        );
+        vm.assertFalse(lens.isRecorded(jobId, outcomeOf(Act.Liar), transcript), "another outcome");
     }
 
     // ─── Private ─────────────────────────────────────────────────────────────────────────────
@@ -182,6 +179,6 @@ contract AdvanceEndTest is ScenarioTest {
         bytes32[] memory answers = new bytes32[](3);
         answers[0] = answerOf(outcomeOf(Act.Honest));
         answers[1] = commitmentOf(jobId, aWorker(1), outcomeOf(Act.Silent));
-        return keccak256(abi.encode(storedRound(jobId), workersOf(jobId, 3), answers));
+        return transcriptOf(storedRound(jobId), workersOf(jobId, 3), answers);
     }
 }

@@ -120,7 +120,7 @@ contract CancelJobTest is MarketTest {
     /// @dev A short draw fixes a new seed block; until then nobody knows the committee.
     function test_cancelJob_afterShortDraw_windowOpensAgain_S3() external {
         drawShort();
-        uint256 seedBlock = market.roundOf(jobId).seedBlock;
+        uint256 seedBlock = lens.roundOf(jobId).seedBlock;
         vm.assertEq(seedBlock, vm.getBlockNumber() + SEED_DELAY, "new seed block");
         uint256 state = vm.snapshotState();
         expectRefund();
@@ -145,7 +145,7 @@ contract CancelJobTest is MarketTest {
         cancel();
         assertState(jobId, JobState.Cancelled);
         assertCredit(requester, JOB_ESCROW);
-        vm.assertEq(market.roundOf(jobId).record, 0, "record");
+        vm.assertEq(lens.roundOf(jobId).record, 0, "record");
     }
 
     function expectNotCancellable(uint256 seedBlock) private {

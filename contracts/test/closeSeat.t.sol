@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {ISeats, SeatView} from "../src/interfaces/ISeats.sol";
+import {SeatView} from "../src/interfaces/IMarketplaceLens.sol";
+import {ISeats} from "../src/interfaces/ISeats.sol";
 import {MarketTest} from "./support/MarketTest.sol";
 import {vm} from "./support/Vm.sol";
 
@@ -50,11 +51,11 @@ contract CloseSeatTest is MarketTest {
         emit ISeats.SeatClosing(seatId, stranger);
         close(seatId, stranger);
 
-        SeatView memory seat = market.seatOf(seatId);
+        SeatView memory seat = lens.seatOf(seatId);
         vm.assertTrue(seat.isClosing, "closing");
         vm.assertEq(seat.closeRequestedBlock, START_BLOCK + 9, "close request");
         vm.assertEq(seat.arrivedBlock, START_BLOCK, "a request does not move the seat");
-        vm.assertEq(market.seatAt(modelId, 2, 0), seatId, "roster entry");
+        vm.assertEq(lens.seatAt(modelId, 2, 0), seatId, "roster entry");
         assertCredit(stranger, 0);
     }
 
@@ -62,11 +63,11 @@ contract CloseSeatTest is MarketTest {
         openWorkers(3);
         postAndDraw(aJob());
         close(1, aWorker(0));
-        vm.assertTrue(market.seatOf(1).isBusy, "busy");
+        vm.assertTrue(lens.seatOf(1).isBusy, "busy");
         commitAll(aJob(), three(anOutcome(), anOutcome(), anOutcome()));
         revealAll(aJob(), three(anOutcome(), anOutcome(), anOutcome()));
 
-        SeatView memory seat = market.seatOf(1);
+        SeatView memory seat = lens.seatOf(1);
         vm.assertFalse(seat.isBusy, "busy after the job");
         vm.assertTrue(seat.isClosing, "closing after the job");
         assertCredit(aWorker(0), BASE_FEE + anOutcome().tokenCount * PRICE);

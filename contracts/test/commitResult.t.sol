@@ -112,7 +112,7 @@ contract CommitResultTest is ScenarioTest {
         position[0] = 3;
         draw(taking, DrawModel.randaoFor(takingId, 6, position));
         draw(job, DrawModel.randaoFor(id, 6, listOf(3, 4, 5)));
-        vm.assertEq(market.roundOf(id).seatIds[0], 0, "vacant place");
+        vm.assertEq(lens.roundOf(id).seatIds[0], 0, "vacant place");
 
         bytes memory refusal = abi.encodeWithSelector(
             IMarketplace.NotOnCommittee.selector,
@@ -149,7 +149,7 @@ contract CommitResultTest is ScenarioTest {
         emit IMarketplace.ResultCommitted(jobId, aWorker(1), 1, 1, commitment);
         commitAs(1, 1, commitment);
 
-        RoundView memory round = market.roundOf(jobId);
+        RoundView memory round = lens.roundOf(jobId);
         vm.assertEq(round.committed, 2, "committed places");
         assertState(jobId, JobState.Committing);
     }
@@ -157,7 +157,7 @@ contract CommitResultTest is ScenarioTest {
     function test_commitResult_lastSecond_commits() external {
         vm.warp(deadlineOf(jobId));
         commitAs(2, 2, COMMITMENT);
-        vm.assertEq(market.roundOf(jobId).committed, 4, "committed places");
+        vm.assertEq(lens.roundOf(jobId).committed, 4, "committed places");
     }
 
     function test_commitResult_lastMember_opensReveals_P8() external {
@@ -172,7 +172,7 @@ contract CommitResultTest is ScenarioTest {
         emit IMarketplace.RevealOpened(jobId, 1, deadline);
         commitAs(1, 1, COMMITMENT);
 
-        RoundView memory round = market.roundOf(jobId);
+        RoundView memory round = lens.roundOf(jobId);
         assertState(jobId, JobState.Revealing);
         vm.assertEq(round.deadline, deadline, "deadline");
         vm.assertEq(round.committed, 7, "committed places");

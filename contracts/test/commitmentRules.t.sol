@@ -18,7 +18,9 @@ What a commitment and a job id are bound to [C1-C3]
 ├── given one's own commitment of another chain           → cannot be opened
 ├── given any parameter changed                           → another job id
 ├── given another marketplace or chain                    → another job id
-└── given another's parameters, copied                    → cannot be posted
+├── given another's parameters, copied                    → cannot be posted
+├── given parameters with dirty high bits                 → cannot be posted, and are no job
+└── given an outcome with dirty high bits                 → cannot be revealed
 */
 contract CommitmentRulesTest is ScenarioTest {
     using JobBuilder for JobParams;
@@ -63,9 +65,9 @@ contract CommitmentRulesTest is ScenarioTest {
 
     function test_commitment_toAnotherMarketplace_cannotBeOpened_C3() external {
         Marketplace home = market;
-        market = deployMarket(devnetConfig());
+        useMarket(deployMarket(devnetConfig()));
         bytes32 foreign = commitmentOf(jobId, worker, anOutcome());
-        market = home;
+        useMarket(home);
         expectUnopenable(foreign);
     }
 
@@ -100,7 +102,7 @@ contract CommitmentRulesTest is ScenarioTest {
     }
 
     function test_jobIdOf_anotherMarketplace_isAnotherJob_C3() external {
-        market = deployMarket(devnetConfig());
+        useMarket(deployMarket(devnetConfig()));
         assertAnother(aJob());
     }
 
@@ -122,7 +124,51 @@ contract CommitmentRulesTest is ScenarioTest {
         market.postJob(copied);
     }
 
+    // ─── Ids are hashes of calldata as it is ─────────────────────────────────────────────────
+
+    /// @dev A member narrower than its word, with a bit set above it: the same job for whoever reads
+    /// the member, but another id. Nothing can be posted under it.
+    function test_postJob_dirtyHighBits_reverts_C3(uint256 bit) external {
+        uint8[9] memory words = [0, 1, 3, 5, 6, 7, 8, 9, 11];
+        uint8[9] memory widths = [160, 64, 8, 32, 32, 8, 8, 32, 32];
+        JobParams memory job = aJob().withNonce(2);
+        for (uint256 i = 0; i < words.length; ++i) {
+            uint256 position = bounded(bit, widths[i], 255);
+            bytes memory callData = abi.encodeCall(market.postJob, (job));
+            flip(callData, words[i], position);
+            vm.prank(requester);
+            (bool isDone, ) = address(market).call(callData);
+            vm.assertFalse(isDone, "a job with dirty bits was posted");
+        }
+        assertState(post(job), JobState.Open);
+    }
+
+    function test_revealResult_dirtyHighBits_reverts(uint256 bit) external {
+        commitAll(aJob(), three(anOutcome(), anOutcome(), anOutcome()));
+        bytes memory callData = abi.encodeCall(
+            market.revealResult,
+            (aJob(), 0, anOutcome(), aSalt(worker))
+        );
+        // Status and token count, after twelve words of parameters and the place.
+        flip(callData, 13, bounded(bit, 8, 255));
+        expectNoReveal(callData);
+        flip(callData, 13, bounded(bit, 8, 255));
+        flip(callData, 14, bounded(bit, 32, 255));
+        expectNoReveal(callData);
+    }
+
     // ─── Private ─────────────────────────────────────────────────────────────────────────────
+
+    function flip(bytes memory callData, uint256 word, uint256 bit) private pure {
+        uint256 offset = 4 + 32 * word + 31 - bit / 8;
+        callData[offset] ^= bytes1(uint8(1 << (bit % 8)));
+    }
+
+    function expectNoReveal(bytes memory callData) private {
+        vm.prank(worker);
+        (bool isDone, ) = address(market).call(callData);
+        vm.assertFalse(isDone, "an outcome with dirty bits was revealed");
+    }
 
     function expectUnopenable(bytes32 commitment) private {
         vm.prank(worker);

@@ -12,12 +12,15 @@ constructor
 ├── given a bound exactly met                   → deploys
 ├── given token or registry without code        → reverts InvalidConfig
 ├── given no treasury or no sink                → reverts InvalidConfig
-├── given no bond, or a base fee above it       → reverts InvalidConfig
+├── given a base fee that is not below the bond → reverts InvalidConfig
 ├── given a fee above 20%                       → reverts InvalidConfig
 ├── given a no-show penalty above the bond      → reverts InvalidConfig
 ├── given an even or too large redundancy       → reverts InvalidConfig
+├── given no rounds, or more than two           → reverts InvalidConfig
+├── given too much gas for callbacks            → reverts InvalidConfig
 ├── given no tokens, no windows                 → reverts InvalidConfig
-└── given a draw deadline of 0 or above 256     → reverts InvalidConfig
+├── given a commit floor above the longest window → reverts InvalidConfig
+└── given a draw deadline of 0 or above 8,191   → reverts InvalidConfig
 */
 contract ConstructorTest is MarketTest {
     function test_constructor_soundSettings_areReturnedByConfig() external view {
@@ -27,12 +30,14 @@ contract ConstructorTest is MarketTest {
 
     function test_constructor_boundsExactlyMet_deploys() external {
         MarketConfig memory config = devnetConfig();
-        config.baseFee = config.seatBond;
+        config.baseFee = config.seatBond - 1;
         config.feeBps = 2_000;
         config.noShowBps = 10_000;
         config.maxRedundancy = 7;
-        config.drawDeadlineBlocks = 256;
-        config.commitFloorSeconds = 1;
+        config.drawDeadlineBlocks = 8_191;
+        config.maxRounds = 1;
+        config.maxCallbackGas = 10_000_000;
+        config.commitFloorSeconds = 30 days;
         config.revealWindowSeconds = 1;
         config.maxJobTokens = 1;
         config.bounty = 0;
@@ -69,9 +74,10 @@ contract ConstructorTest is MarketTest {
         expectRefused(config);
     }
 
-    function test_constructor_baseFeeAboveBond_reverts() external {
+    /// @dev No job could be posted: every one pays more than the base fee.
+    function test_constructor_baseFeeOfTheBond_reverts() external {
         MarketConfig memory config = devnetConfig();
-        config.baseFee = config.seatBond + 1;
+        config.baseFee = config.seatBond;
         expectRefused(config);
     }
 
@@ -91,6 +97,26 @@ contract ConstructorTest is MarketTest {
         MarketConfig memory config = devnetConfig();
         vm.assume(redundancy % 2 == 0 || redundancy > 7);
         config.maxRedundancy = redundancy;
+        expectRefused(config);
+    }
+
+    function test_constructor_noRoundsOrMoreThanTwo_reverts(uint8 rounds) external {
+        vm.assume(rounds == 0 || rounds > 2);
+        MarketConfig memory config = devnetConfig();
+        config.maxRounds = rounds;
+        expectRefused(config);
+    }
+
+    function test_constructor_callbackGasAboveMaximum_reverts(uint32 maxGas) external {
+        MarketConfig memory config = devnetConfig();
+        config.maxCallbackGas = uint32(bounded(maxGas, 10_000_001, type(uint32).max));
+        expectRefused(config);
+    }
+
+    /// @dev No job could be posted: every window would be too long.
+    function test_constructor_floorAboveLongestWindow_reverts(uint32 floorSeconds) external {
+        MarketConfig memory config = devnetConfig();
+        config.commitFloorSeconds = uint32(bounded(floorSeconds, 30 days + 1, type(uint32).max));
         expectRefused(config);
     }
 
@@ -118,10 +144,10 @@ contract ConstructorTest is MarketTest {
         expectRefused(config);
     }
 
-    /// @dev A block sees the hashes of 256 blocks before it, no more.
+    /// @dev EIP-2935 keeps the hashes of 8,191 blocks.
     function test_constructor_drawDeadlineBeyondBlockHashes_reverts(uint32 blocks) external {
         MarketConfig memory config = devnetConfig();
-        config.drawDeadlineBlocks = uint32(bounded(blocks, 257, type(uint32).max));
+        config.drawDeadlineBlocks = uint32(bounded(blocks, 8_192, type(uint32).max));
         expectRefused(config);
     }
 

@@ -21,7 +21,7 @@ import {vm} from "./support/Vm.sol";
 /*
 deposit
 ├── given nothing                              → reverts InvalidAmount
-├── given more than 96 bits, alone or in sum   → reverts InvalidAmount
+├── given more than 96 bits, alone or in sum   → reverts CreditOverflow
 ├── given a token that keeps or adds a part    → reverts TokenDeltaMismatch [R7]
 ├── given a token that answers false           → reverts SafeERC20FailedOperation
 ├── given a paused token                       → reverts with the token's error
@@ -56,7 +56,7 @@ contract DepositTest is MarketTest {
 
     function test_deposit_beyond96Bits_reverts(uint256 amount) external {
         amount = bounded(amount, uint256(type(uint96).max) + 1, type(uint256).max - 1);
-        vm.expectRevert(abi.encodeWithSelector(ISeats.InvalidAmount.selector, amount));
+        expectOverflow(0, amount);
         market.deposit(amount);
     }
 
@@ -64,7 +64,7 @@ contract DepositTest is MarketTest {
         (Marketplace vast, ) = marketOf(new VastToken());
         vast.deposit(type(uint96).max);
         vm.assertEq(vast.creditOf(address(this)), type(uint96).max, "credit");
-        vm.expectRevert(abi.encodeWithSelector(ISeats.InvalidAmount.selector, 1));
+        expectOverflow(type(uint96).max, 1);
         vast.deposit(1);
     }
 
@@ -78,7 +78,7 @@ contract DepositTest is MarketTest {
         vm.assertFalse(isDone, "deposited more than there is");
         vm.assertEq(
             bytes32(bytes4(reason)),
-            bytes32(ISeats.InvalidAmount.selector),
+            bytes32(ISeats.CreditOverflow.selector),
             "selector of the error"
         );
     }
@@ -122,6 +122,12 @@ contract DepositTest is MarketTest {
     }
 
     // ─── Private ─────────────────────────────────────────────────────────────────────────────
+
+    function expectOverflow(uint256 credit, uint256 amount) private {
+        vm.expectRevert(
+            abi.encodeWithSelector(ISeats.CreditOverflow.selector, address(this), credit, amount)
+        );
+    }
 
     /// @dev A market for `bad`, of which this contract holds plenty.
     function marketOf(FreeToken bad) private returns (Marketplace, FreeToken) {

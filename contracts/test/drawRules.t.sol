@@ -115,7 +115,7 @@ contract DrawRulesTest is DrawTest {
         mine(2);
         jobId = post(aJob());
         drawAt(other, 1);
-        vm.assertEq(vm.getBlockNumber(), market.roundOf(jobId).seedBlock - 1, "block of the draw");
+        vm.assertEq(vm.getBlockNumber(), lens.roundOf(jobId).seedBlock - 1, "block of the draw");
         draw(aJob(), DrawModel.randaoFor(jobId, 6, listOf(0, 1, 2, 3)));
         assertSeats(1, 0, 3);
     }
@@ -158,7 +158,7 @@ contract DrawRulesTest is DrawTest {
         for (uint256 i = 0; i < script.length; ++i) {
             change(script[i], keccak256(abi.encode(randao, i)));
         }
-        RoundView memory round = market.roundOf(jobId);
+        RoundView memory round = lens.roundOf(jobId);
         if (vm.getBlockNumber() > round.expiryBlock) return; // the script took too long
         advance(aJob(), headerOf(round.seedBlock, randao));
         if (market.stateOf(jobId) != JobState.Committing) return;
@@ -175,7 +175,7 @@ contract DrawRulesTest is DrawTest {
         market.openSeats(job.modelId, 0, 40);
         mine(1);
         jobId = post(job);
-        uint256 expiry = market.roundOf(jobId).expiryBlock;
+        uint256 expiry = lens.roundOf(jobId).expiryBlock;
         draw(job, randao);
         assertState(jobId, JobState.Open);
         rollTo(expiry + 1);
@@ -213,7 +213,7 @@ contract DrawRulesTest is DrawTest {
     }
 
     function tryClose(uint256 seatId) private {
-        vm.prank(market.seatOf(seatId).owner);
+        vm.prank(lens.seatOf(seatId).owner);
         (bool isDone, ) = address(market).call(abi.encodeCall(market.closeSeat, (seatId)));
         isDone; // refused when it is closing already
     }
@@ -223,7 +223,7 @@ contract DrawRulesTest is DrawTest {
         JobParams memory job = aJob().withNonce(nonce).withRedundancy(1);
         JobId id = market.jobIdOf(job);
         if (market.stateOf(id) != JobState.Nonexistent) return;
-        if (market.rosterSize(modelId, 0) == 0) return;
+        if (lens.rosterSize(modelId, 0) == 0) return;
         post(job);
         draw(job, randomness);
         mine(1);
@@ -233,7 +233,7 @@ contract DrawRulesTest is DrawTest {
     function drawBeside(uint64 number, bytes32 randomness) private {
         JobId id = market.jobIdOf(beside(number));
         if (market.stateOf(id) != JobState.Open) return;
-        if (vm.getBlockNumber() <= market.roundOf(id).expiryBlock) draw(beside(number), randomness);
+        if (vm.getBlockNumber() <= lens.roundOf(id).expiryBlock) draw(beside(number), randomness);
     }
 
     /// @dev Ends a job beside: members are slashed or dismissed, and their seats removed.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {ISeats, SeatView} from "../src/interfaces/ISeats.sol";
+import {SeatView} from "../src/interfaces/IMarketplaceLens.sol";
+import {ISeats} from "../src/interfaces/ISeats.sol";
 import {JobId, JobState} from "../src/types/Job.sol";
 import {MarketTest} from "./support/MarketTest.sol";
 import {vm} from "./support/Vm.sol";
@@ -48,9 +49,9 @@ contract LeaveSeatTest is MarketTest {
 
         assertCredit(stranger, BOND);
         vm.assertEq(market.accountOf(stranger).seats, 0, "seats of the account");
-        vm.assertEq(market.rosterSize(modelId, 7), 0, "roster");
-        vm.assertEq(market.seatAt(modelId, 4, 0), 0, "roster entry");
-        vm.assertEq(market.seatOf(seatId).owner, address(0), "owner");
+        vm.assertEq(lens.rosterSize(modelId, 7), 0, "roster");
+        vm.assertEq(lens.seatAt(modelId, 4, 0), 0, "roster entry");
+        vm.assertEq(lens.seatOf(seatId).owner, address(0), "owner");
     }
 
     function test_leaveSeat_twice_reverts() external {
@@ -77,7 +78,7 @@ contract LeaveSeatTest is MarketTest {
         market.leaveSeat(1);
 
         advance(aJob(), NO_HEADER);
-        vm.assertEq(market.seatOf(1).owner, address(0), "a no-show's seat is gone");
+        vm.assertEq(lens.seatOf(1).owner, address(0), "a no-show's seat is gone");
     }
 
     function test_leaveSeat_seatInTheMiddle_lastTakesItsPlace_S1() external {
@@ -86,13 +87,13 @@ contract LeaveSeatTest is MarketTest {
         mine(WAIT);
         market.leaveSeat(2);
 
-        SeatView memory moved = market.seatOf(4);
+        SeatView memory moved = lens.seatOf(4);
         vm.assertEq(moved.index, 1, "index of the moved seat");
         vm.assertEq(moved.arrivedBlock, START_BLOCK + WAIT, "stamp of the moved seat");
-        vm.assertEq(market.seatAt(modelId, 0, 1), 4, "entry of the moved seat");
-        vm.assertEq(market.seatAt(modelId, 0, 3), 0, "old entry of the moved seat");
-        vm.assertEq(market.rosterSize(modelId, 0), 3, "roster");
-        vm.assertEq(market.seatOf(1).arrivedBlock, START_BLOCK, "stamp of another seat");
+        vm.assertEq(lens.seatAt(modelId, 0, 1), 4, "entry of the moved seat");
+        vm.assertEq(lens.seatAt(modelId, 0, 3), 0, "old entry of the moved seat");
+        vm.assertEq(lens.rosterSize(modelId, 0), 3, "roster");
+        vm.assertEq(lens.seatOf(1).arrivedBlock, START_BLOCK, "stamp of another seat");
     }
 
     /// @dev Armed one block before the request: it expires one block before the seat may leave.
@@ -103,7 +104,7 @@ contract LeaveSeatTest is MarketTest {
         mine(1);
         close(1, aWorker(0));
         uint256 leaveBlock = vm.getBlockNumber() + WAIT;
-        vm.assertEq(market.roundOf(jobId).expiryBlock, leaveBlock - 1, "expiry of the draw");
+        vm.assertEq(lens.roundOf(jobId).expiryBlock, leaveBlock - 1, "expiry of the draw");
 
         bytes memory header = mineSeedBlock(jobId, "seed");
         vm.roll(leaveBlock - 1);
@@ -111,7 +112,7 @@ contract LeaveSeatTest is MarketTest {
         market.leaveSeat(1);
         headerOf(START_BLOCK + 2, "seed");
         advance(aJob(), header);
-        vm.assertTrue(market.seatOf(1).isBusy, "a closing seat serves an earlier draw");
+        vm.assertTrue(lens.seatOf(1).isBusy, "a closing seat serves an earlier draw");
     }
 
     function close(uint256 seatId, address owner) private {

@@ -2,7 +2,8 @@
 pragma solidity 0.8.37;
 
 import {IModelRegistry} from "../src/interfaces/IModelRegistry.sol";
-import {ISeats, SeatView} from "../src/interfaces/ISeats.sol";
+import {SeatView} from "../src/interfaces/IMarketplaceLens.sol";
+import {ISeats} from "../src/interfaces/ISeats.sol";
 import {ModelId} from "../src/types/Model.sol";
 import {MarketTest} from "./support/MarketTest.sol";
 import {vm} from "./support/Vm.sol";
@@ -19,7 +20,7 @@ openSeats
 */
 contract OpenSeatsTest is MarketTest {
     /// @dev Storage slot of `_lastSeatId`; contracts/snapshots/storage.json names it.
-    uint256 private constant LAST_SEAT_ID_SLOT = 5;
+    uint256 private constant LAST_SEAT_ID_SLOT = 4;
     uint256 private constant MAX_SEAT_ID = 2 ** 20 - 1;
 
     function test_openSeats_tickAboveSeven_reverts(uint256 tick) external {
@@ -41,7 +42,7 @@ contract OpenSeatsTest is MarketTest {
 
     function test_openSeats_exactly64_opensThem() external {
         openSeats(stranger, 0, 64);
-        vm.assertEq(market.rosterSize(modelId, 0), 64, "roster");
+        vm.assertEq(lens.rosterSize(modelId, 0), 64, "roster");
     }
 
     function test_openSeats_unknownModel_reverts() external {
@@ -90,7 +91,7 @@ contract OpenSeatsTest is MarketTest {
         openSeat(keeper, 5);
         uint256 seatId = openSeat(stranger, 5);
 
-        SeatView memory seat = market.seatOf(seatId);
+        SeatView memory seat = lens.seatOf(seatId);
         vm.assertEq(seat.owner, stranger, "owner");
         vm.assertEq(ModelId.unwrap(seat.modelId), ModelId.unwrap(modelId), "model");
         vm.assertEq(seat.tick, 5, "tick");
@@ -101,8 +102,8 @@ contract OpenSeatsTest is MarketTest {
         vm.assertEq(seat.drawnBlock, 0, "drawn block");
         vm.assertEq(seat.releasedBlock, 0, "released block");
         vm.assertEq(seat.closeRequestedBlock, 0, "close request");
-        vm.assertEq(market.seatAt(modelId, 5, 1), seatId, "roster entry");
-        vm.assertEq(market.seatAt(modelId, 5, 2), 0, "entry beyond the list");
+        vm.assertEq(lens.seatAt(modelId, 5, 1), seatId, "roster entry");
+        vm.assertEq(lens.seatAt(modelId, 5, 2), 0, "entry beyond the list");
     }
 
     function test_openSeats_manyTicks_rosterCountsThoseAtOrUnder_T1() external {
@@ -111,7 +112,7 @@ contract OpenSeatsTest is MarketTest {
         }
         for (uint256 tick = 0; tick < 8; ++tick) {
             vm.assertEq(
-                market.rosterSize(modelId, tick),
+                lens.rosterSize(modelId, tick),
                 ((tick + 1) * (tick + 2)) / 2,
                 "roster at a tick"
             );
@@ -127,7 +128,7 @@ contract OpenSeatsTest is MarketTest {
         market.leaveSeat(2);
 
         vm.assertEq(openSeat(stranger, 1), 2, "the freed id");
-        SeatView memory seat = market.seatOf(2);
+        SeatView memory seat = lens.seatOf(2);
         vm.assertEq(seat.owner, stranger, "owner");
         vm.assertFalse(seat.isClosing, "closing");
         vm.assertEq(seat.closeRequestedBlock, 0, "close request");

@@ -18,8 +18,9 @@ postJob
 ├── given a tick above 7                       → reverts InvalidTick
 ├── given no tokens or too many                → reverts InvalidMaxTokens
 ├── given an even redundancy or too large      → reverts InvalidRedundancy
-├── given other rounds than one                → reverts InvalidRounds
-├── given a callback or gas for one            → reverts CallbackUnsupported
+├── given no rounds, or more than two          → reverts InvalidRounds
+├── given a callback without gas or with too
+│   much, or gas without a callback            → reverts InvalidCallback
 ├── given an unknown model                     → reverts UnknownModel
 ├── given pay above the bond                   → reverts PayAboveBond
 ├── given a commit window above 30 days        → reverts WindowTooLong [P2]
@@ -97,30 +98,32 @@ contract PostJobTest is MarketTest {
         post(aJob().withRedundancy(redundancy));
     }
 
-    function test_postJob_otherThanOneRound_reverts(uint8 rounds) external {
-        vm.assume(rounds != 1);
+    function test_postJob_noRoundsOrMoreThanTwo_reverts(uint8 rounds) external {
+        vm.assume(rounds == 0 || rounds > MAX_ROUNDS);
         JobParams memory job = aJob();
         job.maxRounds = rounds;
-        expectRefusal(abi.encodeWithSelector(IMarketplace.InvalidRounds.selector, rounds, 1));
-        post(job);
-    }
-
-    function test_postJob_callback_reverts() external {
-        JobParams memory job = aJob();
-        job.callback = stranger;
         expectRefusal(
-            abi.encodeWithSelector(IMarketplace.CallbackUnsupported.selector, stranger, 0)
+            abi.encodeWithSelector(IMarketplace.InvalidRounds.selector, rounds, MAX_ROUNDS)
         );
         post(job);
     }
 
-    function test_postJob_callbackGas_reverts() external {
-        JobParams memory job = aJob();
-        job.callbackGasLimit = 1;
-        expectRefusal(
-            abi.encodeWithSelector(IMarketplace.CallbackUnsupported.selector, address(0), 1)
-        );
-        post(job);
+    function test_postJob_callbackWithoutGas_reverts() external {
+        expectInvalidCallback(stranger, 0);
+    }
+
+    function test_postJob_callbackWithTooMuchGas_reverts(uint32 gasLimit) external {
+        gasLimit = uint32(bounded(gasLimit, MAX_CALLBACK_GAS + 1, type(uint32).max));
+        expectInvalidCallback(stranger, gasLimit);
+    }
+
+    function test_postJob_gasWithoutCallback_reverts(uint32 gasLimit) external {
+        expectInvalidCallback(address(0), uint32(bounded(gasLimit, 1, type(uint32).max)));
+    }
+
+    function test_postJob_callbackWithAllGasAllowed_locksOneBountyMore() external {
+        uint256 most = 3 * JOB_PAY + 3 * BOUNTY;
+        expectEscrow(aJob().withCallback(stranger, MAX_CALLBACK_GAS), most + most / 100);
     }
 
     function test_postJob_unknownModel_reverts() external {
@@ -251,7 +254,7 @@ contract PostJobTest is MarketTest {
     function test_postJob_soundJob_isOpen() external {
         JobId jobId = post(aJob());
 
-        RoundView memory round = market.roundOf(jobId);
+        RoundView memory round = lens.roundOf(jobId);
         assertState(jobId, JobState.Open);
         vm.assertEq(uint256(round.state), uint256(JobState.Open), "state in the view");
         vm.assertEq(round.round, 1, "round");
@@ -296,16 +299,25 @@ contract PostJobTest is MarketTest {
         uint8 tick,
         uint8 redundancy
     ) external {
-        uint256 price = PRICE << (tick % 8);
-        uint256 affordable = (BOND - BASE_FEE) / price;
-        tokens = uint32(
-            bounded(tokens, 1, affordable < MAX_JOB_TOKENS ? affordable : MAX_JOB_TOKENS)
-        );
-        redundancy = 1 + 2 * (redundancy % 4);
-        uint256 most = redundancy * (BASE_FEE + tokens * price) + 2 * BOUNTY;
-        JobParams memory job = aJob().withMaxTokens(tokens).withTick(tick % 8).withRedundancy(
-            redundancy
-        );
+        JobParams memory job = aJobOfSize(tokens, tick, redundancy);
+        uint256 pay = BASE_FEE + job.maxTokens * (PRICE << job.tick);
+        uint256 most = job.redundancy * pay + 2 * BOUNTY;
+        expectEscrow(job, most + (most * FEE_BPS) / 10_000);
+    }
+
+    /// @dev Every seat of both rounds, and twice the bounties [R1].
+    function test_postJob_twoRoundsOfAnySize_locksBoth_R1(
+        uint32 tokens,
+        uint8 tick,
+        uint8 redundancy,
+        bool hasCallback
+    ) external {
+        JobParams memory job = aJobOfSize(tokens, tick, redundancy).withRounds(2);
+        if (hasCallback) job = job.withCallback(stranger, 1);
+        fund(requester, 20 * BOND);
+        uint256 pay = BASE_FEE + job.maxTokens * (PRICE << job.tick);
+        uint256 bounties = hasCallback ? 5 * BOUNTY : 4 * BOUNTY;
+        uint256 most = (2 * uint256(job.redundancy) + 2) * pay + bounties;
         expectEscrow(job, most + (most * FEE_BPS) / 10_000);
     }
 
@@ -318,7 +330,7 @@ contract PostJobTest is MarketTest {
     function test_stateOf_neverPosted_isNonexistent() external view {
         JobId jobId = market.jobIdOf(aJob());
         assertState(jobId, JobState.Nonexistent);
-        vm.assertEq(market.roundOf(jobId).round, 0, "round");
+        vm.assertEq(lens.roundOf(jobId).round, 0, "round");
     }
 
     // ─── Private ─────────────────────────────────────────────────────────────────────────────
@@ -327,11 +339,37 @@ contract PostJobTest is MarketTest {
         vm.expectRevert(reason);
     }
 
+    function expectInvalidCallback(address callback, uint32 gasLimit) private {
+        expectRefusal(
+            abi.encodeWithSelector(
+                IMarketplace.InvalidCallback.selector,
+                callback,
+                gasLimit,
+                MAX_CALLBACK_GAS
+            )
+        );
+        post(aJob().withCallback(callback, gasLimit));
+    }
+
     function expectEscrow(JobParams memory job, uint256 expected) private {
         uint256 before = token.balanceOf(address(market));
         vm.assertEq(market.escrowOf(job), expected, "escrowOf");
         post(job);
         vm.assertEq(token.balanceOf(address(market)) - before, expected, "escrowed");
+    }
+
+    function aJobOfSize(
+        uint32 tokens,
+        uint8 tick,
+        uint8 redundancy
+    ) private view returns (JobParams memory) {
+        uint256 affordable = (BOND - BASE_FEE) / (PRICE << (tick % 8));
+        uint256 most = affordable < MAX_JOB_TOKENS ? affordable : MAX_JOB_TOKENS;
+        return
+            aJob()
+                .withMaxTokens(uint32(bounded(tokens, 1, most)))
+                .withTick(tick % 8)
+                .withRedundancy(1 + 2 * (redundancy % 4));
     }
 
     function expectPostedBefore(JobId jobId) private {

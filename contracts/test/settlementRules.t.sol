@@ -168,7 +168,7 @@ contract SettlementRulesTest is ScenarioTest {
         JobId jobId = playAndCheck(aJob(), acts(Act.Unavailable, Act.Honest, Act.Unavailable));
         assertState(jobId, JobState.Failed);
         assertCredit(sink, 0);
-        vm.assertEq(market.rosterSize(modelId, 0), 5, "the lazy ones' seats are closed");
+        vm.assertEq(lens.rosterSize(modelId, 0), 5, "the lazy ones' seats are closed");
     }
 
     /// @dev Who calls the bytes invalid had them.
@@ -297,7 +297,7 @@ contract SettlementRulesTest is ScenarioTest {
 
     function test_settlement_tokenPaused_jobEndsAllTheSame_R7() external {
         PausableToken pausable = new PausableToken();
-        market = marketWith(address(pausable));
+        useMarket(marketWith(address(pausable)));
         for (uint256 i = 0; i < 3; ++i) {
             depositPausable(pausable, aWorker(i), BOND);
             vm.prank(aWorker(i));
@@ -327,7 +327,7 @@ contract SettlementRulesTest is ScenarioTest {
         draw(other, DrawModel.randaoFor(otherId, 7, position));
         draw(aJob(), DrawModel.randaoFor(jobId, 7, listOf(0, 1, 2)));
         assertState(jobId, JobState.Committing);
-        vm.assertEq(market.roundOf(jobId).seatIds[0], 0, "vacant place");
+        vm.assertEq(lens.roundOf(jobId).seatIds[0], 0, "vacant place");
     }
 
     function depositPausable(PausableToken pausable, address account, uint256 amount) private {

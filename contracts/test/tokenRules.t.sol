@@ -94,7 +94,7 @@ contract TokenRulesTest is MarketTest {
     /// @dev A market for `bad` with three seats; deposits are in before the token is asked.
     function useToken(FreeToken bad) private {
         address good = address(new HookToken());
-        market = marketWith(address(bad));
+        useMarket(marketWith(address(bad)));
         bytes memory code = address(bad).code;
         vm.etch(address(bad), good.code);
         for (uint256 i = 0; i < 3; ++i) {

@@ -32,7 +32,7 @@ contract VacancyRulesTest is DrawTest {
         bytes32 randao = DrawModel.randaoFor(jobId, 7, listOf(0, 1, 2, 3));
         drawAt(other, 0);
         playDrawn(other, oneAct(Act.Absent));
-        vm.assertEq(market.seatAt(modelId, 0, 0), 7, "moved seat");
+        vm.assertEq(lens.seatAt(modelId, 0, 0), 7, "moved seat");
 
         draw(aJob(), randao);
         assertSeats(0, 2, 3);
@@ -49,7 +49,7 @@ contract VacancyRulesTest is DrawTest {
         bytes32 randao = DrawModel.randaoFor(jobId, 7, listOf(0, 1, 2, 3));
         drawAt(other, 1);
         playDrawn(other, oneAct(Act.Absent));
-        vm.assertEq(market.seatAt(modelId, 0, 1), 7, "moved seat");
+        vm.assertEq(lens.seatAt(modelId, 0, 1), 7, "moved seat");
 
         draw(aJob(), randao);
         assertSeats(1, 0, 3);
@@ -71,12 +71,12 @@ contract VacancyRulesTest is DrawTest {
         JobParams memory second = aJob().withNonce(3).withRedundancy(1);
         post(second);
         drawAt(second, 0);
-        vm.assertTrue(market.seatOf(7).isBusy, "the moved seat serves");
+        vm.assertTrue(lens.seatOf(7).isBusy, "the moved seat serves");
         mine(1);
         serve(second);
 
         mine(1);
-        headerOf(market.roundOf(jobId).seedBlock, randao);
+        headerOf(lens.roundOf(jobId).seedBlock, randao);
         advance(aJob(), header);
         assertSeats(0, 2, 3);
     }
@@ -92,7 +92,7 @@ contract VacancyRulesTest is DrawTest {
         uint256[] memory positions = new uint256[](5);
         (positions[0], positions[1], positions[2], positions[3], positions[4]) = (0, 1, 2, 5, 3);
         draw(five, DrawModel.randaoFor(jobId, 6, positions));
-        uint256[] memory seatIds = market.roundOf(jobId).seatIds;
+        uint256[] memory seatIds = lens.roundOf(jobId).seatIds;
         vm.assertEq(seatIds[0], 1, "place 0");
         vm.assertEq(seatIds[1], 0, "place of the seat that left");
         vm.assertEq(seatIds[2], 3, "place 2");
@@ -119,9 +119,9 @@ contract VacancyRulesTest is DrawTest {
         mine(DRAW_DEADLINE + 1);
         jobId = post(aJob());
         mine(1);
-        vm.assertEq(vm.getBlockNumber(), market.roundOf(jobId).seedBlock - 1, "block of the move");
+        vm.assertEq(vm.getBlockNumber(), lens.roundOf(jobId).seedBlock - 1, "block of the move");
         market.leaveSeat(1);
-        vm.assertEq(market.seatAt(modelId, 0, 0), 7, "moved seat");
+        vm.assertEq(lens.seatAt(modelId, 0, 0), 7, "moved seat");
         draw(aJob(), DrawModel.randaoFor(jobId, 7, listOf(0, 1, 2, 3)));
         assertSeats(0, 2, 3);
     }

@@ -34,7 +34,7 @@ contract VectorsTest is ScenarioTest {
         probe = new Probe();
         // The constructor writes no storage: code and immutables are all there is to it.
         vm.etch(MARKETPLACE, address(market).code);
-        market = Marketplace(MARKETPLACE);
+        useMarket(Marketplace(MARKETPLACE));
         fund(requester, 1_000_000_000);
         openWorkers(7);
         mine(1);
@@ -229,11 +229,11 @@ contract VectorsTest is ScenarioTest {
         uint256 state = vm.snapshotState();
         JobId jobId = post(aJob());
         bytes32 prevRandao = keccak256("prevRandao");
-        uint256 seedBlock = market.roundOf(jobId).seedBlock;
+        uint256 seedBlock = lens.roundOf(jobId).seedBlock;
         bytes memory header = mineSeedBlock(jobId, prevRandao);
         vm.recordLogs();
         advance(aJob(), header);
-        bytes memory data = dataOf(IMarketplace.CommitteeDrawn.selector);
+        bytes memory data = lastDataOf(IMarketplace.CommitteeDrawn.selector);
         (, , bytes32 seed, , , ) = abi.decode(
             data,
             (uint256, uint256, bytes32, uint256[], address[], uint256)
@@ -258,14 +258,39 @@ contract VectorsTest is ScenarioTest {
     }
 
     function settlements() private returns (string memory) {
-        string[] memory items = new string[](4);
+        string[] memory items = new string[](5);
         items[0] = settlementVector(acts(Act.Honest, Act.Honest, Act.Silent));
         items[1] = settlementVector(acts(Act.Honest, Act.Silent, Act.Absent));
         items[2] = settlementVector(acts(Act.Unavailable, Act.Unavailable, Act.Silent));
         items[3] = settlementVector(
             acts(Act.Honest, Act.Liar, Act.Honest, Act.Invalid, Act.Silent)
         );
+        items[4] = secondRoundVector(
+            acts(Act.Honest, Act.Liar, Act.Silent),
+            acts(Act.Honest, Act.Honest, Act.Honest, Act.Silent, Act.Absent)
+        );
         return Json.lines(items);
+    }
+
+    /// @dev A settlement whose transcript goes on from that of a first round.
+    function secondRoundVector(
+        Act[] memory first,
+        Act[] memory second
+    ) private returns (string memory vector) {
+        uint256 state = vm.snapshotState();
+        for (uint256 i = 7; i < 10; ++i) {
+            openSeat(aWorker(i), 0);
+        }
+        mine(1);
+        JobParams memory job = aJob().withRounds(2);
+        JobId jobId = post(job);
+        draw(job, keccak256("a fixed prevRandao"));
+        playDrawn(job, first);
+        draw(job, keccak256("another prevRandao"));
+        playCommits(job, second);
+        playReveals(job, second);
+        vector = endedVector(job, jobId, second);
+        vm.revertToState(state);
     }
 
     /// @dev Played up to the moment before the end, so that the word of the round can be seen.
@@ -285,13 +310,15 @@ contract VectorsTest is ScenarioTest {
         JobId jobId,
         Act[] memory list
     ) private returns (string memory) {
-        string[] memory members = new string[](8);
+        string[] memory members = new string[](9);
         address[] memory workers = workersOf(jobId, list.length);
         bytes32[] memory answers = new bytes32[](list.length);
         for (uint256 place = 0; place < list.length; ++place) {
             Outcome memory outcome = outcomeOf(list[place]);
             if (list[place] == Act.Silent) {
-                answers[place] = commitmentOf(jobId, workers[place], outcome);
+                uint256 round = lens.roundOf(jobId).round;
+                bytes32 salt = aSalt(workers[place]);
+                answers[place] = commitmentOf(jobId, round, workers[place], outcome, salt);
             } else if (list[place] != Act.Absent) {
                 answers[place] = probe.answerOf(outcome);
             }
@@ -300,28 +327,16 @@ contract VectorsTest is ScenarioTest {
         members[1] = Json.member("roundWord", bytes32(storedRound(jobId)));
         members[2] = Json.member("workers", Json.list(workers));
         members[3] = Json.member("answers", Json.list(answers));
+        members[8] = Json.member("earlierTranscript", lens.firstRoundOf(jobId).transcript);
         vm.warp(deadlineOf(jobId) + 1);
         vm.recordLogs();
         advance(job, NO_HEADER);
-        members[4] = Json.member("transcript", transcriptOf());
+        members[4] = Json.member("transcript", settledTranscript());
         Act accepted = acceptedOf(list);
         bytes32 answer = accepted == Act.Absent ? bytes32(0) : probe.answerOf(outcomeOf(accepted));
         members[5] = Json.member("accepted", answer);
         members[6] = Json.member("state", uint256(market.stateOf(jobId)));
-        members[7] = Json.member("record", market.roundOf(jobId).record);
+        members[7] = Json.member("record", lens.roundOf(jobId).record);
         return Json.object(members);
-    }
-
-    function transcriptOf() private returns (bytes32 transcript) {
-        bytes memory data = dataOf(IMarketplace.JobSettled.selector);
-        (, , , , transcript) = abi.decode(data, (JobState, uint256, uint256, uint256, bytes32));
-    }
-
-    function dataOf(bytes32 topic) private returns (bytes memory data) {
-        Vm.Log[] memory logs = vm.getRecordedLogs();
-        for (uint256 i = 0; i < logs.length; ++i) {
-            if (logs[i].topics[0] == topic) data = logs[i].data;
-        }
-        vm.assertTrue(data.length != 0, "the event was not emitted");
     }
 }

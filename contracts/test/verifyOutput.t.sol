@@ -6,7 +6,7 @@ import {Outcome} from "../src/types/Outcome.sol";
 import {JobBuilder} from "./support/Builders.sol";
 import {ScenarioTest} from "./support/ScenarioTest.sol";
 import {Trees} from "./support/Trees.sol";
-import {Vm, vm} from "./support/Vm.sol";
+import {vm} from "./support/Vm.sol";
 
 /*
 verifyOutput [C5]
@@ -20,10 +20,6 @@ verifyOutput [C5]
 */
 contract VerifyOutputTest is ScenarioTest {
     using JobBuilder for JobParams;
-
-    bytes32 private constant JOB_SETTLED = keccak256(
-        "JobSettled(bytes32,uint8,uint256,uint256,uint256,bytes32)"
-    );
 
     Outcome private accepted;
     bytes32 private transcript;
@@ -146,17 +142,17 @@ contract VerifyOutputTest is ScenarioTest {
         Outcome[] memory outcomes = three(anOutcome(), outcomeNamed("b"), outcomeNamed("c"));
         vm.recordLogs();
         JobId jobId = run(aJob(), outcomes);
-        transcript = transcriptFromLogs();
+        transcript = settledTranscript();
         assertState(jobId, JobState.Failed);
         for (uint256 i = 0; i < 3; ++i) {
-            vm.assertFalse(market.isRecorded(jobId, outcomes[i], transcript), "recorded");
+            vm.assertFalse(lens.isRecorded(jobId, outcomes[i], transcript), "recorded");
         }
-        vm.assertEq(market.roundOf(jobId).record, recordOf(0, transcript), "record");
+        vm.assertEq(lens.roundOf(jobId).record, recordOf(0, transcript), "record");
     }
 
     function test_isRecorded_neverPosted_false(bytes32 anything) external {
         JobId jobId = JobId.wrap(anything);
-        vm.assertFalse(market.isRecorded(jobId, anOutcome(), anything), "recorded");
+        vm.assertFalse(lens.isRecorded(jobId, anOutcome(), anything), "recorded");
     }
 
     // ─── Private ─────────────────────────────────────────────────────────────────────────────
@@ -178,18 +174,7 @@ contract VerifyOutputTest is ScenarioTest {
         mine(1);
         vm.recordLogs();
         run(aJobOf(size), three(outcome, outcome, outcome));
-        transcript = transcriptFromLogs();
-    }
-
-    function transcriptFromLogs() private returns (bytes32 found) {
-        Vm.Log[] memory logs = vm.getRecordedLogs();
-        for (uint256 i = 0; i < logs.length; ++i) {
-            if (logs[i].topics[0] != JOB_SETTLED) continue;
-            (, , , , found) = abi.decode(
-                logs[i].data,
-                (JobState, uint256, uint256, uint256, bytes32)
-            );
-        }
+        transcript = settledTranscript();
     }
 
     function verdict(
@@ -198,7 +183,7 @@ contract VerifyOutputTest is ScenarioTest {
         bytes32 output,
         bytes32[] memory siblings
     ) private view returns (bool) {
-        return market.verifyOutput(job, accepted, transcript, index, output, siblings);
+        return lens.verifyOutput(job, accepted, transcript, index, output, siblings);
     }
 
     function assertVerdict(

@@ -13,7 +13,7 @@ import {vm} from "./support/Vm.sol";
 /*
 withdraw
 ├── given nothing                        → reverts InvalidAmount
-├── given the zero address               → reverts ZeroAddress
+├── given the zero address, or the market → reverts InvalidReceiver
 ├── given more than the caller's credit  → reverts CreditTooSmall
 ├── given a second time                  → reverts CreditTooSmall
 ├── given a token that refuses           → reverts, the credit stays
@@ -44,10 +44,12 @@ contract WithdrawTest is MarketTest {
     }
 
     function test_withdraw_toZeroAddress_reverts() external {
-        fundAndDeposit(requester, STAKE);
-        vm.expectRevert(abi.encodeWithSelector(ISeats.ZeroAddress.selector));
-        vm.prank(requester);
-        market.withdraw(1, address(0));
+        expectInvalidReceiver(address(0));
+    }
+
+    /// @dev Tokens sent there would be owed to nobody.
+    function test_withdraw_toMarketplace_reverts() external {
+        expectInvalidReceiver(address(market));
     }
 
     function test_withdraw_moreThanCredit_reverts(uint256 amount) external {
@@ -161,6 +163,13 @@ contract WithdrawTest is MarketTest {
         hooked.approve(address(other), STAKE);
         other.deposit(STAKE);
         vm.stopPrank();
+    }
+
+    function expectInvalidReceiver(address to) private {
+        fundAndDeposit(requester, STAKE);
+        vm.expectRevert(abi.encodeWithSelector(ISeats.InvalidReceiver.selector, to));
+        vm.prank(requester);
+        market.withdraw(1, to);
     }
 
     function expectTooSmall(address account, uint256 credit, uint256 required) private {

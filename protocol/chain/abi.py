@@ -24,11 +24,13 @@ from eth_utils.abi import (
 from eth_utils.address import to_checksum_address
 
 from contracts import load_artifact
+from protocol.calls import CommitEntry, PermitSignature, RevealEntry
 from protocol.errors import RequestError
 from protocol.market import (
     Account,
     JobParams,
     JobState,
+    KeptRound,
     MarketConfig,
     ModelSpec,
     Outcome,
@@ -36,6 +38,7 @@ from protocol.market import (
     Round,
     Seat,
     SlashReason,
+    SplitRound,
 )
 
 __all__ = [
@@ -50,7 +53,7 @@ __all__ = [
     "parameter_types",
 ]
 
-CONTRACTS = ("Marketplace", "ModelRegistry", "TestDollar")
+CONTRACTS = ("Marketplace", "MarketplaceLens", "ModelRegistry", "TestDollar")
 
 Parameter = Mapping[str, Any]
 """An input or output as the ABI's JSON describes it."""
@@ -61,10 +64,15 @@ TWINS: Mapping[str, Callable[[Any], Any]] = {
     "enum OutcomeStatus": OutcomeStatus,
     "enum SlashReason": SlashReason,
     "struct Account": lambda values: Account(*values),
+    "struct CommitEntry": lambda values: CommitEntry(*values),
+    "struct FirstRound": lambda values: KeptRound(*values),
+    "struct FirstRoundView": lambda values: SplitRound(*values),
     "struct JobParams": JobParams.from_abi,
     "struct MarketConfig": MarketConfig.from_abi,
     "struct ModelSpec": ModelSpec.from_abi,
     "struct Outcome": Outcome.from_abi,
+    "struct PermitSignature": lambda values: PermitSignature(*values),
+    "struct RevealEntry": lambda values: RevealEntry(*values),
     "struct RoundView": lambda values: Round(*values),
     "struct SeatView": lambda values: Seat(*values),
 }

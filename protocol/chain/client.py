@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Self
 
 from eth_account.signers.local import LocalAccount
 from eth_typing import ChecksumAddress
 from web3 import Web3
 
+from protocol.calls import CommitEntry, RevealEntry
 from protocol.chain.abi import interface
 from protocol.chain.deployment import Deployment
+from protocol.chain.permit import sign_permit, takes_permits
 from protocol.chain.reader import BlockId, MarketReader
-from protocol.chain.rpc import connect
+from protocol.chain.rpc import RpcRefusal, connect, request
 from protocol.chain.sender import Call, Sender, TxResult
 from protocol.errors import ConfigError
-from protocol.market import JobId, JobParams, JobState, ModelId, ModelSpec, Outcome
+from protocol.market import (
+    DEVELOPMENT_CHAIN_IDS,
+    JobId,
+    JobParams,
+    JobState,
+    ModelId,
+    ModelSpec,
+    Outcome,
+)
 
 __all__ = ["BlockId", "MarketClient", "TxResult"]
 
@@ -33,6 +44,7 @@ class MarketClient(MarketReader):
     ) -> None:
         """Check that the deployment is there; see `connect`."""
         super().__init__(web3, deployment)
+        self._account = account
         self._sender = None if account is None else Sender(web3, account)
 
     @classmethod
@@ -105,6 +117,26 @@ class MarketClient(MarketReader):
         """Post a job: takes `escrow_of(params)` from credit, the rest in tokens."""
         return self._do("postJob", params)
 
+    def post_job_with_permit(self, params: JobParams, amount: int) -> TxResult:
+        """Post a job with a permit (EIP-2612) for `amount` units instead of `approve`.
+
+        Raises:
+            ConfigError: The token takes no permits; see `takes_permits`.
+        """
+        permit = sign_permit(
+            self._web3,
+            self._signer(),
+            token=self._deployment.token,
+            spender=self._deployment.marketplace,
+            value=amount,
+            now=self.block_time(),
+        )
+        return self._do("postJobWithPermit", params, permit)
+
+    def takes_permits(self) -> bool:
+        """Whether the token takes permits (EIP-2612) of the account."""
+        return takes_permits(self._web3, self._deployment.token, self.address)
+
     def cancel_job(self, params: JobParams) -> TxResult:
         """Withdraw a job before its seed block or after its draw deadline."""
         return self._do("cancelJob", params)
@@ -124,7 +156,58 @@ class MarketClient(MarketReader):
         self, params: JobParams, place: int, outcome: Outcome, salt: bytes
     ) -> TxResult:
         """Open the account's commitment."""
-        return self._do("revealResult", params, place, outcome, salt)
+        data = interface("Marketplace").encode_call(
+            "revealResult", params, place, outcome, salt
+        )
+        return self._send(
+            self._deployment.marketplace, "revealResult", data, _spare_gas(params)
+        )
+
+    def commit_results(self, entries: Sequence[CommitEntry]) -> TxResult:
+        """Commit to many jobs at once; `EntrySkipped` names what did not apply."""
+        return self._do("commitResults", list(entries))
+
+    def reveal_results(self, entries: Sequence[RevealEntry]) -> TxResult:
+        """Open many commitments at once; `EntrySkipped` names those that did not."""
+        data = interface("Marketplace").encode_call("revealResults", list(entries))
+        spare = sum(_spare_gas(entry.params) for entry in entries)
+        return self._send(self._deployment.marketplace, "revealResults", data, spare)
+
+    def deliver(
+        self, params: JobParams, outcome: Outcome, transcript: bytes
+    ) -> TxResult:
+        """Call the job's callback with its result, for a bounty.
+
+        Args:
+            params: The job's parameters.
+            outcome: The accepted one; `Outcome.none()` of a Failed job.
+            transcript: Hash from the job's `JobSettled`.
+        """
+        return self._do("deliver", params, outcome, transcript)
+
+    # ---------------------------------------------------------------- others
+
+    def announce(self, message: bytes) -> TxResult:
+        """Say where the account's content can be had, as an IPFS multiaddress."""
+        return self._do("announce", message)
+
+    def mine_on_demand(self) -> bool:
+        """Mine a block if the chain is a development one that mines only when asked.
+
+        There nothing else would bring a seed block about.
+
+        Returns:
+            Whether it did.
+        """
+        if self.chain_id not in DEVELOPMENT_CHAIN_IDS:
+            return False
+        try:
+            if request(self._web3, "anvil_getAutomine"):
+                request(self._web3, "evm_mine")
+                return True
+        except RpcRefusal:
+            pass  # not Anvil
+        return False
 
     # ---------------------------------------------------------------- private
 
@@ -139,12 +222,29 @@ class MarketClient(MarketReader):
         data = interface("Marketplace").encode_call(function, *arguments)
         return self._send(self._deployment.marketplace, function, data)
 
-    def _send(self, to: ChecksumAddress, function: str, data: bytes) -> TxResult:
-        return self._writer().send(Call(function, to, data))
+    def _send(
+        self, to: ChecksumAddress, function: str, data: bytes, spare_gas: int = 0
+    ) -> TxResult:
+        return self._writer().send(Call(function, to, data, spare_gas))
 
     def _writer(self) -> Sender:
         if self._sender is None:
-            raise ConfigError(
-                "this client has no account and only reads: connect it with a key"
-            )
+            raise ConfigError(_NO_ACCOUNT)
         return self._sender
+
+    def _signer(self) -> LocalAccount:
+        if self._account is None:
+            raise ConfigError(_NO_ACCOUNT)
+        return self._account
+
+
+def _spare_gas(params: JobParams) -> int:
+    """Gas of ending a round, which any reveal may turn out to do."""
+    return _GAS_OF_AN_END + _GAS_OF_A_MEMBERS_END * params.most_places
+
+
+# Slashing is the dearest fate of a member: about 60,000 for the first time.
+_GAS_OF_AN_END = 150_000
+_GAS_OF_A_MEMBERS_END = 70_000
+
+_NO_ACCOUNT = "this client has no account and only reads: connect it with a key"

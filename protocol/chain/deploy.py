@@ -1,92 +1,29 @@
-"""Deployment of a marketplace with its registry and, for development, its token."""
+"""Deployment of a marketplace with registry, lens and, for development, its token.
+
+What lies at its deterministic address already is used: the registry and the test dollar
+are the same for all, and deploying the same terms twice gives the same marketplace.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Self
+from dataclasses import dataclass
 
 from eth_account.signers.local import LocalAccount
 from eth_typing import ChecksumAddress
-from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 from web3 import Web3
 
-from contracts import load_artifact
+from contracts import Artifact, load_artifact
+from protocol.chain import create2
 from protocol.chain.abi import encode_parameters, interface
 from protocol.chain.client import MarketClient
 from protocol.chain.deployment import Deployment
-from protocol.chain.rpc import connect
+from protocol.chain.rpc import connect, request
 from protocol.chain.sender import Call, Sender
-from protocol.errors import ChainError, NoContract
-from protocol.market import MarketConfig
+from protocol.chain.terms import MarketTerms
+from protocol.errors import ChainError, NoContract, RpcUnavailable
 
-__all__ = ["BURN_ADDRESS", "MarketTerms", "deploy_market"]
-
-BURN_ADDRESS = to_checksum_address("0x000000000000000000000000000000000000dEaD")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarketTerms:
-    """A marketplace's terms: `MarketConfig` without token and registry.
-
-    Attributes:
-        treasury: Receives the protocol fee; None stands for the deploying account.
-        sink: Receives slashed bonds.
-        seat_bond: Bond of a seat, token units.
-        base_fee: Pay of an agreeing worker besides tokens, token units.
-        bounty: Pay for moving a job forward, token units.
-        fee_bps: Protocol fee, basis points of what an accepted job paid.
-        no_show_bps: Part of the bond that a no-show costs, basis points.
-        max_redundancy: Most workers in a round, odd.
-        max_job_tokens: Most tokens of a job.
-        commit_floor_seconds: Commit window of an empty job.
-        reveal_window_seconds: Reveal window.
-        draw_deadline_blocks: Blocks after the seed block in which a draw is possible.
-    """
-
-    treasury: ChecksumAddress | None
-    sink: ChecksumAddress
-    seat_bond: int
-    base_fee: int
-    bounty: int
-    fee_bps: int
-    no_show_bps: int
-    max_redundancy: int
-    max_job_tokens: int
-    commit_floor_seconds: int
-    reveal_window_seconds: int
-    draw_deadline_blocks: int
-
-    @classmethod
-    def development(cls, *, treasury: ChecksumAddress | None = None) -> Self:
-        """The terms of a local network, for a token of six decimals."""
-        return cls(
-            treasury=treasury,
-            sink=BURN_ADDRESS,
-            seat_bond=50_000_000,
-            base_fee=20_000,
-            bounty=10_000,
-            fee_bps=100,
-            no_show_bps=1000,
-            max_redundancy=7,
-            max_job_tokens=262_144,
-            commit_floor_seconds=10,
-            reveal_window_seconds=60,
-            draw_deadline_blocks=256,
-        )
-
-    def to_config(
-        self,
-        *,
-        token: ChecksumAddress,
-        registry: ChecksumAddress,
-        deployer: ChecksumAddress,
-    ) -> MarketConfig:
-        """Constructor arguments of a marketplace with these terms."""
-        values = asdict(self)
-        values["treasury"] = deployer if self.treasury is None else self.treasury
-        return MarketConfig(token=token, registry=registry, **values)
+__all__ = ["deploy_market", "is_instance"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,43 +39,43 @@ def deploy_market(
     *,
     token: ChecksumAddress | None,
     terms: MarketTerms,
+    has_plain_addresses: bool = False,
 ) -> Deployment:
-    """Deploy a model registry and a marketplace.
+    """Deploy a model registry, a marketplace and its lens, or find them deployed.
 
     Args:
         rpc_url: Node of the chain.
         account: Pays the gas; has no rights afterwards.
         token: ERC-20 to pay in; None deploys the test dollar.
         terms: The marketplace's terms, which nobody can change later.
+        has_plain_addresses: Do without the proxy of `create2`; addresses then depend on
+            account and nonce.
 
     Returns:
         Where everything is.
 
     Raises:
-        ContractReverted: `InvalidConfig`.
-        NoContract: There is no code at `token`.
+        ConfigError: The terms make no sense.
+        ContractReverted: A constructor refuses.
+        NoContract: There is no code at `token`, or no proxy on the chain.
         NotEnoughFunds: The account cannot pay the gas.
         ChainError: What lies on the chain is not what was deployed.
     """
+    terms.check()
     web3 = connect(rpc_url)
-    sender = Sender(web3, account)
-    registry = _deploy(web3, sender, "ModelRegistry")
-    if token is None:
-        money = _deploy(web3, sender, "TestDollar")
-    else:
-        money = _Deployed(token, registry.block_number, _code_hash(web3, token))
+    deployer = _Deployer(web3, Sender(web3, account), has_plain_addresses)
+    if token is not None:
+        _require_code(web3, token)
+    if not has_plain_addresses:
+        create2.require_proxy(web3)
+    registry = deployer.deploy("ModelRegistry")
+    money = deployer.deploy("TestDollar").address if token is None else token
     config = terms.to_config(
-        token=money.address, registry=registry.address, deployer=sender.address
+        token=money, registry=registry.address, deployer=deployer.address
     )
-    market = _deploy(web3, sender, "Marketplace", config)
-    deployment = Deployment(
-        chain_id=web3.eth.chain_id,
-        marketplace=market.address,
-        registry=registry.address,
-        token=money.address,
-        block_number=registry.block_number,
-        code_hashes=_hashes(market, registry, money),
-    )
+    market = deployer.deploy("Marketplace", config)
+    lens = deployer.deploy("MarketplaceLens", market.address)
+    deployment = _describe(web3, market, lens, registry, money)
     # The immutables, which a comparison of code leaves out.
     actual = MarketClient(web3, deployment).config
     if actual != config:
@@ -146,39 +83,107 @@ def deploy_market(
     return deployment
 
 
-def _hashes(
-    market: _Deployed, registry: _Deployed, token: _Deployed
-) -> Mapping[str, str]:
-    return {
-        "marketplace": market.code_hash,
-        "registry": registry.code_hash,
-        "token": token.code_hash,
-    }
+def _describe(
+    web3: Web3,
+    market: _Deployed,
+    lens: _Deployed,
+    registry: _Deployed,
+    token: ChecksumAddress,
+) -> Deployment:
+    return Deployment(
+        chain_id=web3.eth.chain_id,
+        marketplace=market.address,
+        lens=lens.address,
+        registry=registry.address,
+        token=token,
+        block_number=min(registry.block_number, market.block_number),
+        code_hashes={
+            "marketplace": market.code_hash,
+            "lens": lens.code_hash,
+            "registry": registry.code_hash,
+            "token": _code_hash(web3, token),
+        },
+    )
 
 
-def _deploy(web3: Web3, sender: Sender, name: str, *arguments: object) -> _Deployed:
-    artifact = load_artifact(name)
-    inputs = interface(name).constructor
-    data = artifact.bytecode + encode_parameters(name, inputs, arguments)
-    result = sender.send(Call(f"deployment of {name}", None, data))
-    if result.contract_address is None:
-        raise ChainError(f"{result.tx_hash} created no {name}")
-    address = result.contract_address
-    code = bytes(web3.eth.get_code(address))
-    if not _is_instance(code, artifact.deployed_bytecode):
-        raise ChainError(f"the code at {address} is not that of {name}")
-    return _Deployed(address, result.block_number, "0x" + keccak(code).hex())
+class _Deployer:
+    """Puts contracts on a chain, at plain or at deterministic addresses."""
+
+    def __init__(self, web3: Web3, sender: Sender, has_plain_addresses: bool) -> None:
+        self._web3 = web3
+        self._sender = sender
+        self._has_plain_addresses = has_plain_addresses
+
+    @property
+    def address(self) -> ChecksumAddress:
+        """Who pays."""
+        return self._sender.address
+
+    def deploy(self, name: str, *arguments: object) -> _Deployed:
+        """Create a contract, or find it where it would be created."""
+        artifact = load_artifact(name)
+        inputs = interface(name).constructor
+        code = artifact.bytecode + encode_parameters(name, inputs, arguments)
+        if self._has_plain_addresses:
+            return self._create(artifact, code)
+        address = create2.address_of(code)
+        if not self._web3.eth.get_code(address):
+            self._simulate(code)
+            call = Call(
+                f"deployment of {name}", create2.PROXY, create2.creation_data(code)
+            )
+            block_number = self._sender.send(call).block_number
+        else:
+            block_number = _first_block_of(self._web3, address)
+        return self._checked(artifact, address, block_number)
+
+    def _create(self, artifact: Artifact, code: bytes) -> _Deployed:
+        call = Call(f"deployment of {artifact.name}", None, code)
+        result = self._sender.send(call)
+        if result.contract_address is None:
+            raise ChainError(f"{result.tx_hash} created no {artifact.name}")
+        return self._checked(artifact, result.contract_address, result.block_number)
+
+    def _simulate(self, code: bytes) -> None:
+        """Let a constructor say why it refuses; the proxy would swallow that."""
+        call = {"from": self.address, "data": "0x" + code.hex()}
+        request(self._web3, "eth_call", call, "pending")
+
+    def _checked(
+        self, artifact: Artifact, address: ChecksumAddress, block_number: int
+    ) -> _Deployed:
+        code = bytes(self._web3.eth.get_code(address))
+        if not is_instance(code, artifact):
+            raise ChainError(f"the code at {address} is not that of {artifact.name}")
+        return _Deployed(address, block_number, "0x" + keccak(code).hex())
+
+
+def is_instance(code: bytes, artifact: Artifact) -> bool:
+    """Whether code on a chain is an artifact's, whatever its immutables hold."""
+    return len(code) == len(artifact.deployed_bytecode) and (
+        artifact.masked(code) == artifact.masked(artifact.deployed_bytecode)
+    )
+
+
+def _require_code(web3: Web3, token: ChecksumAddress) -> None:
+    if not web3.eth.get_code(token):
+        raise NoContract(f"there is no token at {token}")
 
 
 def _code_hash(web3: Web3, address: ChecksumAddress) -> str:
-    code = bytes(web3.eth.get_code(address))
-    if not code:
-        raise NoContract(f"there is no token at {address}")
-    return "0x" + keccak(code).hex()
+    return "0x" + keccak(bytes(web3.eth.get_code(address))).hex()
 
 
-def _is_instance(code: bytes, template: bytes) -> bool:
-    """Whether code is a template's but for its immutables, which are zero there."""
-    is_same_size = len(code) == len(template)
-    pairs = zip(code, template, strict=False)
-    return is_same_size and all(b in (0, a) for a, b in pairs)
+def _first_block_of(web3: Web3, address: ChecksumAddress) -> int:
+    """Block that created a contract; 0 where the node keeps no old states."""
+    low, high = 0, int(web3.eth.block_number)
+    try:
+        while low < high:
+            middle = (low + high) // 2
+            if web3.eth.get_code(address, middle):
+                high = middle
+            else:
+                low = middle + 1
+    except RpcUnavailable:
+        return 0
+    return low

@@ -14,7 +14,10 @@ from eth_utils.address import is_checksum_address
 
 from protocol.errors import ConfigError
 
-__all__ = ["Deployment"]
+__all__ = ["CONTRACT_ROLES", "Deployment"]
+
+CONTRACT_ROLES = ("marketplace", "lens", "registry", "token")
+"""What a deployment consists of, by the names of its addresses."""
 
 _MAX_FILE_BYTES = 16 * 1024
 _HASH_LENGTH = 66
@@ -27,15 +30,17 @@ class Deployment:
     Attributes:
         chain_id: Chain id (EIP-155).
         marketplace: Address of the marketplace.
+        lens: Address of the contract that makes its storage readable.
         registry: Address of its model registry.
         token: Address of the token it pays in.
         block_number: First block that can hold an event of these contracts.
-        code_hashes: Keccak-256 of the code of `marketplace`, `registry` and `token`,
-            as `0x` and 64 digits; a name that is missing is not checked.
+        code_hashes: Keccak-256 of the code of each of `CONTRACT_ROLES`, as `0x` and 64
+            digits; a name that is missing is not checked.
     """
 
     chain_id: int
     marketplace: ChecksumAddress
+    lens: ChecksumAddress
     registry: ChecksumAddress
     token: ChecksumAddress
     block_number: int
@@ -49,10 +54,7 @@ class Deployment:
             ConfigError: It is missing or malformed; the message names file and field.
         """
         document = _read(path)
-        addresses = {
-            name: _address(path, document, name)
-            for name in ("marketplace", "registry", "token")
-        }
+        addresses = {name: _address(path, document, name) for name in CONTRACT_ROLES}
         return cls(
             chain_id=_number(path, document, "chainId", least=1),
             block_number=_number(path, document, "blockNumber", least=0),
@@ -69,6 +71,7 @@ class Deployment:
         document = {
             "chainId": self.chain_id,
             "marketplace": self.marketplace,
+            "lens": self.lens,
             "registry": self.registry,
             "token": self.token,
             "blockNumber": self.block_number,

@@ -25,9 +25,11 @@ from protocol.market import (
 
 __all__ = [
     "EVENTS",
+    "Announced",
     "BountyPaid",
     "CommitteeDrawn",
     "DrawArmed",
+    "EntrySkipped",
     "Event",
     "JobCancelled",
     "JobPosted",
@@ -36,8 +38,10 @@ __all__ = [
     "ModelRegistered",
     "ResultAccepted",
     "ResultCommitted",
+    "ResultDelivered",
     "ResultRevealed",
     "RevealOpened",
+    "RoundSplit",
     "SeatClosed",
     "SeatClosing",
     "SeatOpened",
@@ -132,6 +136,15 @@ class ResultAccepted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RoundSplit(Event):
+    """A round ended without a quorum, and the next one's draw is armed."""
+
+    job_id: JobId
+    round: int
+    transcript: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerPaid(Event):
     """A member was paid, in credit."""
 
@@ -167,6 +180,33 @@ class JobCancelled(Event):
 
     job_id: JobId
     refunded: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResultDelivered(Event):
+    """The callback was called, once and for all."""
+
+    job_id: JobId
+    callback: ChecksumAddress
+    has_succeeded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EntrySkipped(Event):
+    """An entry of a batch did not apply; `reason` is an error's selector."""
+
+    job_id: JobId
+    worker: ChecksumAddress
+    place: int
+    reason: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Announced(Event):
+    """An account said where its content can be had."""
+
+    account: ChecksumAddress
+    message: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,10 +283,14 @@ EVENTS: Mapping[str, type[Event]] = {
         RevealOpened,
         ResultRevealed,
         ResultAccepted,
+        RoundSplit,
         WorkerPaid,
         BountyPaid,
         JobSettled,
         JobCancelled,
+        ResultDelivered,
+        EntrySkipped,
+        Announced,
         StakeDeposited,
         Withdrawn,
         SeatOpened,

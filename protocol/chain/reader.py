@@ -12,7 +12,7 @@ from web3 import Web3
 from web3.exceptions import BlockNotFound
 
 from protocol.chain.abi import Interface, interface
-from protocol.chain.deployment import Deployment
+from protocol.chain.deployment import CONTRACT_ROLES, Deployment
 from protocol.chain.events import EVENTS, Event, Log, topic_of
 from protocol.chain.header import fetch_header
 from protocol.chain.logs import fetch_logs
@@ -34,6 +34,7 @@ from protocol.market import (
     Outcome,
     Round,
     Seat,
+    SplitRound,
 )
 
 __all__ = ["BlockId", "MarketReader"]
@@ -56,6 +57,7 @@ class MarketReader:
         _check_code(web3, deployment)
         self._config: MarketConfig = self._market("config")
         _check_config(deployment, self._config)
+        _check_lens(deployment, self._lens("marketplace"))
 
     @classmethod
     def connect(cls, rpc_url: str, deployment: Deployment) -> Self:
@@ -133,8 +135,15 @@ class MarketReader:
 
     def round_of(self, job_id: JobId, *, block: BlockId = "latest") -> Round:
         """State and round of a job."""
-        current: Round = self._market("roundOf", job_id, block=block)
+        current: Round = self._lens("roundOf", job_id, block=block)
         return current
+
+    def split_round_of(
+        self, job_id: JobId, *, block: BlockId = "latest"
+    ) -> SplitRound | None:
+        """What waits of a first round that was split; None if nothing does."""
+        split: SplitRound = self._lens("firstRoundOf", job_id, block=block)
+        return split if any(split.transcript) else None
 
     def escrow_of(self, params: JobParams, *, block: BlockId = "latest") -> int:
         """What posting such a job locks, token units.
@@ -160,9 +169,7 @@ class MarketReader:
             transcript: Hash from the job's `JobSettled`.
             block: Block to ask at.
         """
-        return bool(
-            self._market("isRecorded", job_id, outcome, transcript, block=block)
-        )
+        return bool(self._lens("isRecorded", job_id, outcome, transcript, block=block))
 
     # ---------------------------------------------------------------- accounts
 
@@ -175,14 +182,14 @@ class MarketReader:
 
     def seat_of(self, seat_id: int, *, block: BlockId = "latest") -> Seat:
         """A seat; its owner is the zero address if there is none."""
-        seat: Seat = self._market("seatOf", seat_id, block=block)
+        seat: Seat = self._lens("seatOf", seat_id, block=block)
         return seat
 
     def roster_size(
         self, model_id: ModelId, tick: int, *, block: BlockId = "latest"
     ) -> int:
         """Seats of a model at or under a tick, busy and closing ones included."""
-        return int(self._market("rosterSize", model_id, tick, block=block))
+        return int(self._lens("rosterSize", model_id, tick, block=block))
 
     def spec_of(self, model_id: ModelId, *, block: BlockId = "latest") -> ModelSpec:
         """A registered model.
@@ -250,6 +257,12 @@ class MarketReader:
         address = self._deployment.marketplace
         return self._read(_MARKETPLACE, address, function, arguments, block)
 
+    def _lens(
+        self, function: str, *arguments: object, block: BlockId = "latest"
+    ) -> Any:
+        address = self._deployment.lens
+        return self._read(_LENS, address, function, arguments, block)
+
     def _token(
         self, function: str, *arguments: object, block: BlockId = "latest"
     ) -> Any:
@@ -278,6 +291,7 @@ class MarketReader:
 
 
 _MARKETPLACE = "Marketplace"
+_LENS = "MarketplaceLens"
 _REGISTRY = "ModelRegistry"
 _TOKEN = "TestDollar"
 
@@ -296,7 +310,7 @@ def _check_chain(web3: Web3, deployment: Deployment) -> None:
 
 
 def _check_code(web3: Web3, deployment: Deployment) -> None:
-    for name in ("marketplace", "registry", "token"):
+    for name in CONTRACT_ROLES:
         address: ChecksumAddress = getattr(deployment, name)
         code = bytes(web3.eth.get_code(to_checksum_address(address)))
         if not code:
@@ -321,3 +335,11 @@ def _check_config(deployment: Deployment, config: MarketConfig) -> None:
                 f"the deployment names the {name} {expected}, "
                 f"the marketplace uses {actual}"
             )
+
+
+def _check_lens(deployment: Deployment, marketplace: ChecksumAddress) -> None:
+    if marketplace != deployment.marketplace:
+        raise ConfigError(
+            f"the deployment names the lens {deployment.lens}, which reads the "
+            f"marketplace {marketplace} instead of {deployment.marketplace}"
+        )

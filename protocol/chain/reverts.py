@@ -8,7 +8,7 @@ from functools import cache
 from protocol.chain.abi import CONTRACTS, Parameter, decode_parameters, interface
 from protocol.errors import ContractReverted
 
-__all__ = ["NO_REASON", "UNKNOWN_ERROR", "error_definitions", "revert_of"]
+__all__ = ["NO_REASON", "UNKNOWN_ERROR", "error_definitions", "error_name", "revert_of"]
 
 NO_REASON = "NoReason"
 UNKNOWN_ERROR = "UnknownError"
@@ -33,6 +33,12 @@ def error_definitions() -> Mapping[bytes, Parameter]:
     for name in CONTRACTS:
         known.update(interface(name).errors)
     return known
+
+
+def error_name(selector: bytes) -> str:
+    """Name of the error that a four-byte selector stands for."""
+    definition = error_definitions().get(selector)
+    return UNKNOWN_ERROR if definition is None else str(definition["name"])
 
 
 def revert_of(data: bytes) -> ContractReverted:

@@ -50,11 +50,14 @@ class Call:
         name: Function, for messages.
         to: Contract; None creates one.
         data: Call data, or creation code with its arguments.
+        spare_gas: Gas to add to what the simulation took, for a call that may have to
+            do more by the time it is mined. What is not used costs nothing.
     """
 
     name: str
     to: ChecksumAddress | None
     data: bytes
+    spare_gas: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +175,8 @@ class Sender:
         """Gas limit and EIP-1559 fees; raises NotEnoughFunds."""
         eth = self._web3.eth
         block = eth.get_block("latest")
-        gas = min(estimate * _GAS_MARGIN_PERCENT // 100, block["gasLimit"])
+        wide = estimate * _GAS_MARGIN_PERCENT // 100 + call.spare_gas
+        gas = min(wide, block["gasLimit"])
         base_fee = block.get("baseFeePerGas", 0)
         # `eth_gasPrice` is base fee plus the tip that the node suggests.
         tip = max(eth.gas_price - base_fee, 0)

@@ -14,12 +14,14 @@ from eth_utils.crypto import keccak
 
 from contracts import load_artifact
 from protocol import commitments, market, output_tree
-from protocol.chain import deploy
+from protocol.calls import CommitEntry, PermitSignature, RevealEntry
 from protocol.chain.abi import CONTRACTS, TWINS, interface, parameter_types
+from protocol.chain.terms import MarketTerms
 from protocol.market import (
     Account,
     JobParams,
     JobState,
+    KeptRound,
     MarketConfig,
     ModelSpec,
     Outcome,
@@ -27,6 +29,7 @@ from protocol.market import (
     Round,
     Seat,
     SlashReason,
+    SplitRound,
 )
 
 SOURCES = Path(__file__).resolve().parents[2] / "contracts" / "src"
@@ -41,10 +44,15 @@ ENUMS: Mapping[str, type[IntEnum]] = {
 }
 STRUCTS: Mapping[str, type[Any]] = {
     "Account": Account,
+    "CommitEntry": CommitEntry,
+    "FirstRound": KeptRound,
+    "FirstRoundView": SplitRound,
     "JobParams": JobParams,
     "MarketConfig": MarketConfig,
     "ModelSpec": ModelSpec,
     "Outcome": Outcome,
+    "PermitSignature": PermitSignature,
+    "RevealEntry": RevealEntry,
     "RoundView": Round,
     "SeatView": Seat,
 }
@@ -119,9 +127,9 @@ def test_ids_are_32_bytes_in_solidity(name: str) -> None:
 
 
 def test_constants_equal_those_of_solidity() -> None:
-    seats = dict(NUMBER.findall(_source("Seats.sol")))
+    rosters = dict(NUMBER.findall(_source("types/RosterEntry.sol")))
     outcomes = dict(NUMBER.findall(_source("types/Outcome.sol")))
-    assert int(seats["TICKS"]) == market.TICKS
+    assert int(rosters["TICKS"]) == market.TICKS
     assert int(outcomes["TAIL_BITS"]) == market._ANSWER_TAIL_BITS
 
 
@@ -134,7 +142,7 @@ def test_hash_domains_equal_those_of_solidity() -> None:
 
 
 def test_market_terms_are_the_config_without_addresses_of_contracts() -> None:
-    terms = [field.name for field in fields(deploy.MarketTerms)]
+    terms = [field.name for field in fields(MarketTerms)]
     config = [field.name for field in fields(MarketConfig)]
     assert terms == [name for name in config if name not in ("token", "registry")]
 

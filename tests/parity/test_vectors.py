@@ -112,9 +112,11 @@ def test_transcript_and_record_equal_the_settlement(vector: dict[str, Any]) -> N
         round_number=word >> 4 & 0xF,
         phase=Phase(word & 0xF),
         deadline=word >> 8 & 0xFFFFFFFFFF,
+        is_accepted=bool(word >> 246 & 1),
     )
     assert computed == word
-    assert transcript(computed, members) == unhex(vector["transcript"])
+    earlier = unhex(vector["earlierTranscript"])
+    assert transcript(computed, members, earlier) == unhex(vector["transcript"])
     pair = [unhex(vector["accepted"]), unhex(vector["transcript"])]
     record = keccak(encode(["bytes32", "bytes32"], pair))
     assert record[:31] == unhex(vector["record"])[:31]

@@ -7,11 +7,13 @@ from itertools import count
 
 from eth_utils.crypto import keccak
 
+from protocol.calls import CommitEntry
 from protocol.chain.client import MarketClient
-from protocol.chain.deploy import MarketTerms, deploy_market
+from protocol.chain.deploy import deploy_market
 from protocol.chain.deployment import Deployment
 from protocol.chain.events import CommitteeDrawn
 from protocol.chain.keys import salt_secret
+from protocol.chain.terms import MarketTerms
 from protocol.commitments import commitment, derive_salt
 from protocol.digests import Digest
 from protocol.market import (
@@ -84,6 +86,7 @@ class Member:
     client: MarketClient
     place: int
     secret: bytes
+    round_number: int
 
     def salt(self, job_id: JobId) -> bytes:
         return derive_salt(
@@ -91,20 +94,24 @@ class Member:
             chain_id=self.client.chain_id,
             marketplace=self.client.deployment.marketplace,
             job_id=job_id,
-            round_number=1,
+            round_number=self.round_number,
         )
 
-    def commit(self, job_id: JobId, outcome: Outcome) -> None:
+    def entry(self, job_id: JobId, outcome: Outcome) -> CommitEntry:
         hidden = commitment(
             chain_id=self.client.chain_id,
             marketplace=self.client.deployment.marketplace,
             job_id=job_id,
-            round_number=1,
+            round_number=self.round_number,
             worker=self.client.address,
             outcome=outcome,
             salt=self.salt(job_id),
         )
-        self.client.commit_result(job_id, self.place, hidden)
+        return CommitEntry(job_id, self.place, hidden)
+
+    def commit(self, job_id: JobId, outcome: Outcome) -> None:
+        entry = self.entry(job_id, outcome)
+        self.client.commit_result(job_id, self.place, entry.commitment)
 
     def reveal(self, params: JobParams, outcome: Outcome) -> None:
         job_id = self.client.job_id_of(params)
@@ -127,6 +134,8 @@ class Market:
             development_account(0),
             token=None,
             terms=MarketTerms.development(),
+            # Otherwise the second deployment on a node would find the first one.
+            has_plain_addresses=True,
         )
         return cls(anvil, deployment)
 
@@ -175,6 +184,7 @@ class Market:
                 client=self.client(known[worker]),
                 place=place,
                 secret=salt_secret(development_account(known[worker])),
+                round_number=drawn.round,
             )
             for place, worker in enumerate(drawn.workers)
             if drawn.seat_ids[place] != 0

@@ -2,11 +2,12 @@
 pragma solidity 0.8.37;
 
 import {ModelId, ModelSpec} from "../types/Model.sol";
+import {IAnnouncements} from "./IAnnouncements.sol";
 
 /// @title Models, addressed by their content
 /// @notice Anyone registers; an id says exactly which weights, arithmetic and terms it stands for.
 /// @dev Registration is harmless to others: workers opt in by opening seats for an id.
-interface IModelRegistry {
+interface IModelRegistry is IAnnouncements {
     /// @notice A model exists from now on.
     event ModelRegistered(ModelId indexed modelId, address indexed registrant, ModelSpec spec);
 
@@ -29,5 +30,5 @@ interface IModelRegistry {
     /// @notice What a market needs to price and time a job. Throws UnknownModel.
     /// @return basePrice Units of the escrow token for a token at tick 0.
     /// @return msPerToken Milliseconds a token that a worker may take.
-    function termsOf(ModelId modelId) external view returns (uint256 basePrice, uint256 msPerToken);
+    function termsOf(ModelId modelId) external view returns (uint96 basePrice, uint32 msPerToken);
 }

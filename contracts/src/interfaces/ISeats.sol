@@ -3,6 +3,8 @@ pragma solidity 0.8.37;
 
 import {JobId} from "../types/Job.sol";
 import {ModelId} from "../types/Model.sol";
+import {RosterEntry} from "../types/RosterEntry.sol";
+import {SeatWord} from "../types/SeatWord.sol";
 
 /// @notice Why a seat lost its bond or part of it.
 /// @custom:value0 NoShow Drawn, did not commit: loses a part and the seat.
@@ -20,32 +22,14 @@ enum SlashReason {
 /// @param missed Rounds in which it did not commit or could not fetch the input.
 /// @param slashed Rounds in which it lost a whole bond.
 /// @param seats Seats now open.
+/// @param posted Jobs posted by the account.
 struct Account {
     uint96 credit;
-    uint40 completed;
-    uint40 missed;
-    uint40 slashed;
-    uint40 seats;
-}
-
-/// @notice Readable form of a seat.
-/// @param owner Zero when there is no such seat.
-/// @param index Position in its model's list of its tick.
-/// @param arrivedBlock Block in which it came to that position.
-/// @param drawnBlock Block in which it was drawn last.
-/// @param releasedBlock Block in which it was released last.
-/// @param closeRequestedBlock Block in which it was asked to close.
-struct SeatView {
-    address owner;
-    ModelId modelId;
-    uint256 tick;
-    uint256 index;
-    bool isBusy;
-    bool isClosing;
-    uint256 arrivedBlock;
-    uint256 drawnBlock;
-    uint256 releasedBlock;
-    uint256 closeRequestedBlock;
+    uint32 completed;
+    uint32 missed;
+    uint32 slashed;
+    uint32 seats;
+    uint32 posted;
 }
 
 /// @title Seats and the balance sheet
@@ -79,8 +63,10 @@ interface ISeats {
         uint256 amount
     );
 
-    /// @notice A zero amount, or one that does not fit 96 bits.
+    /// @notice An amount of zero.
     error InvalidAmount(uint256 amount);
+    /// @notice A credit holds no more than 96 bits.
+    error CreditOverflow(address account, uint256 credit, uint256 amount);
     /// @notice Less credit than asked for.
     error CreditTooSmall(address account, uint256 credit, uint256 required);
     /// @notice The token delivered another amount than it was told to.
@@ -97,15 +83,15 @@ interface ISeats {
     error SeatAlreadyClosing(uint256 seatId);
     /// @notice The seat cannot leave: it must be closing, idle, and past `leaveBlock`.
     error SeatNotLeaving(uint256 seatId, bool isClosing, bool isBusy, uint256 leaveBlock);
-    /// @notice The zero address was given where money would be lost.
-    error ZeroAddress();
+    /// @notice Tokens sent to the zero address or to the marketplace itself would be lost.
+    error InvalidReceiver(address to);
 
     /// @notice Turns the caller's tokens into credit.
-    /// @dev Throws InvalidAmount, TokenDeltaMismatch. Emits StakeDeposited.
+    /// @dev Throws InvalidAmount, CreditOverflow, TokenDeltaMismatch. Emits StakeDeposited.
     function deposit(uint256 amount) external;
 
     /// @notice Pays the caller's credit out to `to`. Never blocked by anybody.
-    /// @dev Throws InvalidAmount, CreditTooSmall, ZeroAddress. Emits Withdrawn.
+    /// @dev Throws InvalidAmount, CreditTooSmall, InvalidReceiver. Emits Withdrawn.
     function withdraw(uint256 amount, address to) external;
 
     /// @notice Opens `count` seats for a model at a price tick, each locking one bond of credit.
@@ -132,12 +118,26 @@ interface ISeats {
     /// @notice Withdrawable balance of an account.
     function creditOf(address account) external view returns (uint256);
 
-    /// @notice A seat by its id; the zero owner means there is none.
-    function seatOf(uint256 seatId) external view returns (SeatView memory);
+    /// @notice A seat as it is stored; MarketplaceLens makes it readable.
+    /// @return word Zero when there is no such seat.
+    /// @return answer Commitment or revealed answer of the round it serves; else what is left of one.
+    /// @return modelId Model that it serves.
+    /// @return closeRequestedBlock Block in which it was asked to close; zero if it was not.
+    function seatRecordOf(
+        uint256 seatId
+    )
+        external
+        view
+        returns (SeatWord word, bytes32 answer, ModelId modelId, uint256 closeRequestedBlock);
 
-    /// @notice Seats in a model's roster at or under a tick, busy and closing ones included.
-    function rosterSize(ModelId modelId, uint256 tick) external view returns (uint256);
+    /// @notice Lengths of a model's eight lists, 20 bits each, tick 0 lowest; busy and closing seats
+    /// included.
+    function rosterLengthsOf(ModelId modelId) external view returns (uint256);
 
-    /// @notice Seat at a position of a model's list of one tick; zero when there is none.
-    function seatAt(ModelId modelId, uint256 tick, uint256 index) external view returns (uint256);
+    /// @notice A position of a model's list of one tick; zero when there is none.
+    function rosterEntryOf(
+        ModelId modelId,
+        uint256 tick,
+        uint256 index
+    ) external view returns (RosterEntry);
 }

@@ -57,6 +57,23 @@ library JobBuilder {
         return job;
     }
 
+    function withRounds(
+        JobParams memory job,
+        uint8 maxRounds
+    ) internal pure returns (JobParams memory) {
+        job.maxRounds = maxRounds;
+        return job;
+    }
+
+    function withCallback(
+        JobParams memory job,
+        address callback,
+        uint32 gasLimit
+    ) internal pure returns (JobParams memory) {
+        (job.callback, job.callbackGasLimit) = (callback, gasLimit);
+        return job;
+    }
+
     function withMinSeats(
         JobParams memory job,
         uint32 minSeats
@@ -91,6 +108,11 @@ library OutcomeBuilder {
                 resultsDigest: 0,
                 fingerprint: 0
             });
+    }
+
+    /// @notice What a failed job is delivered with.
+    function none() internal pure returns (Outcome memory) {
+        return failed(OutcomeStatus.Unset);
     }
 
     function unavailable() internal pure returns (Outcome memory) {

@@ -3,12 +3,20 @@ pragma solidity 0.8.37;
 
 import {JobId} from "../../src/types/Job.sol";
 
-/// @notice Where the probes of a first round's draw land, written down a second time.
+/// @notice Where the probes of a draw land, written down a second time.
 library DrawModel {
     uint256 internal constant MAX_PROBES = 64;
 
     function seedOf(bytes32 prevRandao, JobId jobId) internal pure returns (bytes32) {
-        return keccak256(abi.encode(prevRandao, jobId, uint256(1)));
+        return seedOf(prevRandao, jobId, 1);
+    }
+
+    function seedOf(
+        bytes32 prevRandao,
+        JobId jobId,
+        uint256 round
+    ) internal pure returns (bytes32) {
+        return keccak256(abi.encode(prevRandao, jobId, round));
     }
 
     /// @dev Hashes in scratch space: a search tries many, and memory is never given back.
@@ -40,6 +48,25 @@ library DrawModel {
             }
             prevRandao = keccak256(abi.encode("attempt", attempt));
             if (_lands(seedOf(prevRandao, jobId), size, wanted)) return prevRandao;
+        }
+    }
+
+    /// @notice A value of `prevRandao` whose first `count` probes land on distinct positions.
+    function randaoOfDistinct(
+        JobId jobId,
+        uint256 size,
+        uint256 count
+    ) internal pure returns (bytes32 prevRandao) {
+        for (uint256 attempt = 0; ; ++attempt) {
+            prevRandao = keccak256(abi.encode("distinct", attempt));
+            bytes32 seed = seedOf(prevRandao, jobId);
+            uint256 hit = 0;
+            for (uint256 probe = 0; probe < count; ++probe) {
+                uint256 bit = 1 << positionOf(seed, probe, size);
+                if (hit & bit != 0) break;
+                hit |= bit;
+                if (probe + 1 == count) return prevRandao;
+            }
         }
     }
 

@@ -21,7 +21,7 @@ abstract contract DrawTest is ScenarioTest {
     }
 
     function close(uint256 seatId) internal {
-        vm.prank(market.seatOf(seatId).owner);
+        vm.prank(lens.seatOf(seatId).owner);
         market.closeSeat(seatId);
     }
 
@@ -37,7 +37,7 @@ abstract contract DrawTest is ScenarioTest {
         uint256[] memory positions = new uint256[](1);
         positions[0] = position;
         JobId id = market.jobIdOf(job);
-        uint256 size = market.rosterSize(modelId, 0);
+        uint256 size = lens.rosterSize(modelId, 0);
         draw(job, DrawModel.randaoFor(id, size, positions));
         assertState(id, JobState.Committing);
     }
@@ -54,7 +54,7 @@ abstract contract DrawTest is ScenarioTest {
 
     function assertSeats(uint256 first, uint256 second, uint256 third) internal view {
         assertState(jobId, JobState.Committing);
-        uint256[] memory seatIds = market.roundOf(jobId).seatIds;
+        uint256[] memory seatIds = lens.roundOf(jobId).seatIds;
         vm.assertEq(seatIds[0], first, "place 0");
         vm.assertEq(seatIds[1], second, "place 1");
         vm.assertEq(seatIds[2], third, "place 2");

@@ -70,6 +70,10 @@ contract PausableToken is FreeToken {
         isPaused = true;
     }
 
+    function unpause() external {
+        isPaused = false;
+    }
+
     function _update(address from, address to, uint256 value) internal override {
         if (isPaused) revert Paused();
         super._update(from, to, value);

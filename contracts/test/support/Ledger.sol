@@ -10,6 +10,7 @@ import {Vm} from "./Vm.sol";
 /// shows two things: no unit moves without an event, and no event without its units.
 contract Ledger {
     uint256 private immutable _bond;
+    uint256 private immutable _bounty;
     address private immutable _sink;
     address private immutable _treasury;
 
@@ -18,6 +19,14 @@ contract Ledger {
     mapping(bytes32 jobId => uint256) public escrowOf;
     mapping(bytes32 jobId => uint256) public escrowedOf;
     mapping(bytes32 jobId => address) public requesterOf;
+    /// @notice What a job keeps after its end, for whoever delivers its result.
+    mapping(bytes32 jobId => uint256) public keptOf;
+    mapping(bytes32 jobId => JobState) public stateOf;
+    mapping(bytes32 jobId => uint256) public roundOf;
+    mapping(bytes32 jobId => bytes32) public acceptedOf;
+    mapping(bytes32 jobId => bytes32) public transcriptOf;
+    mapping(uint256 seatId => address) public ownerOf;
+    mapping(address account => uint256) public postedBy;
     uint256 public tokens;
     uint256 public credits;
     uint256 public bonds;
@@ -30,8 +39,8 @@ contract Ledger {
 
     error BooksDoNotBalance(bytes32 topic, bytes32 subject, uint256 left);
 
-    constructor(uint256 bond, address sink, address treasury) {
-        (_bond, _sink, _treasury) = (bond, sink, treasury);
+    constructor(uint256 bond, uint256 bounty, address sink, address treasury) {
+        (_bond, _bounty, _sink, _treasury) = (bond, bounty, sink, treasury);
     }
 
     function book(Vm.Log[] calldata logs, address market) external {
@@ -58,12 +67,14 @@ contract Ledger {
         } else {
             _bookSeat(log, topic);
             _bookJob(log, topic);
+            _bookRound(log, topic);
         }
     }
 
     function _bookSeat(Vm.Log calldata log, bytes32 topic) private {
         if (topic == ISeats.SeatOpened.selector) {
             _debit(_account(log, 2), _bond);
+            ownerOf[uint256(log.topics[1])] = _account(log, 2);
             bondOf[uint256(log.topics[1])] += _bond;
             bonds += _bond;
         } else if (topic == ISeats.SeatSlashed.selector) {
@@ -73,6 +84,7 @@ contract Ledger {
         } else if (topic == ISeats.SeatClosed.selector) {
             uint256 seatId = uint256(log.topics[1]);
             _takeBond(seatId, _account(log, 2), abi.decode(log.data, (uint256)));
+            ownerOf[seatId] = address(0);
             uint256 left = bondOf[seatId];
             if (left != 0) revert BooksDoNotBalance(topic, bytes32(seatId), left);
         }
@@ -81,24 +93,42 @@ contract Ledger {
     function _bookJob(Vm.Log calldata log, bytes32 topic) private {
         bytes32 jobId = log.topics[1];
         if (topic == IMarketplace.JobPosted.selector) {
-            (, uint256 escrowed) = abi.decode(log.data, (JobParams, uint256));
+            (JobParams memory job, uint256 escrowed) = abi.decode(log.data, (JobParams, uint256));
+            keptOf[jobId] = job.callback == address(0) ? 0 : _bounty;
             _bookPosted(jobId, _account(log, 2), escrowed);
         } else if (topic == IMarketplace.JobCancelled.selector) {
             ++ended[JobState.Cancelled];
+            stateOf[jobId] = JobState.Cancelled;
             _payFromEscrow(jobId, requesterOf[jobId], abi.decode(log.data, (uint256)));
-            _expectEmpty(topic, jobId);
+            _expectLeft(topic, jobId, 0);
         } else if (topic == IMarketplace.JobSettled.selector) {
-            (JobState state, uint256 paid, uint256 refunded, uint256 fee, ) = abi.decode(
-                log.data,
-                (JobState, uint256, uint256, uint256, bytes32)
-            );
+            (JobState state, uint256 paid, uint256 refunded, uint256 fee, bytes32 transcript) = abi
+                .decode(log.data, (JobState, uint256, uint256, uint256, bytes32));
             ++ended[state];
+            (stateOf[jobId], transcriptOf[jobId]) = (state, transcript);
             if (paid + refunded + fee != escrowedOf[jobId]) {
                 revert BooksDoNotBalance(topic, jobId, paid + refunded + fee);
             }
             _payFromEscrow(jobId, requesterOf[jobId], refunded);
             _payFromEscrow(jobId, _treasury, fee);
-            _expectEmpty(topic, jobId);
+            _expectLeft(topic, jobId, keptOf[jobId]);
+        } else if (topic == IMarketplace.ResultDelivered.selector) {
+            _expectLeft(topic, jobId, 0);
+        }
+    }
+
+    /// @dev Where a job stands, as far as transactions decide it.
+    function _bookRound(Vm.Log calldata log, bytes32 topic) private {
+        bytes32 jobId = log.topics[1];
+        if (topic == IMarketplace.DrawArmed.selector) {
+            (roundOf[jobId], , , ) = abi.decode(log.data, (uint256, uint256, uint256, uint256));
+            stateOf[jobId] = JobState.Open;
+        } else if (topic == IMarketplace.CommitteeDrawn.selector) {
+            stateOf[jobId] = JobState.Committing;
+        } else if (topic == IMarketplace.RevealOpened.selector) {
+            stateOf[jobId] = JobState.Revealing;
+        } else if (topic == IMarketplace.ResultAccepted.selector) {
+            (, acceptedOf[jobId]) = abi.decode(log.data, (uint256, bytes32));
         }
     }
 
@@ -108,14 +138,15 @@ contract Ledger {
         uint256 fromCredit = credit < escrowed ? credit : escrowed;
         _debit(requester, fromCredit);
         tokens += escrowed - fromCredit;
+        ++postedBy[requester];
         requesterOf[jobId] = requester;
         escrowedOf[jobId] = escrowed;
         escrowOf[jobId] = escrowed;
         escrows += escrowed;
     }
 
-    function _expectEmpty(bytes32 topic, bytes32 jobId) private view {
-        if (escrowOf[jobId] != 0) revert BooksDoNotBalance(topic, jobId, escrowOf[jobId]);
+    function _expectLeft(bytes32 topic, bytes32 jobId, uint256 expected) private view {
+        if (escrowOf[jobId] != expected) revert BooksDoNotBalance(topic, jobId, escrowOf[jobId]);
     }
 
     function _payFromEscrow(bytes32 jobId, address account, uint256 amount) private {

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Marketplace} from "../../src/Marketplace.sol";
+import {MarketplaceLens} from "../../src/MarketplaceLens.sol";
 import {ModelRegistry} from "../../src/ModelRegistry.sol";
 import {TestDollar} from "../../src/TestDollar.sol";
 import {IMarketplace, MarketConfig} from "../../src/interfaces/IMarketplace.sol";
@@ -32,6 +33,8 @@ abstract contract MarketTest {
     uint256 internal constant SEED_DELAY = 2;
     uint32 internal constant MAX_JOB_TOKENS = 262_144;
     uint8 internal constant MAX_REDUNDANCY = 7;
+    uint8 internal constant MAX_ROUNDS = 2;
+    uint32 internal constant MAX_CALLBACK_GAS = 1_000_000;
 
     // ─── The default job ─────────────────────────────────────────────────────────────────────
 
@@ -50,6 +53,7 @@ abstract contract MarketTest {
     TestDollar internal token;
     ModelRegistry internal registry;
     Marketplace internal market;
+    MarketplaceLens internal lens;
     ModelId internal modelId;
 
     address internal requester = anActor("requester");
@@ -64,7 +68,7 @@ abstract contract MarketTest {
         token = TestDollar(vm.deployCode("TestDollar.sol:TestDollar"));
         registry = ModelRegistry(vm.deployCode("ModelRegistry.sol:ModelRegistry"));
         modelId = registry.registerModel(aModel());
-        market = deployMarket(devnetConfig());
+        useMarket(deployMarket(devnetConfig()));
         fund(requester, 1_000_000_000);
     }
 
@@ -93,7 +97,9 @@ abstract contract MarketTest {
                 feeBps: uint16(FEE_BPS),
                 noShowBps: 1_000,
                 maxRedundancy: MAX_REDUNDANCY,
+                maxRounds: MAX_ROUNDS,
                 maxJobTokens: MAX_JOB_TOKENS,
+                maxCallbackGas: MAX_CALLBACK_GAS,
                 commitFloorSeconds: uint32(COMMIT_FLOOR),
                 revealWindowSeconds: uint32(REVEAL_WINDOW),
                 drawDeadlineBlocks: uint32(DRAW_DEADLINE)
@@ -102,6 +108,14 @@ abstract contract MarketTest {
 
     function deployMarket(MarketConfig memory config) internal returns (Marketplace) {
         return Marketplace(vm.deployCode("Marketplace.sol:Marketplace", abi.encode(config)));
+    }
+
+    /// @dev The one that the moves below go to, read through a lens of its own.
+    function useMarket(Marketplace chosen) internal {
+        market = chosen;
+        lens = MarketplaceLens(
+            vm.deployCode("MarketplaceLens.sol:MarketplaceLens", abi.encode(chosen))
+        );
     }
 
     /// @dev The devnet's market for another token.
@@ -200,7 +214,7 @@ abstract contract MarketTest {
 
     /// @dev Makes `header` the header of the job's seed block, one block in the past or more.
     function mineSeedBlock(JobId jobId, bytes32 prevRandao) internal returns (bytes memory header) {
-        uint256 seedBlock = market.roundOf(jobId).seedBlock;
+        uint256 seedBlock = lens.roundOf(jobId).seedBlock;
         if (vm.getBlockNumber() <= seedBlock) rollTo(seedBlock + 1);
         header = headerOf(seedBlock, prevRandao);
     }
@@ -259,16 +273,18 @@ abstract contract MarketTest {
 
     /// @dev Owner of a place, which must be filled.
     function workerAt(JobId jobId, uint256 place) internal view returns (address) {
-        uint256 seatId = market.roundOf(jobId).seatIds[place];
+        uint256 seatId = lens.roundOf(jobId).seatIds[place];
         vm.assertTrue(seatId != 0, "the place is vacant");
-        return market.seatOf(seatId).owner;
+        return lens.seatOf(seatId).owner;
     }
 
     function commit(JobParams memory job, uint256 place, Outcome memory outcome) internal {
         JobId jobId = market.jobIdOf(job);
         address worker = workerAt(jobId, place);
+        uint256 round = lens.roundOf(jobId).round;
+        bytes32 commitment = commitmentOf(jobId, round, worker, outcome, aSalt(worker));
         vm.prank(worker);
-        market.commitResult(jobId, place, commitmentOf(jobId, worker, outcome));
+        market.commitResult(jobId, place, commitment);
     }
 
     function reveal(JobParams memory job, uint256 place, Outcome memory outcome) internal {
@@ -308,7 +324,7 @@ abstract contract MarketTest {
     // ─── What the contract must have made of it, computed here ───────────────────────────────
 
     /// @dev Storage slot of `_rounds`; contracts/snapshots/storage.json names it.
-    uint256 private constant ROUNDS_SLOT = 6;
+    uint256 private constant ROUNDS_SLOT = 5;
 
     function storedRound(JobId jobId) internal view returns (uint256) {
         bytes32 slot = keccak256(abi.encode(jobId, ROUNDS_SLOT));
@@ -326,6 +342,25 @@ abstract contract MarketTest {
             );
     }
 
+    /// @dev Of a first round.
+    function transcriptOf(
+        uint256 roundWord,
+        address[] memory workers,
+        bytes32[] memory answers
+    ) internal pure returns (bytes32) {
+        return transcriptOf(0, roundWord, workers, answers);
+    }
+
+    /// @param earlier Transcript of the round before, zero for the first.
+    function transcriptOf(
+        bytes32 earlier,
+        uint256 roundWord,
+        address[] memory workers,
+        bytes32[] memory answers
+    ) internal pure returns (bytes32) {
+        return keccak256(abi.encode(earlier, roundWord, workers, answers));
+    }
+
     function recordOf(bytes32 answer, bytes32 transcript) internal pure returns (bytes32) {
         uint256 hash = uint256(keccak256(bytes.concat(answer, transcript)));
         return bytes32(hash - (hash % 256));
@@ -337,9 +372,9 @@ abstract contract MarketTest {
         uint256 places
     ) internal view returns (address[] memory owners) {
         owners = new address[](places);
-        uint256[] memory seatIds = market.roundOf(jobId).seatIds;
+        uint256[] memory seatIds = lens.roundOf(jobId).seatIds;
         for (uint256 place = 0; place < places; ++place) {
-            if (seatIds[place] != 0) owners[place] = market.seatOf(seatIds[place]).owner;
+            if (seatIds[place] != 0) owners[place] = lens.seatOf(seatIds[place]).owner;
         }
     }
 
@@ -361,6 +396,23 @@ abstract contract MarketTest {
         }
     }
 
+    /// @dev From the logs that the test has recorded; ends the recording.
+    function lastDataOf(bytes32 topic) internal returns (bytes memory data) {
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        for (uint256 i = 0; i < logs.length; ++i) {
+            if (logs[i].topics[0] == topic) data = logs[i].data;
+        }
+        vm.assertTrue(data.length != 0, "the event was not emitted");
+    }
+
+    /// @dev Of the JobSettled in the recorded logs.
+    function settledTranscript() internal returns (bytes32 transcript) {
+        (, , , , transcript) = abi.decode(
+            lastDataOf(IMarketplace.JobSettled.selector),
+            (JobState, uint256, uint256, uint256, bytes32)
+        );
+    }
+
     function expectUnexpectedState(JobId jobId, JobState state) internal {
         vm.expectRevert(
             abi.encodeWithSelector(IMarketplace.UnexpectedJobState.selector, jobId, state)
@@ -374,7 +426,7 @@ abstract contract MarketTest {
     }
 
     function deadlineOf(JobId jobId) internal view returns (uint256) {
-        RoundView memory round = market.roundOf(jobId);
+        RoundView memory round = lens.roundOf(jobId);
         return round.deadline;
     }
 

@@ -16,10 +16,13 @@ contract Probe {
     }
 
     function answerOf(Outcome calldata outcome) external pure returns (bytes32) {
-        return Answer.unwrap(outcome.toAnswer());
+        return Answer.unwrap(outcome.toAnswer(outcome.hash()));
     }
 
-    function seedOf(uint256 seedBlock, bytes calldata header) external view returns (bytes32) {
+    function seedOf(
+        uint256 seedBlock,
+        bytes calldata header
+    ) external view returns (bool isKnown, bytes32 prevRandao) {
         return DrawSeed.read(seedBlock, header);
     }
 

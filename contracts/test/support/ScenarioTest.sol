@@ -63,7 +63,9 @@ abstract contract ScenarioTest is MarketTest {
         playCommits(job, list);
         playReveals(job, list);
         JobId jobId = market.jobIdOf(job);
-        if (market.stateOf(jobId) > JobState.Revealing) return;
+        JobState state = market.stateOf(jobId);
+        // The last reveal ended the job, or armed its second round.
+        if (state > JobState.Revealing || state == JobState.Open) return;
         vm.warp(deadlineOf(jobId) + 1);
         advance(job, NO_HEADER);
     }
@@ -86,18 +88,24 @@ abstract contract ScenarioTest is MarketTest {
 
     /// @dev The act that a quorum shares, or Absent.
     function acceptedOf(Act[] memory list) internal pure returns (Act) {
-        uint256[] memory votes = new uint256[](ACTS);
-        for (uint256 place = 0; place < list.length; ++place) {
-            ++votes[uint256(list[place])];
-        }
         for (uint256 act = uint256(Act.Honest); act < ACTS; ++act) {
-            if (2 * votes[act] <= list.length) continue;
-            bool isUnavailable = Act(act) == Act.Unavailable;
-            uint256 hadInput =
-                votes[uint256(Act.Honest)] + votes[uint256(Act.Liar)] + votes[uint256(Act.Invalid)];
-            return isUnavailable && hadInput != 0 ? Act.Absent : Act(act);
+            if (2 * votesFor(Act(act), list) <= list.length) continue;
+            return Act(act) == Act.Unavailable && hadInput(list) ? Act.Absent : Act(act);
         }
         return Act.Absent;
+    }
+
+    function votesFor(Act act, Act[] memory list) internal pure returns (uint256 votes) {
+        for (uint256 place = 0; place < list.length; ++place) {
+            if (list[place] == act) ++votes;
+        }
+    }
+
+    /// @dev Whether anybody showed that it had the bytes.
+    function hadInput(Act[] memory list) internal pure returns (bool) {
+        return
+            votesFor(Act.Honest, list) + votesFor(Act.Liar, list) + votesFor(Act.Invalid, list) !=
+            0;
     }
 
     function fateOf(Act act, Act accepted) internal pure returns (Fate memory fate) {
@@ -143,7 +151,7 @@ abstract contract ScenarioTest is MarketTest {
         uint256 treasury;
     }
 
-    function pursesNow(address payer) private view returns (Purses memory) {
+    function pursesNow(address payer) internal view returns (Purses memory) {
         return
             Purses({
                 requester: market.creditOf(payer) + token.balanceOf(payer),
@@ -193,7 +201,7 @@ abstract contract ScenarioTest is MarketTest {
         }
     }
 
-    function checkMember(address worker, Fate memory fate) private view {
+    function checkMember(address worker, Fate memory fate) internal view {
         assertCredit(worker, fate.gain);
         vm.assertEq(market.accountOf(worker).seats, fate.keepsSeat ? 1 : 0, "seats");
         vm.assertEq(market.accountOf(worker).completed, fate.hasCompleted ? 1 : 0, "completed");

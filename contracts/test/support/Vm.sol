@@ -9,6 +9,14 @@ interface Vm {
         address emitter;
     }
 
+    struct Gas {
+        uint64 gasLimit;
+        uint64 gasTotalUsed;
+        uint64 gasMemoryUsed;
+        int64 gasRefunded;
+        uint64 gasRemaining;
+    }
+
     // The chain
     function warp(uint256 timestamp) external;
     function roll(uint256 blockNumber) external;
@@ -21,6 +29,11 @@ interface Vm {
     function revertToState(uint256 id) external returns (bool);
 
     // Who calls, and code
+    function addr(uint256 privateKey) external pure returns (address);
+    function sign(
+        uint256 privateKey,
+        bytes32 digest
+    ) external pure returns (uint8 v, bytes32 r, bytes32 s);
     function prank(address sender) external;
     function startPrank(address sender) external;
     function stopPrank() external;
@@ -71,10 +84,7 @@ interface Vm {
     function toString(address value) external pure returns (string memory);
     function toString(bytes32 value) external pure returns (string memory);
     function toString(bytes calldata value) external pure returns (string memory);
-    function snapshotGasLastCall(
-        string calldata group,
-        string calldata name
-    ) external returns (uint256);
+    function lastCallGas() external view returns (Gas memory);
     function snapshotValue(string calldata group, string calldata name, uint256 value) external;
 }
 

@@ -56,7 +56,7 @@ def test_money_moves_as_told(market: Market) -> None:
     withdrawn = client.withdraw(20 * DOLLARS, friend)
     events = [log.event for log in withdrawn.logs]
     assert events == [Withdrawn(client.address, friend, 20 * DOLLARS)]
-    assert client.account_of(client.address) == Account(30 * DOLLARS, 0, 0, 0, 0)
+    assert client.account_of(client.address) == Account(30 * DOLLARS, 0, 0, 0, 0, 0)
     assert client.token_balance(client.address) == 50 * DOLLARS
     assert client.token_balance(friend) == 20 * DOLLARS
 
@@ -81,7 +81,7 @@ def test_seats_open_close_and_leave(market: Market) -> None:
     first, second = (x.event for x in opened.logs if isinstance(x.event, SeatOpened))
     assert first == SeatOpened(first.seat_id, worker.address, model_id, TICK)
     bond = worker.config.seat_bond
-    expected = Account(WORKER_STAKE - 2 * bond, 0, 0, 0, seats=2)
+    expected = Account(WORKER_STAKE - 2 * bond, 0, 0, 0, seats=2, posted=0)
     assert worker.account_of(worker.address) == expected
     assert [worker.roster_size(model_id, tick) for tick in (0, TICK, 7)] == [0, 2, 2]
     assert worker.seat_of(second.seat_id) == Seat(
@@ -193,12 +193,12 @@ Write = Callable[[MarketClient, Market], object]
         (lambda c, m: c.close_seat(12345), "NotSeatOwner", None),
         (lambda c, m: c.post_job(m.job(m.client(1))), "NotRequester", None),
         (lambda c, m: c.post_job(m.job(c, redundancy=2)), "InvalidRedundancy", (2, 7)),
-        (lambda c, m: c.post_job(m.job(c, max_rounds=2)), "InvalidRounds", (2, 1)),
+        (lambda c, m: c.post_job(m.job(c, max_rounds=3)), "InvalidRounds", (3, 2)),
         (lambda c, m: c.post_job(m.job(c, prompt_count=0)), "InvalidPrompts", None),
         (
             lambda c, m: c.post_job(m.job(c, callback_gas_limit=1)),
-            "CallbackUnsupported",
-            (ZERO_ADDRESS, 1),
+            "InvalidCallback",
+            (ZERO_ADDRESS, 1, 1_000_000),
         ),
         (lambda c, m: c.post_job(m.job(c, max_tokens=0)), "InvalidMaxTokens", None),
         (lambda c, m: c.post_job(m.job(c)), "RosterTooThin", (0, 3)),

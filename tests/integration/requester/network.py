@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from protocol.chain.client import MarketClient
-from protocol.chain.deploy import MarketTerms, deploy_market
+from protocol.chain.deploy import deploy_market
+from protocol.chain.terms import MarketTerms
 from protocol.documents import Finish, Output, PromptsDocument, ResultsDocument
 from protocol.market import JobParams, ModelSpec, Outcome, OutcomeStatus
 from protocol.store.memory import MemoryStore
@@ -47,7 +48,9 @@ class Network:
             MarketTerms.development(), draw_deadline_blocks=DRAW_DEADLINE_BLOCKS
         )
         deployer = development_account(0)
-        deployment = deploy_market(anvil.url, deployer, token=None, terms=terms)
+        deployment = deploy_market(
+            anvil.url, deployer, token=None, terms=terms, has_plain_addresses=True
+        )
         market = Market(anvil, deployment)
         market.model = ModelSpec(
             package_digest=store.put_directory({"tokenizer.json": byte_tokenizer()}),

@@ -89,7 +89,7 @@ def test_job_from_submit_to_a_verified_receipt(
     waited = _json(capsys, "job", "wait", job_id, "--until", "settled")
     assert waited["state"] == "Accepted"
     assert waited["escrowed"] == waited["paid"] + waited["refunded"] + waited["fees"]
-    assert len(waited["committee"]) == len(waited["workersPaid"]) == 3
+    assert len(waited["rounds"][0]["committee"]) == len(waited["workersPaid"]) == 3
 
     receipt = tmp_path / "receipt.json"
     result = _json(capsys, "job", "result", job_id, "--receipt", str(receipt))

@@ -22,6 +22,7 @@ from protocol.unixfs import file_digest
 from tests.integration.worker.conftest import ENGINE_OPTIONS, Bench, tick_until
 from tests.support.chain import an_outcome
 from worker.models import EngineOptions, require_exact, serve_model
+from worker.runner import Worker
 from worker.seats import affordable_seats
 
 
@@ -178,6 +179,37 @@ def test_tick_job_that_nobody_draws_is_drawn_for_the_bounty(bench: Bench) -> Non
     assert state(bench, params) is JobState.OPEN  # the requester goes first
     bench.market.anvil.mine(4)
     tick_until(worker, lambda: state(bench, params) is JobState.ACCEPTED)
+
+
+def test_tick_duties_of_several_jobs_share_their_transactions(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.store.put(bench.prompts.to_bytes())
+    worker = bench.seated_worker()
+    client = bench.market.client(2)
+    client.approve(2 * client.config.seat_bond)
+    client.deposit(2 * client.config.seat_bond)
+    client.open_seats(bench.model.model_id, 0, 2)
+    jobs = [bench.post() for _ in range(3)]
+    for params in jobs:
+        while (
+            state(bench, params) is JobState.OPEN
+        ):  # armed again if the seat was taken
+            bench.market.anvil.mine(2)
+            bench.requester.advance(params)
+    with monkeypatch.context() as patched:
+        patched.setattr(worker, "_send", lambda *_: None)
+        tick_until(worker, lambda: _are_computed(worker))
+    tick_until(worker, lambda: all(state(bench, p) is JobState.ACCEPTED for p in jobs))
+    for kind in (ResultCommitted, ResultRevealed):
+        logs = bench.requester.events(kinds=(kind,))
+        assert len(logs) == len(jobs)
+        assert len({log.tx_hash for log in logs}) == 1
+
+
+def _are_computed(worker: Worker) -> bool:
+    duties = worker._journal.live_duties()
+    return bool(duties) and all(duty.outcome is not None for duty in duties)
 
 
 def test_require_exact_float_profile_is_refused(bench: Bench) -> None:

@@ -8,10 +8,12 @@ import pytest
 
 from devnet.books import keep_books
 from protocol.chain.events import (
+    BountyPaid,
     Event,
     JobCancelled,
     JobPosted,
     JobSettled,
+    ResultDelivered,
     SeatClosed,
     SeatOpened,
     SeatSlashed,
@@ -19,7 +21,7 @@ from protocol.chain.events import (
     Withdrawn,
     WorkerPaid,
 )
-from protocol.market import SlashReason
+from protocol.market import JobState, SlashReason
 from tests.unit.devnet.builders import (
     BOND,
     BOUNTY,
@@ -87,6 +89,23 @@ def test_keep_books_cancelled_job_returns_everything() -> None:
     books = keep_books(logs_of([[posted, JobCancelled(JOB, ESCROWED)]]), CONFIG)
     assert books.credit[REQUESTER] == ESCROWED
     assert books.faults == []
+
+
+def test_keep_books_delivery_is_paid_after_the_end() -> None:
+    params = replace(PARAMS, callback=address(0xCA), callback_gas_limit=1)
+    keeper, refunded = address(9), ESCROWED - BOUNTY
+    events: list[Event] = [
+        JobPosted(JOB, REQUESTER, MODEL, params, ESCROWED),
+        JobSettled(JOB, JobState.FAILED, BOUNTY, refunded, 0, bytes(32)),
+    ]
+    waiting = keep_books(logs_of([events]), CONFIG)
+    assert waiting.faults == []
+    assert (waiting.escrow, waiting.owed) == ({JOB: BOUNTY}, ESCROWED)
+    paid = [BountyPaid(JOB, keeper, BOUNTY), ResultDelivered(JOB, address(0xCA), True)]
+    books = keep_books(logs_of([events, paid]), CONFIG)
+    assert books.faults == []
+    assert books.credit[keeper] == BOUNTY
+    assert (sum(books.escrow.values()), books.owed) == (0, ESCROWED)
 
 
 def test_keep_books_withdrawal_leaves_the_market() -> None:

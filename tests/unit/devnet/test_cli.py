@@ -20,7 +20,17 @@ from devnet.ports import LOOPBACK
 from protocol.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[3]
-COMMANDS = ("demo", "up", "down", "status", "deploy", "job", "verify", "worker")
+COMMANDS = (
+    "demo",
+    "up",
+    "down",
+    "status",
+    "deploy",
+    "doctor",
+    "job",
+    "verify",
+    "worker",
+)
 
 
 def assay(
@@ -131,6 +141,8 @@ def test_deploy_without_one_token_choice_exits_two(
         ({"--out": "no/where.json"}, "there is no folder no"),
         ({"--token": "0x12"}, "--token 0x12 is no address"),
         ({"--rpc-url": "http://127.0.0.1:1"}, "cannot connect"),
+        ({"--base-fee": "100"}, "base_fee is 100, it must be below seat_bond"),
+        ({"--terms": "none.toml"}, "terms file none.toml cannot be read"),
     ],
 )
 def test_deploy_bad_value_is_named(
@@ -142,6 +154,9 @@ def test_deploy_bad_value_is_named(
         "--key-file": "key",
         "--out": "out.json",
         "--token": "0x" + "ab" * 20,
+        "--seat-bond": "100",
+        "--base-fee": "1",
+        "--bounty": "1",
     }
     options = [part for option in {**usual, **flags}.items() for part in option]
     done = assay(tmp_path, "deploy", *options)

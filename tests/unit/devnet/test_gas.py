@@ -13,7 +13,9 @@ from protocol.chain.events import (
     JobPosted,
     JobSettled,
     ResultCommitted,
+    ResultDelivered,
     ResultRevealed,
+    RoundSplit,
 )
 from tests.unit.devnet.builders import an_accepted_job, logs_of
 
@@ -31,6 +33,8 @@ def a_transaction(gas: int, *kinds: type[Event]) -> JobTransaction:
         ({ResultCommitted}, GasPhase.COMMIT),
         ({ResultRevealed}, GasPhase.REVEAL),
         ({JobSettled, BountyPaid}, GasPhase.SETTLE),
+        ({RoundSplit, DrawArmed, BountyPaid}, GasPhase.SETTLE),
+        ({ResultDelivered, BountyPaid}, GasPhase.DELIVER),
     ],
 )
 def test_phase_events_of_one_call_tell_it(
@@ -55,6 +59,7 @@ def test_gas_by_phase_settling_reveal_is_split_and_the_sum_stays() -> None:
         "commit": 60_000,
         "reveal": 50_000 + 53_000 + 51_500,
         "settle": 140_001 - 51_500,
+        "deliver": 0,
     }
     assert sum(gas.values()) == sum(one.gas_used for one in transactions)
 

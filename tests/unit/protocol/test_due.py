@@ -18,6 +18,7 @@ ROUND = Round(
     committed=0,
     revealed=0,
     record=bytes(32),
+    is_delivered=False,
 )
 OPEN = replace(ROUND, state=JobState.OPEN, seed_block=11, expiry_block=20, deadline=0)
 

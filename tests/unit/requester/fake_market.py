@@ -1,12 +1,10 @@
-"""A marketplace in memory that keeps the contract's rules for one round."""
+"""A marketplace in memory that keeps the contract's rules."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
 
 from eth_typing import ChecksumAddress
-from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from protocol.chain.client import MarketClient
@@ -23,8 +21,10 @@ from protocol.chain.events import (
     ModelRegistered,
     ResultAccepted,
     ResultCommitted,
+    ResultDelivered,
     ResultRevealed,
     RevealOpened,
+    RoundSplit,
     SeatSlashed,
     WorkerPaid,
 )
@@ -44,89 +44,17 @@ from protocol.market import (
     Round,
     SlashReason,
 )
-from protocol.store.memory import MemoryStore
 from requester.pricing import escrow_of, pay_of, price_of
 from requester.timeline import Timeline
-from requester.transcript import transcript
-from tests.support.tokenizers import byte_tokenizer
-
-CHAIN_ID = 31337
-START_TIME = 1_000_000
-
-
-def an_address(label: str) -> ChecksumAddress:
-    return to_checksum_address(keccak(text=label)[-20:])
-
-
-REQUESTER = an_address("requester")
-WORKERS = tuple(an_address(f"worker {index}") for index in range(7))
-
-
-def a_config(**changes: object) -> MarketConfig:
-    config = MarketConfig(
-        token=an_address("token"),
-        registry=an_address("registry"),
-        treasury=an_address("treasury"),
-        sink=an_address("sink"),
-        seat_bond=50_000_000,
-        base_fee=20_000,
-        bounty=10_000,
-        fee_bps=100,
-        no_show_bps=1_000,
-        max_redundancy=7,
-        max_job_tokens=262_144,
-        commit_floor_seconds=10,
-        reveal_window_seconds=60,
-        draw_deadline_blocks=256,
-    )
-    return replace(config, **changes)  # type: ignore[arg-type]
-
-
-def a_spec(store: MemoryStore, **changes: object) -> ModelSpec:
-    """A model whose package, with the tokenizer, is in the store."""
-    package = store.put_directory({"tokenizer.json": byte_tokenizer()})
-    spec = ModelSpec(
-        package_digest=package,
-        weights_root=bytes(32),
-        profile=b"int-w8b8".ljust(32, b"\0"),
-        vocab_size=256,
-        context_length=128,
-        ms_per_token=5,
-        base_price=2,
-    )
-    return replace(spec, **changes)  # type: ignore[arg-type]
-
-
-class FakeClock:
-    """A clock that only sleeping moves, and what happens meanwhile."""
-
-    def __init__(self) -> None:
-        self.time = float(START_TIME)
-        self.slept = 0
-        self.meanwhile: list[object] = []
-
-    def now(self) -> float:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        self.time += seconds
-        self.slept += 1
-        if self.meanwhile:
-            happening = self.meanwhile.pop(0)
-            assert callable(happening)
-            happening()
-
-
-@dataclass(slots=True)
-class _Job:
-    params: JobParams
-    state: JobState
-    seed_block: int
-    expiry_block: int
-    deadline: int = 0
-    outcomes: dict[int, Outcome] = field(default_factory=dict)
-    revealed: set[int] = field(default_factory=set)
-    recorded: tuple[Outcome, bytes] | None = None
+from tests.unit.requester.fake_job import (
+    CHAIN_ID,
+    REQUESTER,
+    START_TIME,
+    WORKERS,
+    FakeJob,
+    a_config,
+    an_address,
+)
 
 
 class FakeMarket(MarketClient):
@@ -147,6 +75,7 @@ class FakeMarket(MarketClient):
         self._deployment = Deployment(
             chain_id=chain_id,
             marketplace=an_address("marketplace"),
+            lens=an_address("lens"),
             registry=self._config.registry,
             token=self._config.token,
             block_number=1,
@@ -161,7 +90,7 @@ class FakeMarket(MarketClient):
         self.block = 10
         self.time = START_TIME
         self.logs: list[Log] = []
-        self.jobs: dict[JobId, _Job] = {}
+        self.jobs: dict[JobId, FakeJob] = {}
         self.failures: list[Exception] = []
         self.register(spec)
 
@@ -177,35 +106,35 @@ class FakeMarket(MarketClient):
     def commit(self, job_id: JobId, place: int, outcome: Outcome) -> None:
         job = self.jobs[job_id]
         job.outcomes[place] = outcome
+        worker = job.worker(place)
         hidden = commitment(
             chain_id=self.chain_id,
             marketplace=self.deployment.marketplace,
             job_id=job_id,
-            round_number=1,
-            worker=WORKERS[place],
+            round_number=job.number,
+            worker=worker,
             outcome=outcome,
             salt=self._salt(place),
         )
         self.mine()
-        self._emit(ResultCommitted(job_id, WORKERS[place], 1, place, hidden))
-        if len(job.outcomes) == job.params.redundancy:
+        self._emit(ResultCommitted(job_id, worker, job.number, place, hidden))
+        if len(job.outcomes) == job.places:
             job.state = JobState.REVEALING
             job.deadline = self.time + self.config.reveal_window_seconds
-            self._emit(RevealOpened(job_id, 1, job.deadline))
+            self._emit(RevealOpened(job_id, job.number, job.deadline))
 
     def reveal(self, job_id: JobId, place: int) -> None:
         job = self.jobs[job_id]
-        outcome = job.outcomes[place]
+        outcome, number = job.outcomes[place], job.number
         job.revealed.add(place)
         self.mine()
-        self._emit(
-            ResultRevealed(job_id, WORKERS[place], 1, place, outcome, self._salt(place))
-        )
-        votes = sum(job.outcomes[other] == outcome for other in job.revealed)
-        if votes == job.params.quorum:
-            self._emit(ResultAccepted(job_id, 1, outcome.answer()))
+        salt, worker = self._salt(place), job.worker(place)
+        self._emit(ResultRevealed(job_id, worker, number, place, outcome, salt))
         if job.revealed == set(job.outcomes):
-            self._settle(job_id, bounty=0)
+            self._end(job_id, bounty=0)
+        elif not job.is_noted and job.agreed() is not None:
+            job.is_noted = True
+            self._emit(ResultAccepted(job_id, number, outcome.answer()))
 
     def _salt(self, place: int) -> bytes:
         return keccak(text=f"salt {place}")
@@ -226,52 +155,97 @@ class FakeMarket(MarketClient):
         logs = tuple(self.logs[since:])
         return TxResult("0x" + "11" * 32, self.block, 100_000, logs, 1)
 
-    def _settle(self, job_id: JobId, *, bounty: int) -> None:
+    def _end(self, job_id: JobId, *, bounty: int) -> None:
         job = self.jobs[job_id]
-        answers = [job.outcomes[place] for place in sorted(job.revealed)]
-        agreed = next(
-            (o for o in answers if answers.count(o) >= job.params.quorum), None
-        )
-        paid = bounty
-        word = bytes(32)
-        if job.state != JobState.OPEN:
-            timeline = Timeline.of(job_id, self.logs)
-            word = transcript(timeline.round_word, timeline.members)
-            paid += self._pay(job_id, job, agreed) + self.config.bounty
+        agreed, is_drawn = job.agreed(), job.state != JobState.OPEN
+        job.bounties += bounty
+        if is_drawn and agreed is None and job.number < job.params.max_rounds:
+            self._split(job_id, job)
+            if bounty:
+                self._emit(BountyPaid(job_id, REQUESTER, bounty))
+            return
+        word = Timeline.of(job_id, self.logs).transcript if is_drawn else bytes(32)
+        paid = job.bounties + (self._pay(job_id, job, agreed) if is_drawn else 0)
+        paid += self._pay_kept(job_id, job, agreed)
+        if agreed is not None and not job.is_noted:
+            self._emit(ResultAccepted(job_id, job.number, agreed.answer()))
         if bounty:
             self._emit(BountyPaid(job_id, REQUESTER, bounty))
+        self._settle(job_id, job, agreed, paid, word)
+
+    def _settle(
+        self,
+        job_id: JobId,
+        job: FakeJob,
+        agreed: Outcome | None,
+        paid: int,
+        word: bytes,
+    ) -> None:
         job.state = JobState.FAILED if agreed is None else JobState.ACCEPTED
         job.recorded = None if agreed is None else (agreed, word)
+        paid += self.config.bounty * job.params.has_callback
         fee = 0 if agreed is None else paid * self.config.fee_bps // 10_000
-        escrow = escrow_of(self.config, self.spec, job.params)
-        refunded = escrow - paid - fee
+        refunded = escrow_of(self.config, self.spec, job.params) - paid - fee
         self.credit += refunded
         self._emit(JobSettled(job_id, job.state, paid, refunded, fee, word))
 
-    def _pay(self, job_id: JobId, job: _Job, agreed: Outcome | None) -> int:
-        price = price_of(self.spec, job.params.tick)
+    def _split(self, job_id: JobId, job: FakeJob) -> None:
+        word = Timeline.of(job_id, self.logs).transcript
+        for place in set(range(job.places)) - job.revealed:
+            self._slash(job_id, job, place)
+        job.kept = {place: job.outcomes[place] for place in job.revealed}
+        self._emit(RoundSplit(job_id, job.number, word))
+        job.number, job.state, job.is_noted = 2, JobState.OPEN, False
+        job.outcomes, job.revealed = {}, set()
+        self._arm(job_id, job)
+
+    def _pay(self, job_id: JobId, job: FakeJob, agreed: Outcome | None) -> int:
         paid = 0
-        for place in range(job.params.redundancy):
+        for place in range(job.places):
             outcome = job.outcomes.get(place) if place in job.revealed else None
-            if outcome is not None and outcome == agreed:
-                amount = pay_of(self.config, price, outcome.token_count)
-            elif outcome is not None and agreed is None:
-                amount = self.config.base_fee
+            if outcome is not None and agreed in (None, outcome):
+                paid += self._pay_one(job_id, job, job.worker(place), outcome, agreed)
             else:
                 self._slash(job_id, job, place)
-                continue
-            paid += amount
-            self._emit(WorkerPaid(job_id, WORKERS[place], amount))
         return paid
 
-    def _slash(self, job_id: JobId, job: _Job, place: int) -> None:
+    def _pay_kept(self, job_id: JobId, job: FakeJob, agreed: Outcome | None) -> int:
+        """Whom a split left waiting; two thirds of the places condemn."""
+        paid = 0
+        for place, outcome in job.kept.items():
+            worker = WORKERS[place]
+            can_slash = agreed and 3 * job.votes(agreed) >= 2 * job.places
+            if outcome != agreed and can_slash:
+                bond, reason = self.config.seat_bond, SlashReason.WRONG_RESULT
+                self._emit(SeatSlashed(job_id, worker, place + 1, reason, bond))
+            else:
+                paid += self._pay_one(job_id, job, worker, outcome, agreed)
+        return paid
+
+    def _pay_one(
+        self,
+        job_id: JobId,
+        job: FakeJob,
+        worker: ChecksumAddress,
+        outcome: Outcome,
+        agreed: Outcome | None,
+    ) -> int:
+        amount = self.config.base_fee
+        if outcome == agreed:
+            price = price_of(self.spec, job.params.tick)
+            amount = pay_of(self.config, price, outcome.token_count)
+        self._emit(WorkerPaid(job_id, worker, amount))
+        return amount
+
+    def _slash(self, job_id: JobId, job: FakeJob, place: int) -> None:
         reason, amount = SlashReason.WRONG_RESULT, self.config.seat_bond
         if place not in job.outcomes:
             reason = SlashReason.NO_SHOW
             amount = amount * self.config.no_show_bps // 10_000
         elif place not in job.revealed:
             reason = SlashReason.NOT_REVEALED
-        self._emit(SeatSlashed(job_id, WORKERS[place], place + 1, reason, amount))
+        worker = job.worker(place)
+        self._emit(SeatSlashed(job_id, worker, place + 1, reason, amount))
 
     def _fail_if_told(self) -> None:
         if self.failures:
@@ -304,7 +278,7 @@ class FakeMarket(MarketClient):
         extra = self.config.reveal_window_seconds if is_late else 0
         return Round(
             state=state,
-            number=1,
+            number=job.number,
             seed_block=job.seed_block if is_open else 0,
             expiry_block=job.expiry_block if is_open else 0,
             deadline=job.deadline + extra,
@@ -312,12 +286,13 @@ class FakeMarket(MarketClient):
             committed=0,
             revealed=0,
             record=bytes(32),
+            is_delivered=False,
         )
 
     def account_of(
         self, address: ChecksumAddress, *, block: BlockId = "latest"
     ) -> Account:
-        return Account(self.credit, 0, 0, 0, 0)
+        return Account(self.credit, 0, 0, 0, 0, 0)
 
     def roster_size(
         self, model_id: ModelId, tick: int, *, block: BlockId = "latest"
@@ -365,6 +340,20 @@ class FakeMarket(MarketClient):
             and (job_id is None or getattr(log.event, "job_id", None) == job_id)
         ]
 
+    def deliver(
+        self, params: JobParams, outcome: Outcome, transcript: bytes
+    ) -> TxResult:
+        since = len(self.logs)
+        job_id = self.job_id_of(params)
+        assert self.is_recorded(job_id, outcome, transcript)
+        self.mine()
+        self._emit(BountyPaid(job_id, REQUESTER, self.config.bounty))
+        self._emit(ResultDelivered(job_id, params.callback, True))
+        return self._result(since)
+
+    def mine_on_demand(self) -> bool:
+        return False
+
     def approve(self, amount: int) -> TxResult:
         self.allowed = amount
         self.approved.append(amount)
@@ -381,10 +370,10 @@ class FakeMarket(MarketClient):
         self.allowed -= escrow - from_credit
         self.mine()
         job_id = self.job_id_of(params)
-        job = _Job(params, JobState.OPEN, self.block + 2, self.block + 258)
+        job = FakeJob(params, JobState.OPEN, 0, 0)
         self.jobs[job_id] = job
         self._emit(JobPosted(job_id, REQUESTER, params.model_id, params, escrow))
-        self._emit(DrawArmed(job_id, 1, job.seed_block, job.expiry_block, self.seats))
+        self._arm(job_id, job)
         return self._result(since)
 
     def cancel_job(self, params: JobParams) -> TxResult:
@@ -409,29 +398,34 @@ class FakeMarket(MarketClient):
         current = self.round_of(job_id)
         self.mine()
         if job.state == JobState.OPEN and self.block > job.expiry_block:
-            self._settle(job_id, bounty=self.config.bounty)
+            self._end(job_id, bounty=self.config.bounty)
         elif job.state == JobState.OPEN and self.block > job.seed_block:
             self._draw(job_id, job)
         elif job.state in (JobState.COMMITTING, JobState.REVEALING):
             if self.time <= current.deadline:
                 raise ContractReverted("NothingDue", (job_id, current.state))
-            self._settle(job_id, bounty=self.config.bounty)
+            self._end(job_id, bounty=self.config.bounty)
         else:
             raise ContractReverted("UnexpectedJobState", (job_id, job.state))
         return self._result(since)
 
-    def _draw(self, job_id: JobId, job: _Job) -> None:
-        size = job.params.redundancy
+    def _arm(self, job_id: JobId, job: FakeJob) -> None:
+        job.seed_block, job.expiry_block = self.block + 2, self.block + 258
+        armed = (job.seed_block, job.expiry_block, self.seats)
+        self._emit(DrawArmed(job_id, job.number, *armed))
+
+    def _draw(self, job_id: JobId, job: FakeJob) -> None:
         job.state = JobState.COMMITTING
         job.deadline = self.time + 20
+        job.bounties += self.config.bounty
         self._emit(
             CommitteeDrawn(
                 job_id=job_id,
-                round=1,
+                round=job.number,
                 seed_block=job.seed_block,
                 seed=keccak(text="seed"),
-                seat_ids=tuple(range(1, size + 1)),
-                workers=WORKERS[:size],
+                seat_ids=tuple(range(1, job.places + 1)),
+                workers=tuple(job.worker(place) for place in range(job.places)),
                 commit_deadline=job.deadline,
             )
         )

@@ -45,6 +45,7 @@ def deployment(tmp_path: Path) -> Path:
     Deployment(
         chain_id=31337,
         marketplace=an_address("marketplace"),
+        lens=an_address("lens"),
         registry=an_address("registry"),
         token=an_address("token"),
         block_number=1,

@@ -399,14 +399,15 @@ def test_timeline_of_other_jobs_events_is_not_mixed(world: World, job: Job) -> N
 
 
 def test_round_word_before_the_draw_is_an_error(job: Job) -> None:
+    (only,) = job.timeline().rounds
     with pytest.raises(ValueError, match="no committee"):
-        job.timeline().round_word  # noqa: B018
+        only.word  # noqa: B018
 
 
 def test_members_show_who_did_what(world: World, job: Job) -> None:
     outcome = Outcome.error(OutcomeStatus.INPUT_UNAVAILABLE)
     world.answer(job.job_id, outcome)
-    first, second, third = job.timeline().members
+    first, second, third = job.timeline().rounds[0].members
     assert first.commitment is not None and first.answer is None
     assert first.word == first.commitment
     assert second.word == third.word == bytes(32)

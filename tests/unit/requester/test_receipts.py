@@ -9,18 +9,19 @@ from typing import Any
 import pytest
 
 from protocol.errors import BadReceipt, RequestError, RpcUnavailable
-from protocol.market import Outcome, OutcomeStatus
+from protocol.market import Outcome, OutcomeStatus, SlashReason
 from requester.decoding import Decoding
+from requester.drafts import Terms
 from requester.job import Job
 from requester.receipts import build, check_alone, read_receipt, verify
-from tests.unit.requester.world import World
+from tests.unit.requester.world import World, an_address
 
 GREEDY = Decoding(max_new_tokens=10, temperature=0)
 TEXTS = (" is one", " é two", " three")
 STEPS_ALONE = [
     "shape",
     "job id",
-    "committee",
+    "committees",
     "commitments",
     "quorum",
     "transcript",
@@ -30,6 +31,15 @@ STEPS_ALONE = [
 STEPS = [*STEPS_ALONE, "marketplace", "record", "events"]
 
 Path_ = tuple[str | int, ...]
+
+
+def _settled_in_two_rounds(world: World, *, liars: int = 0) -> Job:
+    job = world.client.submit(["a", "b", "c"], decoding=GREEDY, terms=Terms(rounds=2))
+    right = world.outcome(job.params, world.answers(job.params, TEXTS))
+    wrong = world.outcome(job.params, world.answers(job.params, TEXTS[::-1]))
+    world.split(job.job_id, right, wrong)
+    world.answer(job.job_id, *[right] * (5 - liars), *[wrong] * liars)
+    return job
 
 
 def _settled(world: World, *, liar: bool = False) -> Job:
@@ -50,15 +60,21 @@ def receipt(world: World) -> dict[str, Any]:
     return build(_settled(world, liar=True))
 
 
+@pytest.fixture
+def long_receipt(world: World) -> dict[str, Any]:
+    return build(_settled_in_two_rounds(world))
+
+
 def test_build_of_a_settled_job_verifies(world: World) -> None:
     value = build(_settled(world))
     assert [check.step for check in verify(value, world.market)] == STEPS
-    assert value["version"] == 1
+    assert value["version"] == 2
     assert value["jobId"] == value["jobId"].lower()
     texts = [output["output"]["text"] for output in value["outputs"]]
     assert texts == [" is one", " é two", " three"]
     assert value["money"]["slashed"] == 0
-    assert value["revealOpened"] is not None
+    (only,) = value["rounds"]
+    assert only["revealOpened"] is not None and only["split"] is None
 
 
 def test_build_of_a_job_with_a_liar_shows_the_slash(
@@ -79,8 +95,40 @@ def test_build_after_a_straggler_was_left_behind_verifies(world: World) -> None:
     for place in (0, 1):
         world.market.reveal(job.job_id, place)
     value = build(job)
-    assert value["revealOpened"] is None
-    assert len(value["committed"]) == 2
+    (only,) = value["rounds"]
+    assert only["revealOpened"] is None
+    assert len(only["committed"]) == 2
+    verify(value, world.market)
+
+
+@pytest.mark.parametrize("liars", [0, 2])
+def test_build_of_a_job_of_two_rounds_verifies(world: World, liars: int) -> None:
+    value = build(_settled_in_two_rounds(world, liars=liars))
+    verify(value, world.market)
+    first, second = value["rounds"]
+    assert first["split"] is not None and second["split"] is None
+    assert [len(one["drawn"]["workers"]) for one in value["rounds"]] == [3, 5]
+    wrong = first["revealed"][1]["worker"]
+    slashed = {s["worker"]: s["reason"] for s in value["money"]["seatsSlashed"]}
+    # Four fifths condemn the earlier answer, three fifths do not.
+    assert (slashed.get(wrong) == SlashReason.WRONG_RESULT) == (liars == 0)
+    paid = {p["address"] for p in value["money"]["workersPaid"]}
+    assert (wrong in paid) == (liars > 0)
+
+
+def test_build_leaves_out_what_follows_the_end(world: World) -> None:
+    job = world.client.submit(
+        "a",
+        decoding=GREEDY,
+        terms=Terms(callback=an_address("consumer"), callback_gas=50_000),
+    )
+    right = world.outcome(job.params, world.answers(job.params, TEXTS[:1]))
+    world.answer(job.job_id, right, right, right)
+    value = build(job)
+    assert value["money"]["delivery"] == world.market.config.bounty
+    world.market.deliver(job.params, right, job.timeline().transcript)
+    assert job.timeline().delivered is not None
+    assert build(job) == value
     verify(value, world.market)
 
 
@@ -193,6 +241,27 @@ def test_verify_every_changed_leaf_is_rejected(
     assert tried > 1_000
 
 
+def test_verify_every_changed_leaf_of_two_rounds_is_rejected(
+    world: World, long_receipt: dict[str, Any]
+) -> None:
+    for path, value in _leaves(long_receipt):
+        if value is None:
+            continue
+        other: Any = value + 1 if isinstance(value, int) else value[:-1] + "1"
+        if other == value:
+            other = value[:-1] + "2"
+        _assert_rejected(world, _changed(long_receipt, path, other), (path, other))
+
+
+def test_verify_rounds_that_were_merged_or_swapped_are_rejected(
+    world: World, long_receipt: dict[str, Any]
+) -> None:
+    first, second = long_receipt["rounds"]
+    for rounds in ([first], [second], [second, first], [first, first], []):
+        mutant = {**copy.deepcopy(long_receipt), "rounds": copy.deepcopy(rounds)}
+        _assert_rejected(world, mutant, [len(rounds)])
+
+
 def test_verify_every_missing_or_added_part_is_rejected(
     world: World, receipt: dict[str, Any]
 ) -> None:
@@ -220,7 +289,8 @@ def test_verify_swapped_neighbours_are_rejected(
     world: World, receipt: dict[str, Any]
 ) -> None:
     """Lists whose order means something; others are sets of events."""
-    for path in (("drawn", "workers"), ("drawn", "seatIds"), ("outputs",)):
+    drawn = ("rounds", 0, "drawn")
+    for path in ((*drawn, "workers"), (*drawn, "seatIds"), ("outputs",)):
         mutant = copy.deepcopy(receipt)
         parent: Any = mutant
         for step in path:
@@ -276,7 +346,7 @@ def test_verify_events_that_the_receipt_hides_are_rejected(
 
 
 @pytest.mark.parametrize(
-    "value", [{}, {"version": 1}, {"version": 2}, {"a": {1, 2}}, {"a": float("nan")}]
+    "value", [{}, {"version": 1}, {"version": 3}, {"a": {1, 2}}, {"a": float("nan")}]
 )
 def test_verify_what_is_no_receipt_fails_by_its_shape(
     world: World, value: dict[str, Any]

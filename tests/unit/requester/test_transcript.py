@@ -15,23 +15,37 @@ MEMBERS = (
 
 
 def test_round_word_packs_as_the_contract_does() -> None:
-    word = round_word(MEMBERS, round_number=2, phase=Phase.REVEALING, deadline=0x1234)
+    word = round_word(
+        MEMBERS,
+        round_number=2,
+        phase=Phase.REVEALING,
+        deadline=0x1234,
+        is_accepted=True,
+    )
     assert word & 0xF == 3
     assert (word >> 4) & 0xF == 2
     assert (word >> 8) & (2**40 - 1) == 0x1234
     assert (word >> 48) & (2**60 - 1) == 0xFFFFF << 20 | 1
     assert (word >> 228) & 0x1FF == 0b011
     assert (word >> 237) & 0x1FF == 0b001
-    assert word >> 246 == 0
+    assert word >> 246 == 1
 
 
-def test_transcript_is_the_hash_of_word_workers_and_answers() -> None:
-    word = round_word(MEMBERS, round_number=1, phase=Phase.COMMITTING, deadline=9)
+def test_transcript_is_the_hash_of_all_that_a_round_did() -> None:
+    word = round_word(
+        MEMBERS,
+        round_number=1,
+        phase=Phase.COMMITTING,
+        deadline=9,
+        is_accepted=False,
+    )
+    earlier = keccak(text="the round before")
 
     def number(value: int) -> bytes:
         return value.to_bytes(32)
 
     workers = b"".join(bytes(12) + bytes.fromhex(m.worker[2:]) for m in MEMBERS)
-    head = number(word) + number(96) + number(96 + 4 * 32)
+    head = earlier + number(word) + number(128) + number(128 + 4 * 32)
     answers = number(3) + ANSWER + COMMITMENT + bytes(32)
-    assert transcript(word, MEMBERS) == keccak(head + number(3) + workers + answers)
+    expected = keccak(head + number(3) + workers + answers)
+    assert transcript(word, MEMBERS, earlier) == expected

@@ -24,14 +24,14 @@ from requester.client import Client
 from requester.connections import Connections
 from requester.tokenizers import TokenizerCache
 from tests.support.tokenizers import byte_tokenizer
-from tests.unit.requester.fake_market import (
+from tests.unit.requester.fake_job import (
     REQUESTER,
     FakeClock,
-    FakeMarket,
     a_config,
     a_spec,
     an_address,
 )
+from tests.unit.requester.fake_market import FakeMarket
 
 __all__ = [
     "REQUESTER",
@@ -102,6 +102,17 @@ class World:
             fingerprint=bytes(32),
         )
 
+    def split(self, job_id: JobId, *outcomes: Outcome) -> None:
+        """A first round whose last member is absent, and nobody agrees."""
+        params = self.market.jobs[job_id].params
+        self.market.mine(2)
+        self.market.advance(params)
+        for place, outcome in enumerate(outcomes):
+            self.market.commit(job_id, place, outcome)
+        self.market.mine(seconds=30)
+        for place in range(len(outcomes)):
+            self.market.reveal(job_id, place)
+
     def answer(self, job_id: JobId, *outcomes: Outcome) -> None:
         """Draws the committee and lets it answer, place by place."""
         params = self.market.jobs[job_id].params
@@ -109,6 +120,6 @@ class World:
         self.market.advance(params)
         for place, outcome in enumerate(outcomes):
             self.market.commit(job_id, place, outcome)
-        if len(outcomes) == params.redundancy:
+        if len(outcomes) == self.market.jobs[job_id].places:
             for place in range(len(outcomes)):
                 self.market.reveal(job_id, place)

@@ -133,6 +133,38 @@ def test_rewind_before_the_posting_forgets_the_job(tmp_path: Path) -> None:
     assert journal.params_of(JOB) is None
 
 
+def test_undelivered_jobs_wait_from_the_end_to_the_delivery(tmp_path: Path) -> None:
+    journal = with_duty(tmp_path / "journal.sqlite")
+    assert journal.undelivered_jobs() == []
+    with journal.transaction():
+        journal.close_job(JOB, block_number=20)
+        journal.await_delivery(JOB, block_number=20)
+    assert journal.undelivered_jobs() == [(JOB, PARAMS)]
+    with journal.transaction():
+        journal.record_delivery(JOB, block_number=22)
+    assert journal.undelivered_jobs() == []
+    with journal.transaction():
+        journal.rewind(21)
+    assert journal.undelivered_jobs() == [(JOB, PARAMS)]
+    with journal.transaction():
+        journal.rewind(19)
+    assert journal.undelivered_jobs() == []
+    assert journal.open_jobs() == [(JOB, PARAMS)]
+
+
+def test_record_duty_of_a_second_round_leaves_the_first_alone(tmp_path: Path) -> None:
+    journal = with_duty(tmp_path / "journal.sqlite")
+    second = replace(DUTY, round_number=2, place=4, commit_deadline=300)
+    with journal.transaction():
+        journal.save_outcome(DUTY, OUTCOME, b"results")
+        journal.record_duty(second, block_number=30)
+    first = replace(DUTY, outcome=OUTCOME, results=b"results")
+    assert journal.live_duties() == [first, second]
+    with journal.transaction():
+        journal.finish_duty(first)
+    assert journal.live_duties() == [second]
+
+
 def test_live_duties_come_most_urgent_first(tmp_path: Path) -> None:
     journal = with_duty(tmp_path / "journal.sqlite")
     urgent = replace(DUTY, job_id=JobId(b"\x99" * 32), commit_deadline=150)

@@ -30,6 +30,7 @@ ROUND = Round(
     committed=0,
     revealed=0,
     record=bytes(32),
+    is_delivered=False,
 )
 MINE = 1 << PLACE
 OTHERS = 0b101

@@ -15,6 +15,7 @@ from protocol.market import JobState, OutcomeStatus
 from tests.support.chain import a_job, a_model, an_outcome
 
 MARKET = interface("Marketplace")
+LENS = interface("MarketplaceLens")
 
 
 def test_encode_call_of_a_struct_is_selector_and_encoding() -> None:
@@ -36,7 +37,7 @@ def test_encode_call_of_a_struct_with_too_few_members_raises() -> None:
 def test_encode_call_names_an_element_of_a_list() -> None:
     arguments = (a_job(), an_outcome(), bytes(32), 0, bytes(32), [bytes(32), b"short"])
     with pytest.raises(RequestError, match=r"siblings\[1\] is 0x73686f7274"):
-        MARKET.encode_call("verifyOutput", *arguments)
+        LENS.encode_call("verifyOutput", *arguments)
 
 
 def test_encode_call_quotes_no_endless_value() -> None:
@@ -61,7 +62,7 @@ def test_decode_result_of_an_unknown_enum_member_raises() -> None:
 def test_decode_parameters_of_any_bytes_returns_or_raises_value_error(
     data: bytes,
 ) -> None:
-    outputs = MARKET.functions["roundOf"]["outputs"]
+    outputs = LENS.functions["roundOf"]["outputs"]
     with contextlib.suppress(ValueError):
         decode_parameters(outputs, data)
 

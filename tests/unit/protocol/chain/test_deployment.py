@@ -20,6 +20,7 @@ def _address(digit: str) -> ChecksumAddress:
 DEPLOYMENT = Deployment(
     chain_id=31337,
     marketplace=_address("a"),
+    lens=_address("d"),
     registry=_address("b"),
     token=_address("c"),
     block_number=7,

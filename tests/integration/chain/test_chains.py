@@ -1,0 +1,105 @@
+"""A whole job on the kinds of chains that a deployment may meet."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from devnet.doctor import diagnose
+from devnet.findings import Level
+from protocol.chain.client import MarketClient
+from protocol.chain.deploy import deploy_market
+from protocol.chain.terms import MarketTerms
+from protocol.market import JobParams, JobState
+from tests.support.anvil import Anvil, development_account
+from tests.support.chain import Market, an_outcome
+from worker.keeper import Keeper
+
+WORKERS = (2, 3, 4)
+# The two newest that Anvil 1.7.1 runs; `amsterdam`, which it lists too, makes it panic.
+FORKS = ("prague", "osaka")
+BLOCK_SECONDS = 2
+
+
+@contextmanager
+def _market(*options: str) -> Iterator[Market]:
+    """A marketplace with workers, deployed at its deterministic addresses."""
+    with Anvil(*options) as node:
+        deployment = deploy_market(
+            node.url,
+            development_account(0),
+            token=None,
+            terms=MarketTerms.development(),
+        )
+        market = Market(node, deployment)
+        market.client(0).register_model(market.model)
+        for index in WORKERS:
+            market.worker(index)
+        yield market
+
+
+def _serve(market: Market, requester: MarketClient, params: JobParams) -> None:
+    """The committee answers, all of its members at once."""
+    job_id = requester.job_id_of(params)
+    logs = requester.events(job_id=job_id)
+    drawn = next(log.event for log in logs if hasattr(log.event, "seat_ids"))
+    members = market.members(drawn)  # type: ignore[arg-type]
+    outcome = an_outcome()
+    with ThreadPoolExecutor(len(members)) as pool:
+        list(pool.map(lambda member: member.commit(job_id, outcome), members))
+        list(pool.map(lambda member: member.reveal(params, outcome), members))
+    assert requester.state_of(job_id) == JobState.ACCEPTED
+
+
+def _faults(market: Market) -> list[str]:
+    found = diagnose(market.anvil.url, market.deployment)
+    return [f"{f.what}: {f.fact}" for f in found if f.level is Level.BAD]
+
+
+@pytest.mark.parametrize("fork", FORKS)
+def test_job_on_a_fork_is_accepted(fork: str) -> None:
+    with _market("--hardfork", fork) as market:
+        requester = market.requester()
+        params = market.job(requester)
+        requester.post_job(params)
+        market.draw(requester, params)
+        _serve(market, requester, params)
+        assert _faults(market) == []
+
+
+def test_job_on_instant_blocks_is_drawn_by_the_keeper() -> None:
+    """Nobody else sends anything, so the keeper mines the seed block itself."""
+    with _market() as market:
+        requester = market.requester()
+        params = market.job(requester)
+        requester.post_job(params)
+        job_id = requester.job_id_of(params)
+        keeper = Keeper(market.client(9))
+        for _ in range(12):
+            keeper.look([(job_id, params)])
+            if requester.state_of(job_id) != JobState.OPEN:
+                break
+        assert requester.state_of(job_id) == JobState.COMMITTING
+        _serve(market, requester, params)
+
+
+def test_job_on_blocks_of_two_seconds_is_accepted() -> None:
+    with _market() as market:
+        requester = market.requester()
+        market.anvil.rpc("evm_setIntervalMining", BLOCK_SECONDS)
+        params = market.job(requester)
+        posted = requester.post_job(params)
+        job_id = requester.job_id_of(params)
+        assert not requester.mine_on_demand()
+        while requester.block_number() < posted.block_number + 2:
+            threading.Event().wait(0.1)
+        requester.advance(params)
+        _serve(market, requester, params)
+        end = requester.block_number()
+        # Seed two blocks on, draw, commits, reveals: four blocks, one more if late.
+        assert end - posted.block_number <= 6
+        assert requester.state_of(job_id) == JobState.ACCEPTED

@@ -1,0 +1,1 @@
+"""Proofs about the contracts that need tools of their own, in `.venv-proofs`."""
