@@ -25,6 +25,8 @@ After any sequence of moves, honest and hostile (docs/spec/invariants.md)
 /// forge-config: default.invariant.runs = 260
 /// forge-config: default.invariant.depth = 200
 /// forge-config: default.invariant.fail-on-revert = true
+/// forge-config: deep.invariant.runs = 1000
+/// forge-config: deep.invariant.depth = 1000
 /// forge-config: deep.invariant.fail-on-revert = true
 contract InvariantsTest {
     struct FuzzSelector {

@@ -11,6 +11,8 @@ SOURCE = """
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 contract Marketplace {{ uint96 internal amount; uint40 immutable AT = 1; {body} }}
+contract AnswerBook {{}}
+contract MarketplaceLens {{}}
 contract ModelRegistry {{}}
 contract TestDollar {{}}
 """
@@ -18,7 +20,7 @@ contract TestDollar {{}}
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A repository with three small contracts."""
+    """A repository with small contracts."""
     (tmp_path / "contracts" / "src").mkdir(parents=True)
     shutil.copy(build.ROOT / "contracts" / "solc", tmp_path / "contracts" / "solc")
     (tmp_path / "node_modules").symlink_to(build.ROOT / "node_modules")
