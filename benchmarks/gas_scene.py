@@ -21,7 +21,7 @@ from eth_utils.crypto import keccak
 
 from devnet.anvil import MNEMONIC, chain_answers, find_anvil
 from devnet.ports import LOOPBACK, free_ports
-from protocol.calls import CommitEntry
+from protocol.calls import CommitEntry, RevealEntry
 from protocol.chain.client import MarketClient, TxResult
 from protocol.chain.deploy import deploy_market
 from protocol.chain.deployment import Deployment
@@ -39,19 +39,13 @@ from protocol.market import (
     OutcomeStatus,
 )
 
-__all__ = [
-    "Scene",
-    "Steps",
-    "anvil",
-    "measure_batch",
-    "measure_draw",
-    "measure_jobs",
-]
+__all__ = ["Scene", "Steps", "anvil", "measure_batch", "measure_draw", "measure_jobs"]
 
 BATCH = 10
 
 # Of each kind; seeds differ, so one alone says little.
 _JOBS = 6
+_WARM_BATCHES = 15
 _WORKERS = 24
 _STAKE = 10_000_000_000
 _ALWAYS = 2**256 - 1
@@ -295,30 +289,50 @@ def measure_jobs(
 
 
 def measure_batch(scene: Scene) -> int:
-    """Gas of a commit in a batch of ten, by a worker whose seats have served."""
+    """Gas of a commit in a batch of ten jobs of three, none of them the last one."""
     model = scene.model("batch")
-    worker = scene.client(2)
-    worker.open_seats(model, 0, BATCH)
+    workers = [scene.client(2 + index) for index in range(3)]
+    for worker in workers:
+        # Three times what is busy at once, so that draws find an idle seat.
+        worker.open_seats(model, 0, 3 * BATCH)
     gas = 0
-    for _ in range(2):
-        jobs = [scene.job(model, redundancy=1) for _ in range(BATCH)]
-        for params in jobs:
-            scene.requester.post_job(params)
-            # One after the other, so that no two draws hit the same seat.
-            _, drawn = scene.draw(params)
-            assert drawn is not None
-        entries = [
-            CommitEntry(
-                worker.job_id_of(params),
-                0,
-                scene.commit(worker, params, _outcome(params)),
-            )
-            for params in jobs
-        ]
-        gas = worker.commit_results(entries).gas_used
-        for params in jobs:
-            worker.reveal_result(params, 0, _outcome(params), _SALT)
+    # Until every seat has served, all but surely: its answer slot is then in use.
+    for _ in range(_WARM_BATCHES):
+        draws = [_post_and_draw(scene, model) for _ in range(BATCH)]
+        used = [_act_in_all(scene, worker, draws) for worker in workers]
+        gas = used[0]
+        for worker in workers:
+            _act_in_all(scene, worker, draws, is_reveal=True)
     return -(-gas // BATCH)
+
+
+def _post_and_draw(scene: Scene, model: ModelId) -> tuple[JobParams, CommitteeDrawn]:
+    """A job with a full committee; those with a vacant place are left to fail."""
+    while True:
+        params = scene.job(model)
+        scene.requester.post_job(params)
+        _, drawn = scene.draw(params)
+        if drawn is not None and 0 not in drawn.seat_ids[:3]:
+            return params, drawn
+
+
+def _act_in_all(
+    scene: Scene,
+    worker: MarketClient,
+    draws: Sequence[tuple[JobParams, CommitteeDrawn]],
+    *,
+    is_reveal: bool = False,
+) -> int:
+    """Gas of a worker's batch of commits, or of reveals."""
+    places = [(p, d.workers.index(worker.address), _outcome(p)) for p, d in draws]
+    if is_reveal:
+        reveals = [RevealEntry(p, place, o, _SALT) for p, place, o in places]
+        return worker.reveal_results(reveals).gas_used
+    commits = [
+        CommitEntry(worker.job_id_of(p), place, scene.commit(worker, p, o))
+        for p, place, o in places
+    ]
+    return worker.commit_results(commits).gas_used
 
 
 def measure_draw(scene: Scene, size: int, idle: float, seeds: int) -> float:

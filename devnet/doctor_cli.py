@@ -10,7 +10,7 @@ import click
 
 __all__ = ["doctor"]
 
-_UNWELL = 10
+_UNWELL = 11
 
 
 @click.command()
@@ -26,7 +26,7 @@ _UNWELL = 10
 def doctor(ctx: click.Context, rpc_url: str, deployment: Path, as_json: bool) -> None:
     """Check a deployment and its chain; say what is wrong and what to do.
 
-    Sends nothing and needs no key. Exits with 10 if something is bad.
+    Sends nothing and needs no key. Exits with 11 if something is bad.
     """
     from devnet.doctor import diagnose
     from devnet.findings import Level

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import time
@@ -53,12 +54,32 @@ def test_deploy_running_chain_writes_a_usable_file(network: Assay) -> None:
     key = next(a["keyFile"] for a in seen["accounts"] if a["name"] == "deployer")
     out = str(network.folder / "second.json")
     flags = ("--rpc-url", seen["rpcUrl"], "--key-file", key, "--out", out)
-    assert "marketplace" in network.ok("deploy", *flags, "--test-token")
+    # Other terms, or it would be the network's own market.
+    told = network.ok("deploy", *flags, "--test-token", "--bounty", "1")
+    assert "marketplace" in told
     again = network.run("deploy", *flags, "--test-token")
     assert again.returncode == 2
     assert "is not replaced" in again.stderr
     listed = network.json("job", "list", "--deployment", out)
     assert listed == {"jobs": []}
+
+
+def test_deploy_the_same_terms_again_finds_the_same_market(network: Assay) -> None:
+    seen = network.json("status")
+    key = next(a["keyFile"] for a in seen["accounts"] if a["name"] == "deployer")
+    out = network.folder / "same.json"
+    flags = ("--rpc-url", seen["rpcUrl"], "--key-file", key, "--out", str(out))
+    network.ok("deploy", *flags, "--test-token")
+    first = network.folder / ".assay" / "deployment.json"
+    assert json.loads(out.read_text()) == json.loads(first.read_text())
+
+
+def test_doctor_running_network_is_well(network: Assay) -> None:
+    seen = network.json("status")
+    found = network.json("doctor", "--rpc-url", seen["rpcUrl"])
+    assert found["isHealthy"], found
+    names = {finding["what"] for finding in found["findings"]}
+    assert {"marketplace", "lens", "registry", "token", "prevRandao"} <= names
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -56,6 +56,15 @@ class Mutant:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
+    def is_same_for_unsigned(self) -> bool:
+        """Whether it only says `<= 0` for `== 0`, or `> 0` for `!= 0`.
+
+        No number in the contracts has a sign.
+        """
+        old, new = _one_line(self.old), _one_line(self.new)
+        return old in (new.replace("<= 0", "== 0"), new.replace("> 0", "!= 0"))
+
+    @property
     def change(self) -> tuple[str, str]:
         """What differs between old and new, without the common text around it."""
         return _difference(self.old, self.new)

@@ -116,6 +116,22 @@ def test_explained_survivor_fits_by_contract_and_change() -> None:
     assert explanation_of(a_mutant(new="a >= b"), explained) is None
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "is_same"),
+    [
+        ("a == 0 && b", "a <= 0 && b", True),
+        ("a !=\n 0", "a > 0", True),
+        ("a == 0", "a >= 0", False),
+        ("a == 1", "a <= 1", False),
+        ("a != 0", "a < 0", False),
+    ],
+)
+def test_mutant_that_differs_below_zero_only_is_the_same(
+    old: str, new: str, is_same: bool
+) -> None:
+    assert a_mutant(old=old, new=new).is_same_for_unsigned is is_same
+
+
 def test_page_shows_score_and_survivors() -> None:
     results = [Result(a_mutant(1), Fate.KILLED), Result(a_mutant(2), Fate.SURVIVED)]
     text = page(results, 9, [])
