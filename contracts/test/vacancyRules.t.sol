@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {IMarketplace} from "../src/interfaces/IMarketplace.sol";
 import {JobParams} from "../src/types/Job.sol";
 import {JobBuilder} from "./support/Builders.sol";
 import {DrawModel, listOf} from "./support/DrawModel.sol";
@@ -34,7 +35,21 @@ contract VacancyRulesTest is DrawTest {
         playDrawn(other, oneAct(Act.Absent));
         vm.assertEq(lens.seatAt(modelId, 0, 0), 7, "moved seat");
 
-        draw(aJob(), randao);
+        uint256 seedBlock = lens.roundOf(jobId).seedBlock;
+        bytes memory header = mineSeedBlock(jobId, randao);
+        address[] memory workers = new address[](3);
+        (workers[1], workers[2]) = (aWorker(1), aWorker(2));
+        vm.expectEmit(address(market));
+        emit IMarketplace.CommitteeDrawn(
+            jobId,
+            1,
+            seedBlock,
+            DrawModel.seedOf(randao, jobId),
+            listOf(0, 2, 3),
+            workers,
+            vm.getBlockTimestamp() + COMMIT_WINDOW
+        );
+        advance(aJob(), header);
         assertSeats(0, 2, 3);
     }
 

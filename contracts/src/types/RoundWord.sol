@@ -12,8 +12,8 @@ import {Answer} from "./Outcome.sol";
 /// drawn         bits   8..47 deadline, seconds
 ///               bits  48..227 nine seat ids of 20 bits, place 0 lowest
 ///               bits 228..236 committed      bits 237..245 revealed    bit 246 accepted
-/// kept          as drawn, but bits 8..47 hold the number of bounties paid, and only places that
-///               wait for the job's end have a seat
+/// kept          bits   8..47 bounties paid
+///               bits  48..227 nine seat ids, only of places that wait for the job's end
 /// final         bit    7 delivered          bits 8..255 record: top 248 bits of a hash
 /// ```
 type RoundWord is uint256;
@@ -185,8 +185,7 @@ library Rounds {
             if ((places >> place) & 1 == 1) seats |= seatAt(word, place) << (SEAT_BITS * place);
         }
         uint256 head = (RoundWord.unwrap(word) & 0xff) | (bountiesPaid << TIME_AT);
-        uint256 bits = (RoundWord.unwrap(word) >> COMMITTED_AT) << COMMITTED_AT;
-        return RoundWord.wrap(head | (seats << SEATS_AT) | bits);
+        return RoundWord.wrap(head | (seats << SEATS_AT));
     }
 
     /// @notice Opens the reveal phase with its own deadline.

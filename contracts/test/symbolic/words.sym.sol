@@ -105,7 +105,7 @@ contract SymbolicWords {
         RoundWord next = word.keep(places, 2);
         bool isKept = (places >> place) & 1 == 1;
         assert(next.seatAt(place) == (isKept ? word.seatAt(place) : 0));
-        assert(next.time() == 2 && next.revealed() == word.revealed());
+        assert(next.time() == 2 && next.phase() == word.phase());
     }
 
     function check_roundWord_final(uint8 number, bytes32 record) external pure {
