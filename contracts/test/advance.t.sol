@@ -124,6 +124,20 @@ contract AdvanceTest is ScenarioTest {
         assertCredit(keeper, BOUNTY);
     }
 
+    /// @dev Some chains put signatures into a header: the seed stands behind them.
+    function test_advance_headerWithLongExtraData_drawsTheSame_S2(uint256 length) external {
+        bytes32 randao = DrawModel.randaoFor(jobId, 3, listOf(2, 0, 1));
+        bytes memory extraData = new bytes(bounded(length, 0, 400));
+        bytes memory header = Headers.encode(SEED_BLOCK, randao, extraData);
+        rollTo(SEED_BLOCK + 1);
+        vm.setBlockhash(SEED_BLOCK, keccak256(header));
+        advance(aJob(), header);
+        uint256[] memory seatIds = lens.roundOf(jobId).seatIds;
+        vm.assertEq(seatIds[0], 3, "place 0");
+        vm.assertEq(seatIds[1], 1, "place 1");
+        vm.assertEq(seatIds[2], 2, "place 2");
+    }
+
     function test_advance_seedKnown_makesSeatsBusyAndCommitting() external {
         bytes32 randao = DrawModel.randaoFor(jobId, 3, listOf(2, 0, 1));
         draw(aJob(), randao);
