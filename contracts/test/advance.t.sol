@@ -126,16 +126,12 @@ contract AdvanceTest is ScenarioTest {
 
     /// @dev Some chains put signatures into a header: the seed stands behind them.
     function test_advance_headerWithLongExtraData_drawsTheSame_S2(uint256 length) external {
-        bytes32 randao = DrawModel.randaoFor(jobId, 3, listOf(2, 0, 1));
-        bytes memory extraData = new bytes(bounded(length, 0, 400));
-        bytes memory header = Headers.encode(SEED_BLOCK, randao, extraData);
-        rollTo(SEED_BLOCK + 1);
-        vm.setBlockhash(SEED_BLOCK, keccak256(header));
-        advance(aJob(), header);
-        uint256[] memory seatIds = lens.roundOf(jobId).seatIds;
-        vm.assertEq(seatIds[0], 3, "place 0");
-        vm.assertEq(seatIds[1], 1, "place 1");
-        vm.assertEq(seatIds[2], 2, "place 2");
+        assertDrawnWith(new bytes(bounded(length, 0, 400)));
+    }
+
+    /// @dev A small number or a single byte is its own encoding.
+    function test_advance_headerWithOneByteOfExtraData_drawsTheSame_S2() external {
+        assertDrawnWith(hex"7f");
     }
 
     function test_advance_seedKnown_makesSeatsBusyAndCommitting() external {
@@ -398,5 +394,17 @@ contract AdvanceTest is ScenarioTest {
             draw(others[i], DrawModel.randaoFor(market.jobIdOf(others[i]), 3, position));
             vm.assertTrue(lens.seatOf(i + 1).isBusy, "busy");
         }
+    }
+
+    function assertDrawnWith(bytes memory extraData) private {
+        bytes32 randao = DrawModel.randaoFor(jobId, 3, listOf(2, 0, 1));
+        bytes memory header = Headers.encode(SEED_BLOCK, randao, extraData);
+        rollTo(SEED_BLOCK + 1);
+        vm.setBlockhash(SEED_BLOCK, keccak256(header));
+        advance(aJob(), header);
+        uint256[] memory seatIds = lens.roundOf(jobId).seatIds;
+        vm.assertEq(seatIds[0], 3, "place 0");
+        vm.assertEq(seatIds[1], 1, "place 1");
+        vm.assertEq(seatIds[2], 2, "place 2");
     }
 }
