@@ -55,7 +55,9 @@ contract CommitResultsTest is ScenarioTest {
             vm.expectEmit(address(market));
             emit IMarketplace.ResultCommitted(jobIds[i], worker, 1, 0, COMMITMENT);
         }
+        vm.recordLogs();
         commitAs(worker, entries);
+        vm.assertEq(vm.getRecordedLogs().length, 3, "nothing is skipped");
         for (uint256 i = 0; i < 3; ++i) {
             vm.assertEq(lens.roundOf(jobIds[i]).committed, 1, "committed places");
         }

@@ -53,7 +53,9 @@ contract RevealResultsTest is ScenarioTest {
             vm.expectEmit(address(market));
             emit IMarketplace.ResultRevealed(jobIds[i], worker, 1, 0, anOutcome(), aSalt(worker));
         }
+        vm.recordLogs();
         revealAs(worker, threeEntries());
+        vm.assertEq(vm.getRecordedLogs().length, 3, "nothing is skipped");
         for (uint256 i = 0; i < 3; ++i) {
             vm.assertEq(lens.roundOf(jobIds[i]).revealed, 1, "revealed places");
         }
