@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from eth_abi.abi import decode, encode, is_encodable
@@ -239,6 +239,10 @@ def _quote(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:80]}…"
 
 
+# A market's addresses come again and again, and each costs a hash to spell.
+_checksummed = lru_cache(maxsize=4096)(to_checksum_address)
+
+
 def _to_twins(
     parameters: Sequence[Parameter], values: Sequence[Any]
 ) -> tuple[Any, ...]:
@@ -256,6 +260,6 @@ def _to_twin(parameter: Parameter, value: Any) -> Any:
     if kind == "tuple":
         value = _to_twins(parameter["components"], value)
     elif kind == "address":
-        value = to_checksum_address(value)
+        value = _checksummed(value)
     twin = TWINS.get(str(parameter.get("internalType", "")))
     return value if twin is None else twin(value)

@@ -16,6 +16,7 @@ from protocol.chain.permit import sign_permit, takes_permits
 from protocol.chain.reader import BlockId, MarketReader
 from protocol.chain.rpc import RpcRefusal, connect, request
 from protocol.chain.sender import Call, Sender, TxResult
+from protocol.chain.sender_options import SenderOptions
 from protocol.errors import ConfigError
 from protocol.market import (
     DEVELOPMENT_CHAIN_IDS,
@@ -40,23 +41,36 @@ class MarketClient(MarketReader):
     """
 
     def __init__(
-        self, web3: Web3, deployment: Deployment, account: LocalAccount | None = None
+        self,
+        web3: Web3,
+        deployment: Deployment,
+        account: LocalAccount | None = None,
+        options: SenderOptions | None = None,
     ) -> None:
         """Check that the deployment is there; see `connect`."""
         super().__init__(web3, deployment)
         self._account = account
-        self._sender = None if account is None else Sender(web3, account)
+        self._sender: Sender | None = None
+        if account is not None:
+            self._sender = Sender(web3, account, options=options)
 
     @classmethod
     def connect(
-        cls, rpc_url: str, deployment: Deployment, account: LocalAccount | None = None
+        cls,
+        rpc_url: str,
+        deployment: Deployment,
+        account: LocalAccount | None = None,
+        *,
+        options: SenderOptions | None = None,
     ) -> Self:
         """Connect and check that the deployment is there.
 
         Args:
-            rpc_url: Node of the deployment's chain.
+            rpc_url: Node of the deployment's chain, or several with commas between
+                them: the others serve when the first does not.
             deployment: Where the contracts are.
             account: Whose transactions to send; None reads only.
+            options: How to send them.
 
         Raises:
             ConfigError: The URL or the deployment's addresses make no sense.
@@ -64,7 +78,12 @@ class MarketClient(MarketReader):
             NoContract: There is no code, or other code, at one of the addresses.
             RpcUnavailable: The node does not answer.
         """
-        return cls(connect(rpc_url), deployment, account)
+        return cls(connect(rpc_url), deployment, account, options)
+
+    @property
+    def sender(self) -> Sender:
+        """What sends the account's transactions. Raises ConfigError without one."""
+        return self._writer()
 
     @property
     def address(self) -> ChecksumAddress:

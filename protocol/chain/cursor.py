@@ -75,6 +75,10 @@ class EventCursor:
     """Delivers each log once, in order, and says when some must be taken back.
 
     A poll either succeeds as a whole or raises and leaves the cursor where it was.
+
+    A chain that got shorter and is otherwise the same takes nothing back: a node that
+    is behind looks like that, and a reorganised chain soon has another block at a
+    height that was seen.
     """
 
     def __init__(
@@ -123,7 +127,7 @@ class EventCursor:
         # First the head, then what was seen, then the head again: if it is the same,
         # all of it stood on one chain.
         head_hash = self._client.block_hash(head) if head >= 0 else None
-        seen = self._canonical()
+        seen = self._canonical(head)
         before = self._number_of(self._seen)
         reached = self._number_of(seen)
         rewound_to = reached if reached < before else None
@@ -139,12 +143,17 @@ class EventCursor:
         self._seen = _with_blocks(seen, logs, (head, head_hash))
         return Batch(tuple(logs), rewound_to, head)
 
-    def _canonical(self) -> list[Block]:
-        """The blocks seen that are on the chain now; normally all of them."""
+    def _canonical(self, head: int) -> list[Block]:
+        """The blocks seen that no other has replaced; normally all of them."""
+        is_forked = False
         for index, (number, digest) in enumerate(self._seen):
-            if self._client.block_hash(number) == digest:
-                return self._seen[index:]
-        return []
+            if number > head:
+                continue  # not there yet, or again: proves nothing
+            actual = self._client.block_hash(number)
+            if actual == digest:
+                return self._seen[index:] if is_forked else self._seen
+            is_forked = is_forked or actual is not None
+        return [] if is_forked else self._seen
 
     def _number_of(self, seen: list[Block]) -> int:
         return seen[0][0] if seen else self._start_block - 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from eth_typing import ChecksumAddress
@@ -346,10 +346,14 @@ def decode_log(raw: Mapping[str, Any]) -> Log | None:
             block_hash=raw["blockHash"],
             tx_hash=raw["transactionHash"],
             log_index=int(raw["logIndex"], 16),
-            address=to_checksum_address(raw["address"]),
+            address=_checksummed(raw["address"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RpcUnavailable(f"the node returned a malformed log: {error}") from error
+
+
+# Of two contracts.
+_checksummed = lru_cache(maxsize=64)(to_checksum_address)
 
 
 @cache

@@ -3,24 +3,44 @@
 from __future__ import annotations
 
 import hmac
-import os
 import re
-import secrets
-import stat
 from pathlib import Path
 
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
+from eth_typing import ChecksumAddress
+from eth_utils.address import to_checksum_address
 
+from protocol.chain.keystore import (
+    WORK_FACTOR,
+    decrypt_key,
+    encrypt_key,
+    is_keystore,
+    keystore_address,
+)
+from protocol.chain.passwords import ASK_TERMINAL, PasswordSource
+from protocol.chain.private_files import (
+    create_private,
+    read_private,
+    replace_private,
+)
 from protocol.errors import ConfigError, DevelopmentKeyRefused
 from protocol.market import DEVELOPMENT_CHAIN_IDS
 
-__all__ = ["WELL_KNOWN_ADDRESSES", "load_account", "salt_secret", "save_key"]
+__all__ = [
+    "WELL_KNOWN_ADDRESSES",
+    "address_in",
+    "change_password",
+    "load_account",
+    "read_key",
+    "salt_secret",
+    "save_key",
+    "save_keystore",
+]
 
 _KEY = re.compile(r"(?:0x)?([0-9a-fA-F]{64})")
 _KEY_BYTES = 32
-_MAX_FILE_BYTES = 1024
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_MAX_FILE_BYTES = 4096
 _SALT_SECRET_LABEL = b"assay.salt-secret.v1"
 
 # The first twenty accounts of "test test test test test test test test test test test
@@ -51,27 +71,24 @@ WELL_KNOWN_ADDRESSES: frozenset[str] = frozenset(
 )
 
 
-def load_account(path: Path, *, chain_id: int) -> LocalAccount:
-    """Read a private key from a file.
+def load_account(
+    path: Path, *, chain_id: int, password: PasswordSource = ASK_TERMINAL
+) -> LocalAccount:
+    """Read a private key from a file, plain or encrypted.
 
     Args:
-        path: File with 64 hexadecimal digits, `0x` before them or not.
+        path: File with 64 hexadecimal digits, `0x` before them or not, or a keystore.
         chain_id: Chain that the key is used on.
+        password: Where a keystore's password comes from.
 
     Raises:
         ConfigError: The file is missing, readable by others, or holds no key. What it
             holds is never shown.
+        WrongPassword: The password does not open the keystore.
         DevelopmentKeyRefused: The key is publicly known and the chain is not one of
             `DEVELOPMENT_CHAIN_IDS`.
     """
-    match = _KEY.fullmatch(_read_private(path).strip())
-    if match is None:
-        raise ConfigError(f"key file {path} must hold 64 hexadecimal digits only")
-    try:
-        account: LocalAccount = Account.from_key(bytes.fromhex(match[1]))
-    except Exception:
-        # Not chained: the cause may quote the key.
-        raise ConfigError(f"key file {path} holds no valid secp256k1 key") from None
+    account = _account(path, read_key(path, password))
     is_development = chain_id in DEVELOPMENT_CHAIN_IDS
     if account.address in WELL_KNOWN_ADDRESSES and not is_development:
         raise DevelopmentKeyRefused(
@@ -82,8 +99,37 @@ def load_account(path: Path, *, chain_id: int) -> LocalAccount:
     return account
 
 
+def read_key(path: Path, password: PasswordSource = ASK_TERMINAL) -> bytes:
+    """The 32 bytes of a key file, plain or encrypted.
+
+    Raises:
+        ConfigError: The file is missing, readable by others, or holds no key.
+        WrongPassword: The password does not open the keystore.
+    """
+    text = read_private(path, "key file", _MAX_FILE_BYTES)
+    what = f"key file {path}"
+    if is_keystore(text):
+        return decrypt_key(text, password.read(what), what)
+    match = _KEY.fullmatch(text.strip())
+    if match is None:
+        raise ConfigError(f"{what} must hold 64 hexadecimal digits, or a keystore")
+    return bytes.fromhex(match[1])
+
+
+def address_in(path: Path) -> ChecksumAddress | None:
+    """Address of a key file, without its password; None where a keystore hides it.
+
+    Raises:
+        ConfigError: The file is missing, readable by others, or holds no key.
+    """
+    text = read_private(path, "key file", _MAX_FILE_BYTES)
+    if is_keystore(text):
+        return keystore_address(text, f"key file {path}")
+    return to_checksum_address(_account(path, read_key(path)).address)
+
+
 def save_key(path: Path, key: bytes) -> None:
-    """Write a private key to a new file of mode 600, whole or not at all.
+    """Write a plain private key to a new file of mode 600, whole or not at all.
 
     Args:
         path: File to create; an existing one is never replaced, for a lost key is lost
@@ -95,26 +141,53 @@ def save_key(path: Path, key: bytes) -> None:
     """
     if len(key) != _KEY_BYTES:
         raise ConfigError(f"a key has {_KEY_BYTES} bytes, got {len(key)}")
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                file.write(f"0x{bytes(key).hex()}\n")
-                file.flush()
-                os.fsync(file.fileno())
-            # Unlike a rename, a link fails when the name is taken.
-            os.link(draft, path)
-        finally:
-            draft.unlink()
-    except FileExistsError:
-        raise ConfigError(
-            f"key file {path} exists and is not replaced; choose another name"
-        ) from None
-    except OSError as error:
-        raise ConfigError(
-            f"key file {path} cannot be written: {error.strerror}"
-        ) from error
+    create_private(path, f"0x{bytes(key).hex()}\n", "key file")
+
+
+def save_keystore(
+    path: Path, key: bytes, password: str, *, work_factor: int = WORK_FACTOR
+) -> ChecksumAddress:
+    """Write a private key, encrypted, to a new file of mode 600; see `save_key`.
+
+    Args:
+        path: File to create.
+        key: The 32 bytes.
+        password: What opens it.
+        work_factor: As `encrypt_key`.
+
+    Returns:
+        The key's address.
+    """
+    account = _account(path, key)
+    text = encrypt_key(key, password, work_factor=work_factor)
+    create_private(path, text, "key file")
+    return to_checksum_address(account.address)
+
+
+def change_password(
+    path: Path,
+    old: PasswordSource,
+    new: PasswordSource,
+    *,
+    work_factor: int = WORK_FACTOR,
+) -> None:
+    """Encrypt a key file anew, with another password; a plain one is encrypted too.
+
+    Args:
+        path: The key file.
+        old: What opens it now.
+        new: What shall open it.
+        work_factor: As `encrypt_key`.
+
+    Raises:
+        ConfigError: As `read_key`, or the file cannot be replaced; then it is as it
+            was.
+        WrongPassword: The old password does not open it.
+    """
+    key = read_key(path, old)
+    chosen = new.choose(f"key file {path}")
+    text = encrypt_key(key, chosen, work_factor=work_factor)
+    replace_private(path, text, "key file")
 
 
 def salt_secret(account: LocalAccount) -> bytes:
@@ -125,19 +198,10 @@ def salt_secret(account: LocalAccount) -> bytes:
     return hmac.digest(bytes(account.key), _SALT_SECRET_LABEL, "sha256")
 
 
-def _read_private(path: Path) -> str:
+def _account(path: Path, key: bytes) -> LocalAccount:
     try:
-        with path.open("rb") as file:
-            # Of the open file, so that nobody can swap it in between.
-            mode = os.fstat(file.fileno()).st_mode
-            if stat.S_ISREG(mode) and mode & _OTHERS:
-                raise ConfigError(
-                    f"key file {path} has mode {stat.S_IMODE(mode):o}, so others can "
-                    f"read the key: run `chmod 600 {path}`"
-                )
-            content = file.read(_MAX_FILE_BYTES)
-    except OSError as error:
-        raise ConfigError(
-            f"key file {path} cannot be read: {error.strerror}"
-        ) from error
-    return content.decode("ascii", errors="replace")
+        account: LocalAccount = Account.from_key(key)
+    except Exception:
+        # Not chained: the cause may quote the key.
+        raise ConfigError(f"key file {path} holds no valid secp256k1 key") from None
+    return account

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from eth_typing import ChecksumAddress
@@ -15,7 +16,7 @@ from protocol.chain.abi import Interface, interface
 from protocol.chain.deployment import CONTRACT_ROLES, Deployment
 from protocol.chain.events import EVENTS, Event, Log, topic_of
 from protocol.chain.header import fetch_header
-from protocol.chain.logs import fetch_logs
+from protocol.chain.logs import ChunkSize, fetch_logs
 from protocol.chain.rpc import connect
 from protocol.errors import (
     ConfigError,
@@ -37,14 +38,29 @@ from protocol.market import (
     SplitRound,
 )
 
-__all__ = ["BlockId", "MarketReader"]
+__all__ = ["BlockId", "Head", "MarketReader"]
 
 BlockId = int | Literal["latest", "pending"]
 """A block: its number, the last mined one, or the one that would be mined next."""
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The last mined block.
+
+    Attributes:
+        number: Its number.
+        block_hash: Its hash, `0x` and 64 digits.
+        time: Its time, Unix seconds.
+    """
+
+    number: int
+    block_hash: str
+    time: int
+
+
 class MarketReader:
-    """Reads one deployment; thread-safe, keeps no state but its configuration.
+    """Reads one deployment; thread-safe, keeps no state of the chain's.
 
     Every read takes a `block`. All methods raise `RpcUnavailable` when the node fails.
     """
@@ -53,6 +69,7 @@ class MarketReader:
         """Check that the deployment is there; see `connect`."""
         self._web3 = web3
         self._deployment = deployment
+        self._chunk_size = ChunkSize()
         _check_chain(web3, deployment)
         _check_code(web3, deployment)
         self._config: MarketConfig = self._market("config")
@@ -64,7 +81,8 @@ class MarketReader:
         """Connect and check that the deployment is there.
 
         Args:
-            rpc_url: Node of the deployment's chain.
+            rpc_url: Node of the deployment's chain, or several with commas between
+                them.
             deployment: Where the contracts are.
 
         Raises:
@@ -92,6 +110,12 @@ class MarketReader:
 
     # ---------------------------------------------------------------- blocks
 
+    def head(self) -> Head:
+        """The last mined block."""
+        block = self._web3.eth.get_block("latest")
+        digest = "0x" + bytes(block["hash"]).hex()
+        return Head(int(block["number"]), digest, int(block["timestamp"]))
+
     def block_number(self) -> int:
         """Number of the last mined block."""
         return int(self._web3.eth.block_number)
@@ -117,6 +141,10 @@ class MarketReader:
             ChainError: The chain's headers have a field unknown to this version.
         """
         return fetch_header(self._web3, block_number)
+
+    def gas_price(self) -> int:
+        """What the node suggests to pay for a unit of gas, wei."""
+        return int(self._web3.eth.gas_price)
 
     def balance(self, address: ChecksumAddress) -> int:
         """Money for gas of an account, wei."""
@@ -222,14 +250,18 @@ class MarketReader:
         from_block: int | None = None,
         to_block: int | None = None,
         kinds: Collection[type[Event]] | None = None,
+        account: ChecksumAddress | None = None,
     ) -> list[Log]:
         """Events of the marketplace and its registry, in the chain's order.
 
         Args:
             job_id: Only those of this job.
             from_block: First block; that of the deployment when None.
-            to_block: Last block; the last mined one when None.
+            to_block: Last block; the last mined one when None. A node that does not
+                have the block that is named here raises an error instead of leaving
+                events out.
             kinds: Only these events; an empty collection has none.
+            account: Only those whose first topic is this account; not with `job_id`.
         """
         wanted = tuple(EVENTS.values()) if kinds is None else tuple(kinds)
         if not wanted:
@@ -240,6 +272,8 @@ class MarketReader:
         topics: list[Any] = [[topic_of(kind) for kind in wanted]]
         if job_id is not None:
             topics.append("0x" + job_id.hex())
+        elif account is not None:
+            topics.append("0x" + account[2:].lower().zfill(64))
         first = self._deployment.block_number if from_block is None else from_block
         return fetch_logs(
             self._web3,
@@ -247,6 +281,8 @@ class MarketReader:
             topics=topics,
             from_block=max(first, 0),
             to_block=self.block_number() if to_block is None else to_block,
+            chunk_size=self._chunk_size,
+            fresh_blocks=0 if to_block is None else _FRESH_BLOCKS,
         )
 
     # ---------------------------------------------------------------- private
@@ -290,6 +326,8 @@ class MarketReader:
             ) from error
 
 
+# A node behind a load balancer is seldom further behind the others.
+_FRESH_BLOCKS = 2
 _MARKETPLACE = "Marketplace"
 _LENS = "MarketplaceLens"
 _REGISTRY = "ModelRegistry"

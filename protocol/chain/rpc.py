@@ -1,75 +1,85 @@
-"""The connection to a node: JSON-RPC 2.0 over HTTP, and the one place that can fail.
+"""The connection to a chain: one node or several, asked until one answers.
 
-Every failure of the transport or of the node becomes an error of ours here, before
-web3 sees it, and no message or log shows what a URL's user part, path or query hold.
-Nothing is retried: whoever polls asks again.
+Reading is repeated, with pauses that grow, when a node fails, is asked too often or
+lacks a block; with several URLs the next one is asked first. Sending is never repeated
+here: whoever sends knows whether the same bytes can be sent again.
+
+No filters or subscriptions are used, which nodes drop; events are polled by range.
 """
 
 from __future__ import annotations
 
-import re
+import logging
+import random
 import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, cast
-from urllib.parse import urlsplit
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-import requests
 from pydantic_core import from_json
 from web3 import Web3
 from web3.providers import HTTPProvider
 from web3.types import RPCEndpoint, RPCResponse
 
-from protocol.chain.reverts import revert_of
-from protocol.errors import ChainError, ConfigError, RpcUnavailable
-from protocol.urls import mask_url
+from protocol.chain.endpoint import Endpoint, RpcRefusal
+from protocol.errors import ConfigError, RpcRateLimited, RpcUnavailable
 
-__all__ = ["REQUEST_TIMEOUT_SECONDS", "RpcRefusal", "connect", "request"]
+__all__ = ["RpcRefusal", "connect", "request"]
 
-REQUEST_TIMEOUT_SECONDS = 10.0
+_log = logging.getLogger(__name__)
 
-# A block of logs is a few MiB; beyond this a node is broken or hostile.
-_MAX_RESPONSE_BYTES = 64 * 1024 * 1024
-_READ_BYTES = 64 * 1024
-_MAX_QUOTED = 300
-_REVERT_CODE = 3
-# Bad request, payload too large, unprocessable: the request was read and refused.
-_REFUSING_STATUS = frozenset({400, 413, 422})
-_CALLS = frozenset({"eth_call", "eth_estimateGas"})
-_QUANTITY = re.compile(r"0x[0-9a-fA-F]+")
-_DATA = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
+_ROUNDS = 3
+# No further attempt begins after so long.
+_PATIENCE_SECONDS = 10.0
+_FIRST_PAUSE_SECONDS = 0.1
+_PAUSE_FACTOR = 4
+# How long another URL is preferred to one that failed, that is behind, or that serves
+# another chain.
+_AVOID_FAILING_SECONDS = 10.0
+_AVOID_STALE_SECONDS = 2.0
+_AVOID_FOREIGN_SECONDS = 300.0
+# How often a node that says its chain got shorter is asked again, and after how long.
+_HEAD_CHECKS = 2
+_HEAD_PAUSE_SECONDS = 0.05
+
+# Asking these twice is the same as once.
+_REPEATABLE = frozenset(
+    {
+        "eth_blockNumber",
+        "eth_call",
+        "eth_chainId",
+        "eth_estimateGas",
+        "eth_gasPrice",
+        "eth_getBalance",
+        "eth_getBlockByHash",
+        "eth_getBlockByNumber",
+        "eth_getCode",
+        "eth_getLogs",
+        "eth_getStorageAt",
+        "eth_getTransactionByHash",
+        "eth_getTransactionCount",
+        "eth_getTransactionReceipt",
+    }
+)
 
 
-class RpcRefusal(RpcUnavailable):
-    """The node answered with an error of its own.
-
-    Attributes:
-        reason: The node's message.
-    """
-
-    def __init__(self, message: str, reason: str) -> None:
-        """Keep the node's own words apart from the full message."""
-        self.reason = reason
-        super().__init__(message)
-
-
-def connect(rpc_url: str) -> Web3:
-    """A web3 object for a node; sends nothing yet.
+def connect(rpc_url: str | Sequence[str]) -> Web3:
+    """A web3 object for a chain; sends nothing yet.
 
     Args:
-        rpc_url: `http://` or `https://` URL of a JSON-RPC endpoint.
+        rpc_url: `http://` or `https://` URL of a JSON-RPC endpoint; several in a
+            sequence or with commas between them, the one to prefer first.
 
     Raises:
-        ConfigError: It is another kind of URL.
+        ConfigError: One is another kind of URL.
     """
-    is_http = rpc_url.startswith(("http://", "https://"))
-    if not is_http or not urlsplit(rpc_url).hostname:
-        raise ConfigError(
-            f"RPC URL {mask_url(rpc_url)} must look like http://host:port "
-            "or https://host/path"
-        )
+    given = rpc_url.split(",") if isinstance(rpc_url, str) else rpc_url
+    endpoints = [Endpoint(url.strip()) for url in given]
+    if not endpoints:
+        raise ConfigError("no RPC URL: give one such as http://127.0.0.1:8545")
     # No middleware: names are not resolved, and results need no wrapping.
-    return Web3(_Provider(rpc_url), middleware=[])
+    return Web3(_Provider(endpoints), middleware=[])
 
 
 def request(web3: Web3, method: str, *params: Any) -> Any:
@@ -77,159 +87,191 @@ def request(web3: Web3, method: str, *params: Any) -> Any:
     return web3.manager.request_blocking(RPCEndpoint(method), list(params))
 
 
+@dataclass(slots=True)
+class _Choice:
+    """An endpoint and what is known of it; times are those of the monotonic clock."""
+
+    endpoint: Endpoint
+    avoid_until: float = 0.0
+    # It asked for this much rest, and gets it.
+    rests_until: float = 0.0
+    is_checked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    method: str
+    params: Any
+    body: bytes
+    request_id: int
+
+
 class _Provider(HTTPProvider):
     # A revert must never make us fetch a URL of the contract's choice (EIP-3668).
     global_ccip_read_enabled = False
 
-    def __init__(self, rpc_url: str) -> None:
-        super().__init__(rpc_url, exception_retry_configuration=None)
-        self._url = rpc_url
-        self._shown = mask_url(rpc_url)
-        self._local = threading.local()
+    def __init__(self, endpoints: Sequence[Endpoint]) -> None:
+        super().__init__(str(endpoints[0]), exception_retry_configuration=None)
+        self._choices = [_Choice(endpoint) for endpoint in endpoints]
+        self._chain_id: str | None = None
+        self._highest = 0
+        self._id_lock = threading.Lock()
 
     def __str__(self) -> str:
-        return f"RPC connection {self._shown}"
+        return f"RPC connection {self._choices[0].endpoint}"
 
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
-        body = self.encode_rpc_request(method, params)
+        question = self._question(method, params)
+        if method not in _REPEATABLE:
+            return self._ask_once(question)
+        response = self._ask(question)
+        height = _height(question, response)
+        if height is None:
+            return response
+        return self._newest(question, response, height)
+
+    def _question(self, method: RPCEndpoint, params: Any) -> _Question:
+        with self._id_lock:
+            body = self.encode_rpc_request(method, params)
+        return _Question(method, params, body, int(from_json(body)["id"]))
+
+    # Repeating
+
+    def _ask_once(self, question: _Question) -> RPCResponse:
+        choice = next(self._usable(), None)
+        if choice is None:
+            raise self._all_rest(question)
+        return self._ask_one(choice, question)
+
+    def _ask(self, question: _Question) -> RPCResponse:
+        give_up_at = time.monotonic() + _PATIENCE_SECONDS
+        for attempt in range(_ROUNDS):
+            failure = None
+            for choice in list(self._usable()):
+                try:
+                    return self._ask_one(choice, question)
+                except RpcUnavailable as error:
+                    if isinstance(error, RpcRefusal) and not error.is_behind:
+                        raise
+                    failure = error
+            last = failure or self._all_rest(question)
+            pause = max(_pause(attempt), self._rest())
+            if attempt + 1 == _ROUNDS or time.monotonic() + pause > give_up_at:
+                raise last
+            time.sleep(pause)
+        raise AssertionError("the last round returns or raises")
+
+    def _ask_one(self, choice: _Choice, question: _Question) -> RPCResponse:
         try:
-            status, content = self._post(body)
-        except (requests.RequestException, OSError) as cause:
-            # The cause's text holds the URL, so it is not chained.
-            reason = _transport_reason(cause)
-            raise RpcUnavailable(f"RPC {self._shown}: {method}: {reason}") from None
-        response = _parse(content)
-        error = None if response is None else response.get("error")
-        if error is not None:
-            raise self._failure(method, error)
-        if status in _REFUSING_STATUS:
-            raise self._refusal(method, f"HTTP status {status}")
-        if status != requests.codes.ok or response is None:
-            raise RpcUnavailable(
-                f"RPC {self._shown}: {method}: no JSON-RPC answer, HTTP status {status}"
+            self._check_chain(choice)
+            endpoint = choice.endpoint
+            return endpoint.ask(question.method, question.body, question.request_id)
+        except RpcRateLimited as error:
+            wait = error.retry_after_seconds
+            now = time.monotonic()
+            choice.rests_until = now if wait is None else now + wait
+            self._avoid(choice, _AVOID_FAILING_SECONDS, error)
+            raise
+        except RpcRefusal as error:
+            if error.is_behind:
+                self._avoid(choice, _AVOID_STALE_SECONDS, error)
+            raise
+        except RpcUnavailable as error:
+            self._avoid(choice, _AVOID_FAILING_SECONDS, error)
+            raise
+
+    # Choosing
+
+    def _usable(self) -> Iterator[_Choice]:
+        """Endpoints to ask now: those without trouble first, in the order given."""
+        now = time.monotonic()
+        awake = [choice for choice in self._choices if choice.rests_until <= now]
+        yield from (choice for choice in awake if choice.avoid_until <= now)
+        yield from (choice for choice in awake if choice.avoid_until > now)
+
+    def _avoid(self, choice: _Choice, seconds: float, reason: Exception) -> None:
+        now = time.monotonic()
+        if choice.avoid_until <= now and len(self._choices) > 1:
+            _log.warning(
+                "rpc in trouble",
+                extra={"rpc": str(choice.endpoint), "reason": str(reason)},
             )
-        if not _is_plausible(method, response.get("result")):
-            raise RpcUnavailable(f"RPC {self._shown}: {method}: malformed result")
-        return cast(RPCResponse, response)
+        choice.avoid_until = max(choice.avoid_until, now + seconds)
 
-    def _post(self, body: bytes) -> tuple[int, bytes]:
-        """Status and content, within the timeout as a whole and the size limit."""
-        deadline = time.monotonic() + REQUEST_TIMEOUT_SECONDS
-        headers = {"Content-Type": "application/json"}
-        with self._session().post(
-            self._url,
-            data=body,
-            headers=headers,
-            timeout=REQUEST_TIMEOUT_SECONDS,
-            stream=True,
-            # A redirected POST would arrive as a GET, maybe somewhere else.
-            allow_redirects=False,
-        ) as response:
-            content = bytearray()
-            for part in response.iter_content(_READ_BYTES):
-                content += part
-                if time.monotonic() > deadline:
-                    raise requests.Timeout
-                if len(content) > _MAX_RESPONSE_BYTES:
-                    raise requests.exceptions.ContentDecodingError
-            return response.status_code, bytes(content)
+    def _rest(self) -> float:
+        """Seconds until the first endpoint may be asked again."""
+        first = min(choice.rests_until for choice in self._choices)
+        return max(first - time.monotonic(), 0.0)
 
-    def _session(self) -> requests.Session:
-        # A session is not promised to be safe to share between threads.
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = requests.Session()
-            self._local.session = session
-        return session
+    def _all_rest(self, question: _Question) -> RpcRateLimited:
+        rest = self._rest()
+        names = ", ".join(str(choice.endpoint) for choice in self._choices)
+        return RpcRateLimited(
+            f"RPC {names}: {question.method}: rate limit: asked to wait another "
+            f"{rest:.0f} s",
+            rest,
+        )
 
-    def _failure(self, method: str, error: Any) -> ChainError:
-        details = error if isinstance(error, dict) else {"message": str(error)}
-        reason = str(details.get("message", ""))[:_MAX_QUOTED]
-        if method in _CALLS:
-            data = _revert_data(details.get("data"))
-            is_revert = details.get("code") == _REVERT_CODE or "revert" in reason
-            if data or is_revert:
-                return revert_of(data)
-        return self._refusal(method, reason)
+    def _check_chain(self, choice: _Choice) -> None:
+        """Never mix two chains; whether it is the right one, the caller checks."""
+        if choice.is_checked or len(self._choices) == 1:
+            return
+        question = self._question(RPCEndpoint("eth_chainId"), [])
+        answer = choice.endpoint.ask(
+            question.method, question.body, question.request_id
+        )
+        chain_id = str(answer.get("result"))
+        self._chain_id = self._chain_id or chain_id
+        if chain_id != self._chain_id:
+            choice.rests_until = time.monotonic() + _AVOID_FOREIGN_SECONDS
+            raise RpcUnavailable(
+                f"RPC {choice.endpoint} serves chain {int(chain_id, 16)}, the others "
+                f"serve {int(self._chain_id, 16)}: give URLs of one chain"
+            )
+        choice.is_checked = True
 
-    def _refusal(self, method: str, reason: str) -> RpcRefusal:
-        shown = reason.replace(self._url, self._shown)
-        return RpcRefusal(f"RPC {self._shown}: {method}: {shown}", reason=shown)
+    # Heads
 
+    def _newest(
+        self, question: _Question, response: RPCResponse, height: int
+    ) -> RPCResponse:
+        """The answer of whoever has the longest chain, when one got shorter.
 
-def _transport_reason(error: Exception) -> str:
-    if isinstance(error, requests.Timeout):
-        return f"no answer within {REQUEST_TIMEOUT_SECONDS:.0f} s"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "the TLS handshake failed"
-    if isinstance(error, requests.exceptions.ContentDecodingError):
-        return f"the answer is undecodable or above {_MAX_RESPONSE_BYTES} bytes"
-    if isinstance(error, requests.ConnectionError):
-        return "cannot connect; check the URL and that the node runs"
-    return f"the request failed ({type(error).__name__})"
-
-
-def _parse(content: bytes) -> dict[str, Any] | None:
-    # Importing web3 lifts Python's recursion limit so far (py_ecc does) that the parser
-    # would overrun the stack instead of raising.
-    try:
-        # Refuses deep nesting; the standard library's parser can exhaust the stack.
-        response = from_json(content)
-    except ValueError:
-        return None
-    is_answer = isinstance(response, dict) and response.get("jsonrpc") == "2.0"
-    return response if is_answer and ("result" in response) else _error_of(response)
+        A node behind a load balancer may be blocks behind another: only if none knows
+        better, the chain is taken to be shorter.
+        """
+        for _ in range(_HEAD_CHECKS):
+            if height >= self._highest:
+                break
+            # Another one first, if there is another.
+            stale = next(self._usable(), self._choices[0])
+            stale.avoid_until = time.monotonic() + _AVOID_STALE_SECONDS
+            time.sleep(_HEAD_PAUSE_SECONDS)
+            again = self._ask(question)
+            found = _height(question, again)
+            if found is not None and found > height:
+                response, height = again, found
+        if height < self._highest:
+            _log.warning("head went back", extra={"from": self._highest, "to": height})
+        self._highest = height
+        return response
 
 
-def _error_of(response: Any) -> dict[str, Any] | None:
-    # Gateways in front of nodes leave out the version and the id of their errors.
-    is_error = isinstance(response, dict) and response.get("error") is not None
-    return response if is_error else None
+def _pause(attempt: int) -> float:
+    """Seconds before the next round; varied, so that many clients spread."""
+    longest = float(_FIRST_PAUSE_SECONDS * _PAUSE_FACTOR**attempt)
+    return longest * random.uniform(0.5, 1.0)
 
 
-def _revert_data(data: Any) -> bytes:
-    """Revert data as Geth and Anvil put it, or inside an object as others do."""
-    if isinstance(data, dict):
-        data = data.get("data")
-    if not isinstance(data, str):
-        return b""
-    text = data.removeprefix("Reverted ")
-    return bytes.fromhex(text[2:]) if _DATA.fullmatch(text) else b""
-
-
-def _is_quantity(result: Any) -> bool:
-    return isinstance(result, str) and _QUANTITY.fullmatch(result) is not None
-
-
-def _is_data(result: Any) -> bool:
-    return isinstance(result, str) and _DATA.fullmatch(result) is not None
-
-
-def _is_object_or_null(result: Any) -> bool:
-    return result is None or isinstance(result, dict)
-
-
-def _is_list(result: Any) -> bool:
-    return isinstance(result, list)
-
-
-# What we rely on of an answer's form; everything else about it is checked in use.
-_FORMS: Mapping[str, Callable[[Any], bool]] = {
-    "eth_blockNumber": _is_quantity,
-    "eth_call": _is_data,
-    "eth_chainId": _is_quantity,
-    "eth_estimateGas": _is_quantity,
-    "eth_gasPrice": _is_quantity,
-    "eth_getBalance": _is_quantity,
-    "eth_getBlockByNumber": _is_object_or_null,
-    "eth_getCode": _is_data,
-    "eth_getLogs": _is_list,
-    "eth_getTransactionCount": _is_quantity,
-    "eth_getTransactionReceipt": _is_object_or_null,
-    "eth_sendRawTransaction": _is_data,
-}
-
-
-def _is_plausible(method: str, result: Any) -> bool:
-    has_form = _FORMS.get(method)
-    return has_form is None or has_form(result)
+def _height(question: _Question, response: RPCResponse) -> int | None:
+    """Number of the newest block by an answer that says it; None if it does not."""
+    result: Any = response.get("result")
+    if question.method == "eth_blockNumber":
+        return int(result, 16)
+    is_latest = question.method == "eth_getBlockByNumber" and (
+        question.params[0] == "latest"
+    )
+    if is_latest and isinstance(result, dict):
+        number = result.get("number")
+        return int(number, 16) if isinstance(number, str) else None
+    return None

@@ -68,7 +68,7 @@ class Anvil:
             data=json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             answer = json.load(response)
         assert "error" not in answer, answer
         return answer["result"]

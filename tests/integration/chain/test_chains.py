@@ -12,12 +12,17 @@ import pytest
 from devnet.doctor import diagnose
 from devnet.findings import Level
 from protocol.chain.client import MarketClient
+from protocol.chain.cursor import EventCursor
 from protocol.chain.deploy import deploy_market
 from protocol.chain.terms import MarketTerms
 from protocol.market import JobParams, JobState
 from tests.support.anvil import Anvil, development_account
 from tests.support.chain import Market, an_outcome
+from tests.support.processes import eventually
+from worker.errands import Errands
+from worker.gas_guard import GasGuard
 from worker.keeper import Keeper
+from worker.rounds import ROUND_EVENTS, Rounds
 
 WORKERS = (2, 3, 4)
 # The two newest that Anvil 1.7.1 runs; `amsterdam`, which it lists too, makes it panic.
@@ -78,11 +83,22 @@ def test_job_on_instant_blocks_is_drawn_by_the_keeper() -> None:
         params = market.job(requester)
         requester.post_job(params)
         job_id = requester.job_id_of(params)
-        keeper = Keeper(market.client(9))
-        for _ in range(12):
-            keeper.look([(job_id, params)])
-            if requester.state_of(job_id) != JobState.OPEN:
-                break
+        client = market.client(9)
+        rounds = Rounds(client, reveal_window_seconds=60)
+        errands = Errands()
+        guard = GasGuard(client, token_wei=None)
+        keeper = Keeper(client, rounds, errands, guard)
+        cursor = EventCursor(
+            client, start_block=client.block_number(), kinds=ROUND_EVENTS
+        )
+
+        def is_drawn() -> bool:
+            rounds.move(cursor.poll())
+            keeper.look([(job_id, params)], client.block_time())
+            errands.settle()
+            return requester.state_of(job_id) != JobState.OPEN
+
+        assert eventually(is_drawn)
         assert requester.state_of(job_id) == JobState.COMMITTING
         _serve(market, requester, params)
 

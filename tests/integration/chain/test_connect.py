@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from protocol.chain import rpc
+from protocol.chain import endpoint
 from protocol.chain.client import MarketClient
 from protocol.errors import ConfigError, NoContract, RpcUnavailable, WrongChain
 from tests.support.chain import Market
@@ -120,7 +120,7 @@ def test_a_node_that_fails_raises_rpc_unavailable(
 def test_a_node_that_never_answers_raises_after_the_timeout(
     market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rpc, "REQUEST_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(endpoint, "REQUEST_TIMEOUT_SECONDS", 0.2)
     is_over = threading.Event()
 
     def never(request: dict[str, Any]) -> Answer:
@@ -136,7 +136,7 @@ def test_a_node_that_never_answers_raises_after_the_timeout(
 def test_a_node_that_answers_without_end_is_cut_off(
     market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rpc, "_MAX_RESPONSE_BYTES", 1_000)
+    monkeypatch.setattr(endpoint, "_MAX_RESPONSE_BYTES", 1_000)
     with (
         rpc_server(lambda request: (200, b" " * 100_000)) as url,
         pytest.raises(RpcUnavailable, match="above 1000 bytes"),

@@ -103,9 +103,10 @@ def test_poll_after_a_reorg_delivers_what_replaced_it(
     assert depositor.account_of(depositor.address).credit == 1 + 7
 
 
-def test_poll_of_a_chain_that_got_shorter_rewinds(
+def test_poll_of_a_chain_that_got_shorter_rewinds_once_it_grows(
     own_anvil: Anvil, depositor: MarketClient
 ) -> None:
+    """Until then it looks like a node that is behind."""
     cursor = _cursor(depositor)
     depositor.deposit(1)
     cursor.poll()
@@ -114,8 +115,10 @@ def test_poll_of_a_chain_that_got_shorter_rewinds(
     depositor.deposit(2)
     cursor.poll()
     own_anvil.rpc("evm_revert", snapshot)
-    assert cursor.poll() == Batch((), fork, fork)
-    assert cursor.poll() == Batch((), None, fork)
+    assert cursor.poll() == Batch((), None, fork + 1)
+    depositor.deposit(3)
+    batch = cursor.poll()
+    assert (_amounts(batch), batch.rewound_to) == ([3], fork)
 
 
 def test_position_lets_another_cursor_go_on(

@@ -11,6 +11,7 @@ from protocol.chain.client import MarketClient
 from protocol.chain.events import JobPosted, StakeDeposited, Withdrawn
 from protocol.errors import RpcUnavailable
 from tests.support.chain import Market, a_job
+from tests.support.faulty_proxy import FaultyProxy, Reply, Turn, status
 from tests.support.rpc_server import Answer, forward_to, rpc_server
 
 
@@ -65,13 +66,12 @@ def test_events_from_a_node_with_a_limit_are_complete(
     with rpc_server(_limited(market.anvil.url, limit, asked)) as url:
         client = MarketClient.connect(url, market.deployment)
         assert _amounts(client) == [1, 2, 3, 4, 5]
-    assert max(asked) > limit
-    assert asked[-1] <= limit
-    refused = [size for size in asked if size > limit]
-    assert len(refused) <= max(asked).bit_length()
-    # Once a size was accepted no larger one is tried.
-    accepted = [size for size in asked if size <= limit]
-    assert asked[-len(accepted) :] == accepted
+        first = len([size for size in asked if size > limit])
+        assert 1 <= first <= max(asked).bit_length() + 1
+        asked.clear()
+        # What was learnt is remembered.
+        assert _amounts(client) == [1, 2, 3, 4, 5]
+        assert len([size for size in asked if size > limit]) <= 1
 
 
 def test_events_from_a_node_that_refuses_any_range_raise(
@@ -83,24 +83,39 @@ def test_events_from_a_node_that_refuses_any_range_raise(
             client.events()
 
 
-def test_events_from_a_node_that_is_down_are_not_asked_for_again(
+def test_events_from_a_node_that_is_down_are_not_asked_for_in_parts(
     market: Market,
 ) -> None:
-    forward = forward_to(market.anvil.url)
-    count = 0
-
-    def break_down(request: dict[str, Any]) -> Answer:
-        nonlocal count
-        if request["method"] != "eth_getLogs":
-            return forward(request)
-        count += 1
-        return 502, b"bad gateway"
-
-    with rpc_server(break_down) as url:
-        client = MarketClient.connect(url, market.deployment)
+    with FaultyProxy(market.anvil.url) as proxy:
+        client = MarketClient.connect(proxy.url, market.deployment)
+        proxy.use(status(502), methods={"eth_getLogs"})
         with pytest.raises(RpcUnavailable, match="HTTP status 502"):
             client.events()
-    assert count == 1
+        assert proxy.methods.count("eth_getLogs") == 3
+
+
+@pytest.mark.parametrize("place", ["outside", "other-hash"])
+def test_events_that_were_not_asked_for_raise(
+    market: Market, depositor: MarketClient, place: str
+) -> None:
+    """A provider's cache that answers another question must not lose or add any."""
+
+    def lie(turn: Turn) -> Reply:
+        reply = turn.forward(turn.request)
+        logs = reply.json["result"]
+        for log in logs:
+            if place == "outside":
+                log["blockNumber"] = hex(10_000)
+            else:
+                log["blockHash"] = "0x" + "ab" * 32
+        return turn.answer(logs)
+
+    head = depositor.events()[-1].block_number
+    with FaultyProxy(market.anvil.url) as proxy:
+        client = MarketClient.connect(proxy.url, market.deployment)
+        proxy.use(lie, methods={"eth_getLogs"})
+        with pytest.raises(RpcUnavailable, match="the node returned one of block"):
+            client.events(to_block=head)
 
 
 def _limited(url: str, limit: int, asked: list[int]) -> Any:

@@ -6,6 +6,7 @@ from typing import ClassVar
 import pytest
 from pydantic_settings import SettingsConfigDict
 
+from protocol.chain.sender_options import SenderOptions
 from protocol.errors import ConfigError
 from protocol.settings import RoleSettings
 
@@ -71,3 +72,55 @@ def test_load_bad_url_with_password_does_not_show_it() -> None:
     with pytest.raises(ConfigError) as caught:
         ExampleSettings.load(rpc_url="ftp://user:secret@rpc.example/key")
     assert "secret" not in str(caught.value)
+
+
+def test_load_several_urls_keeps_them_all() -> None:
+    urls = "http://first:1, https://second/key"
+    assert ExampleSettings.load(rpc_url=urls).rpc_url == urls
+
+
+def test_load_several_urls_with_a_bad_one_hides_all_credentials() -> None:
+    urls = "http://me:hunter2@first:1,ftp://you:hunter3@second"
+    with pytest.raises(ConfigError, match="rpc_url") as failure:
+        ExampleSettings.load(rpc_url=urls)
+    assert "hunter" not in str(failure.value)
+
+
+def test_sender_options_without_settings_set_no_limit(tmp_path: Path) -> None:
+    options = ExampleSettings.load().sender_options(tmp_path)
+    assert options == SenderOptions(outbox_path=tmp_path / "outbox.sqlite")
+
+
+def test_sender_options_hold_the_limits_in_wei(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_file(
+        monkeypatch,
+        "[worker]\nmax_fee_per_gas_gwei = 0.05\nmax_gas_wei_per_day = 7\n"
+        "low_gas_wei = 8\nreplace_after_seconds = 9\n",
+    )
+    options = ExampleSettings.load().sender_options(tmp_path)
+    assert options == SenderOptions(
+        replace_after_seconds=9,
+        max_fee_per_gas_wei=50_000_000,
+        max_gas_wei_per_day=7,
+        low_balance_wei=8,
+        outbox_path=tmp_path / "outbox.sqlite",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_fee_per_gas_gwei", "0"),
+        ("max_fee_per_gas_gwei", "cheap"),
+        ("max_gas_wei_per_day", "-1"),
+        ("replace_after_seconds", "0"),
+    ],
+)
+def test_load_senseless_limits_name_the_setting(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"ASSAY_WORKER_{name.upper()}", value)
+    with pytest.raises(ConfigError, match=rf"worker\.{name} is '{value}'"):
+        ExampleSettings.load()

@@ -27,12 +27,14 @@ class Chain:
 
     def __init__(self) -> None:
         self.blocks: list[tuple[str, int | None]] = []
+        self.longest = 0
         self._made = 0
         self.before_events: Callable[[], None] = lambda: None
 
     def mine(self, amount: int | None = None) -> None:
         self._made += 1
         self.blocks.append((f"0x{self._made:064x}", amount))
+        self.longest = max(self.longest, len(self.blocks))
 
     def drop(self, count: int) -> None:
         del self.blocks[len(self.blocks) - count :]
@@ -156,6 +158,45 @@ def test_poll_after_a_reorg_beyond_memory_starts_over(chain: Chain) -> None:
     assert [_amount(log) for log in batch.logs] == [5, 6]
 
 
+def test_poll_of_a_node_that_is_behind_takes_nothing_back(chain: Chain) -> None:
+    cursor = EventCursor(chain, start_block=0)
+    cursor.poll()
+    newest = chain.blocks[-2:]
+    chain.drop(2)
+    assert cursor.poll() == Batch((), None, 3)
+    chain.blocks += newest
+    chain.mine(7)
+    batch = cursor.poll()
+    assert ([_amount(log) for log in batch.logs], batch.rewound_to) == ([7], None)
+
+
+def test_poll_between_a_node_and_one_that_lacks_its_block_takes_nothing_back(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cursor = EventCursor(chain, start_block=0)
+    cursor.poll()
+    chain.mine(7)
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            chain, "block_hash", lambda n: chain.blocks[n][0] if n != 3 else None
+        )
+        batch = cursor.poll()
+    assert ([_amount(log) for log in batch.logs], batch.rewound_to) == ([7], None)
+
+
+def test_poll_of_a_shorter_fork_rewinds_at_once(chain: Chain) -> None:
+    cursor = EventCursor(chain, start_block=0)
+    for amount in (3, 4, 5):
+        cursor.poll()
+        chain.mine(amount)
+    cursor.poll()
+    chain.drop(3)
+    chain.mine(8)
+    batch = cursor.poll()
+    assert batch.rewound_to == 3
+    assert [_amount(log) for log in batch.logs] == [8]
+
+
 def test_position_of_a_block_alone_goes_on_or_starts_over(chain: Chain) -> None:
     digest = chain.blocks[1][0]
     known = CursorPosition(1, digest)
@@ -193,7 +234,10 @@ STEPS = st.one_of(
 def test_poll_whatever_happens_leaves_the_logs_of_the_chain(
     steps: list[tuple[str, int | None]], confirmations: int
 ) -> None:
-    """A caller that undoes what it is told to has the chain's own logs in the end."""
+    """A caller that undoes what it is told to has the chain's own logs in the end.
+
+    The end comes when the chain is longer than ever, as that of a reorganisation is.
+    """
     chain = Chain()
     chain.mine()
     cursor = EventCursor(chain, start_block=0, confirmations=confirmations)
@@ -220,7 +264,7 @@ def test_poll_whatever_happens_leaves_the_logs_of_the_chain(
                 confirmations=confirmations,
                 position=cursor.position,
             )
-    for _ in range(confirmations):
+    for _ in range(chain.longest - len(chain.blocks) + confirmations):
         chain.mine()
     poll()
     assert [_amount(log) for log in applied] == chain.amounts()

@@ -1,0 +1,142 @@
+"""What a sender may spend, and when it warns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from eth_account import Account
+
+from protocol.chain.rpc import connect
+from protocol.chain.sender import Call, Sender
+from protocol.chain.sender_options import SenderOptions
+from protocol.errors import NotEnoughFunds, SpendingCapReached
+from tests.support.anvil import Anvil, development_account
+from tests.support.chain import Market
+from tests.support.faulty_proxy import FaultyProxy
+
+ACCOUNT = development_account(8)
+WARNING = "gas balance low"
+
+
+class Heard:
+    """An observer that notes everything."""
+
+    def __init__(self) -> None:
+        self.mined: list[tuple[str, int, int]] = []
+        self.low: list[bool] = []
+
+    def transaction_mined(self, call: str, gas_used: int, gas_price_wei: int) -> None:
+        self.mined.append((call, gas_used, gas_price_wei))
+
+    def set_gas_is_low(self, is_low: bool) -> None:
+        self.low.append(is_low)
+
+
+def _gift() -> Call:
+    return Call("gift", ACCOUNT.address, b"")
+
+
+def _cost_at_most(url: str) -> int:
+    """Most that a gift may cost, as the sender counts it."""
+    heard = Sender(connect(url), ACCOUNT)
+    quote = heard._line.quote()
+    return 26_250 * (2 * quote.base_fee + quote.tip)
+
+
+def test_send_beyond_the_daily_cap_sends_nothing(market: Market) -> None:
+    with FaultyProxy(market.anvil.url) as proxy:
+        cap = 2 * _cost_at_most(proxy.url)
+        options = SenderOptions(max_gas_wei_per_day=cap)
+        sender = Sender(connect(proxy.url), ACCOUNT, options=options)
+        spent, sent = 0, 0
+        with pytest.raises(SpendingCapReached) as refusal:
+            while sent < 5:
+                result = sender.send(_gift())
+                sent += 1
+                spent += result.gas_used * result.effective_gas_price
+                assert sender.spent_in_a_day() == spent
+        assert sent in (2, 3)
+        assert f"spent {spent} wei" in str(refusal.value)
+        assert f"max_gas_wei_per_day, {cap}" in str(refusal.value)
+        assert refusal.value.is_retryable
+        assert proxy.methods.count("eth_sendRawTransaction") == sent
+        assert spent <= cap
+
+
+def test_send_after_a_restart_remembers_what_was_spent(
+    market: Market, tmp_path: Path
+) -> None:
+    options = SenderOptions(
+        max_gas_wei_per_day=_cost_at_most(market.anvil.url) * 3 // 2,
+        outbox_path=tmp_path / "outbox.sqlite",
+    )
+    first = Sender(connect(market.anvil.url), ACCOUNT, options=options)
+    first.send(_gift())
+    first.send(_gift())
+    second = Sender(connect(market.anvil.url), ACCOUNT, options=options)
+    assert second.spent_in_a_day() == first.spent_in_a_day() > 0
+    with pytest.raises(SpendingCapReached):
+        for _ in range(3):
+            second.send(_gift())
+
+
+def test_send_that_is_stuck_is_not_replaced_beyond_the_daily_cap(
+    own_anvil: Anvil, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = SenderOptions(
+        max_gas_wei_per_day=_cost_at_most(own_anvil.url),
+        replace_after_seconds=0.5,
+        receipt_timeout_seconds=30,
+    )
+    own_anvil.rpc("evm_setAutomine", False)
+    own_anvil.rpc("evm_setIntervalMining", 4)
+    with FaultyProxy(own_anvil.url) as proxy:
+        Sender(connect(proxy.url), ACCOUNT, options=options).send(_gift())
+    assert "stuck at a limit" in caplog.messages
+    assert "replaced" not in caplog.messages
+
+
+def test_send_with_little_money_left_warns_once(
+    own_anvil: Anvil, caplog: pytest.LogCaptureFixture
+) -> None:
+    most = _cost_at_most(own_anvil.url)
+    heard = Heard()
+    sender = Sender(
+        connect(own_anvil.url), ACCOUNT, options=SenderOptions(observer=heard)
+    )
+    sender.send(_gift())
+    assert WARNING not in caplog.messages
+    own_anvil.rpc("anvil_setBalance", ACCOUNT.address, hex(15 * most))
+    sender.send(_gift())
+    sender.send(_gift())
+    assert caplog.messages.count(WARNING) == 1
+    own_anvil.rpc("anvil_setBalance", ACCOUNT.address, hex(10**18))
+    sender.send(_gift())
+    own_anvil.rpc("anvil_setBalance", ACCOUNT.address, hex(1))
+    with pytest.raises(NotEnoughFunds):
+        sender.send(_gift())
+    assert caplog.messages.count(WARNING) == 2
+    assert heard.low == [False, True, True, False, True]
+    assert [call for call, _, _ in heard.mined] == ["gift"] * 4
+
+
+def test_send_below_the_set_balance_warns(
+    market: Market, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = SenderOptions(low_balance_wei=10**19)
+    rich = Sender(connect(market.anvil.url), ACCOUNT, options=options)
+    rich.send(_gift())
+    assert WARNING not in caplog.messages
+    low = replace(options, low_balance_wei=10**23)
+    Sender(connect(market.anvil.url), ACCOUNT, options=low).send(_gift())
+    assert WARNING in caplog.messages
+
+
+def test_balance_of_an_account_is_its_money_for_gas(market: Market) -> None:
+    account = Account.create()
+    market.anvil.rpc("anvil_setBalance", account.address, hex(12_345))
+    client = market.client(None)
+    assert Sender(connect(market.anvil.url), account).balance() == 12_345
+    assert client.balance(account.address) == 12_345
