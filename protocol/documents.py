@@ -10,13 +10,27 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from eth_utils.crypto import keccak
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    FailFast,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 from pydantic.alias_generators import to_camel
 
 from protocol.digests import Digest
+from protocol.document_parts import (
+    OUTPUTS,
+    PROMPTS,
+    DocumentReader,
+    Layout,
+    ShapeError,
+)
 from protocol.errors import BadDocument
 from protocol.market import ModelId, ModelSpec
 from protocol.output_tree import output_root
@@ -47,8 +61,12 @@ _MAX_STOP_IDS = 4
 _MAX_TEMPERATURE = 10 * MILLION
 # The chosen token and twenty others, as in OpenAI's chat API.
 _MAX_LOGPROBS = 21
+# Up to here the whole is parsed again to say which field is at fault.
+_EXPLAINED_BYTES = 64 * 1024
+_QUOTED_CHARACTERS = 80
 _HexWord = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-f]{64}$")]
 _TokenId = Annotated[int, Field(ge=0, lt=1 << 32)]
+_Alternatives = Annotated[tuple[tuple[_TokenId, int], ...], FailFast()]
 
 
 def canonical_json(value: Any) -> bytes:
@@ -96,7 +114,7 @@ class Prompt(_Part):
         top_p: Probability mass kept, in millionths.
     """
 
-    ids: tuple[_TokenId, ...] = Field(min_length=1)
+    ids: Annotated[tuple[_TokenId, ...], FailFast()] = Field(min_length=1)
     logprobs: int = Field(default=0, ge=0, le=_MAX_LOGPROBS)
     max_new_tokens: int = Field(ge=1, lt=1 << 32)
     seed: int = Field(default=0, ge=0, lt=1 << 64)
@@ -127,8 +145,8 @@ class Output(_Part):
     """
 
     finish: Finish = Field(strict=False)
-    ids: tuple[_TokenId, ...]
-    logprobs: tuple[tuple[tuple[_TokenId, int], ...], ...]
+    ids: Annotated[tuple[_TokenId, ...], FailFast()]
+    logprobs: Annotated[tuple[_Alternatives, ...], FailFast()]
     text: str
 
     def to_bytes(self) -> bytes:
@@ -141,29 +159,59 @@ class Output(_Part):
 
 
 class _Document(_Part):
+    layout: ClassVar[Layout]
+    part: ClassVar[type[_Part]]
+    parts_key: ClassVar[str]
+
     version: Literal[1] = 1
 
     def to_bytes(self) -> bytes:
         """Canonical JSON. Raises BadDocument above the size cap."""
         data = canonical_json(_plain(self))
-        _require_size(data)
+        _require_size(len(data))
         return data
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Parse and validate. Raises BadDocument, naming the field and the value."""
-        _require_size(data)
+    def from_bytes(cls, data: bytes, *, most_tokens: int | None = None) -> Self:
+        """Parse and validate, within memory in proportion to the document's size.
+
+        Args:
+            data: The document.
+            most_tokens: Token ids that all parts together may hold; with it, memory
+                is in proportion to them. None sets no limit but the document's size.
+
+        Raises:
+            BadDocument: Names the field and the value.
+        """
+        _require_size(len(data))
+        reader = DocumentReader(data, cls.layout)
+        parts: list[_Part] = []
         try:
-            document = cls.model_validate_json(data)
-        except ValidationError as error:
-            raise BadDocument(_first_fault(error)) from error
-        if document.to_bytes() != data:
-            raise BadDocument("the bytes are not canonical JSON of this document")
-        return document
+            for piece in reader.parts():
+                where = f"{cls.parts_key}.{len(parts)}"
+                _require_few(reader.id_count, most_tokens, where)
+                parts.append(_read_part(cls.part, piece, where))
+        except ShapeError as error:
+            raise BadDocument(cls._explain(data, error.position)) from None
+        return cls.model_validate({**reader.fields, cls.parts_key: tuple(parts)})
+
+    @classmethod
+    def _explain(cls, data: bytes, position: int) -> str:
+        """What is wrong with bytes of another shape; never nothing."""
+        if len(data) <= _EXPLAINED_BYTES:
+            try:
+                cls.model_validate_json(data)
+            except ValidationError as error:
+                return _first_fault(error)
+        return f"byte {position} is not as in canonical JSON of this document"
 
 
 class PromptsDocument(_Document):
     """What a job asks for: the model and its prompts."""
+
+    layout: ClassVar[Layout] = PROMPTS
+    part: ClassVar[type[_Part]] = Prompt
+    parts_key: ClassVar[str] = "prompts"
 
     model_id: _HexWord
     prompts: tuple[Prompt, ...] = Field(min_length=1)
@@ -199,6 +247,10 @@ class PromptsDocument(_Document):
 class ResultsDocument(_Document):
     """What honest workers agree on, byte for byte."""
 
+    layout: ClassVar[Layout] = OUTPUTS
+    part: ClassVar[type[_Part]] = Output
+    parts_key: ClassVar[str] = "outputs"
+
     model_id: _HexWord
     outputs: tuple[Output, ...] = Field(min_length=1)
     prompts_digest: _HexWord
@@ -228,17 +280,35 @@ def _plain(part: BaseModel) -> dict[str, Any]:
     return part.model_dump(mode="json", by_alias=True)
 
 
-def _require_size(data: bytes) -> None:
-    if len(data) > MAX_DOCUMENT_BYTES:
+def _read_part(kind: type[_Part], piece: bytes, where: str) -> _Part:
+    try:
+        part = kind.model_validate_json(piece)
+    except ValidationError as error:
+        raise BadDocument(_first_fault(error, where)) from error
+    if canonical_json(_plain(part)) != piece:
+        raise BadDocument(f"the bytes of {where} are not canonical JSON")
+    return part
+
+
+def _require_size(size: int) -> None:
+    if size > MAX_DOCUMENT_BYTES:
         raise BadDocument(
-            f"document of {len(data)} bytes; at most {MAX_DOCUMENT_BYTES} are allowed"
+            f"document of {size} bytes; at most {MAX_DOCUMENT_BYTES} are allowed"
         )
 
 
-def _first_fault(error: ValidationError) -> str:
+def _require_few(id_count: int, most_tokens: int | None, where: str) -> None:
+    if most_tokens is not None and id_count > most_tokens:
+        raise BadDocument(
+            f"up to {where} there are {id_count} token ids; "
+            f"the document may have {most_tokens}"
+        )
+
+
+def _first_fault(error: ValidationError, *above: str) -> str:
     fault = error.errors(include_url=False)[0]
-    where = ".".join(str(step) for step in fault["loc"]) or "document"
+    where = ".".join([*above, *map(str, fault["loc"])]) or "document"
     shown = repr(fault["input"])
-    if len(shown) > 80:
-        shown = shown[:77] + "..."
+    if len(shown) > _QUOTED_CHARACTERS:
+        shown = shown[: _QUOTED_CHARACTERS - 3] + "..."
     return f"{where} is {shown}: {fault['msg']}"

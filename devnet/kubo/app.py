@@ -101,6 +101,7 @@ class _Service:
             "pin/rm": self.unpin,
             "pin/ls": self.pins,
             "swarm/connect": self.connect,
+            "swarm/peers": self.peers,
         }
 
     async def version(self) -> dict[str, str]:
@@ -242,6 +243,10 @@ class _Service:
         except TimeoutError:
             raise KuboError(f"{arg} does not answer") from None
         return {"Strings": [f"connect {arg.rpartition('/')[2]} success"]}
+
+    async def peers(self) -> dict[str, list[dict[str, str]]]:
+        found = await self._node.peers()
+        return {"Peers": [{"Addr": "", "Peer": identity} for identity in found]}
 
     async def _fetch_block(self, digest: Digest, timeout: str) -> None:
         if self._repository.read_block(digest) is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from devnet.kubo.errors import KuboError
 from devnet.kubo.repository import Repository
@@ -12,8 +13,11 @@ from protocol.unixfs import NodeError, parse_directory, parse_file
 
 __all__ = ["BlockMissing", "list_folder", "measure_file", "read_file"]
 
-# A few blocks can link to each other so that reading them in order never ends.
+# A few blocks can link to each other so that reading them in order never ends: such a
+# tree is deep, or its leaves are empty, or the same blocks come again and again.
 _MAX_BLOCKS = 200_000
+_MAX_DEPTH = 16
+_CACHED_BLOCKS = 64
 
 
 class BlockMissing(Exception):
@@ -99,17 +103,25 @@ def list_folder(repository: Repository, digest: Digest) -> tuple[Link, ...] | No
 
 
 def _leaves(repository: Repository, digest: Digest) -> Iterator[bytes]:
-    waiting = [digest]
+    """The contents of a tree's blocks in order, whatever the tree."""
+
+    @lru_cache(_CACHED_BLOCKS)
+    def parsed(wanted: Digest) -> tuple[bytes, tuple[Digest, ...]]:
+        try:
+            return parse_file(_block(repository, wanted))
+        except NodeError as error:
+            raise KuboError(f"{digest_to_cid(wanted)}: {error}") from None
+
+    waiting = [(digest, 1)]
     for _ in range(_MAX_BLOCKS):
         if not waiting:
             return
-        current = waiting.pop()
-        try:
-            contents, children = parse_file(_block(repository, current))
-        except NodeError as error:
-            raise KuboError(f"{digest_to_cid(digest)}: {error}") from None
+        current, depth = waiting.pop()
+        contents, children = parsed(current)
+        if depth > _MAX_DEPTH or (depth > 1 and not contents and not children):
+            raise KuboError(f"{digest_to_cid(digest)} is no file that IPFS makes")
         yield contents
-        waiting.extend(reversed(children))
+        waiting.extend((child, depth + 1) for child in reversed(children))
     raise KuboError(f"{digest_to_cid(digest)} has more than {_MAX_BLOCKS} blocks")
 
 

@@ -212,6 +212,10 @@ class KuboNode:
         await self._call("connect", address)
         self._known_peers[address] = None
 
+    async def peers(self) -> list[str]:
+        """Lists the identities of connected peers."""
+        return [str(identity) for identity in await self._call("peers")]
+
     async def fetch(self, cid: str, *, seconds: float, max_bytes: int) -> None:
         """Fetches content with everything below it from peers.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -18,9 +19,16 @@ from protocol.digests import Digest, DigestError, cid_to_digest, digest_to_cid
 from protocol.errors import (
     ConfigError,
     ContentNotFound,
+    ContentTooLarge,
     DigestMismatch,
     StoreError,
     StoreUnavailable,
+)
+from protocol.store.bounded_http import (
+    PACE_BYTES_PER_SECOND,
+    AnswerTooLarge,
+    BoundedAdapter,
+    Bounds,
 )
 from protocol.store.port import PACKAGE_LIMITS, DirectoryLimits
 from protocol.store.verification import (
@@ -50,6 +58,12 @@ _ADD_OPTIONS = {
 _CONNECT_SECONDS = 5.0
 # The node gets the shorter limit, so that its own word on what is missing arrives.
 _ANSWER_MARGIN_SECONDS = 5.0
+# Answers that are not content: a folder of 1,000 files takes a third of it to add.
+_ANSWER_BYTES = 1024 * 1024
+# Peers do not pass on larger blocks; a folder of ours has a tenth of it.
+_BLOCK_BYTES = 2 * 1024 * 1024
+_CONNECT_PEER_SECONDS = 10.0
+_QUOTED_CHARACTERS = 300
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -71,8 +85,8 @@ class IpfsStore:
         Raises:
             ConfigError: If the address makes no sense.
         """
-        self.api, address, credentials = _parse_api(api)
-        self._fetch_options = {"timeout": f"{max(1, round(timeout_seconds * 1000))}ms"}
+        self.api, self._address, self._credentials = _parse_api(api)
+        self._seconds = timeout_seconds
         # The library passes urllib3 2 a parameter that only urllib3 3 will refuse. Said
         # here and not around each call, since filters belong to all threads.
         warnings.filterwarnings(
@@ -80,28 +94,17 @@ class IpfsStore:
             message="The 'strict' parameter is no longer needed",
             category=FutureWarning,
         )
-        # Not `connect()`: that refuses every node released since 2020.
-        self._client = ipfshttpclient.Client(
-            address,
-            auth=credentials,
-            timeout=(_CONNECT_SECONDS, timeout_seconds + _ANSWER_MARGIN_SECONDS),
-        )
-        _bypass_proxies(self._client, self.api)
 
     def put(self, data: bytes) -> Digest:
         """See `ContentStore.put`."""
         with self._translated("a file"):
-            cid = self._client.add_bytes(data, opts=dict(_ADD_OPTIONS))
+            rpc = self._rpc(_ANSWER_BYTES, sent_bytes=len(data))
+            cid = str(rpc.add_bytes(data, opts=dict(_ADD_OPTIONS)))
         return self._require_stored(cid, file_digest(data))
 
     def get(self, digest: Digest, *, max_bytes: int) -> bytes:
         """See `ContentStore.get`."""
-        cid = digest_to_cid(digest)
-        # One byte more tells that there is more, without fetching the rest.
-        options = {**self._fetch_options, "length": str(max_bytes + 1)}
-        with self._translated(cid, refused=ContentNotFound):
-            data = self._client.cat(cid, opts=options)
-        return verified_file(bytes(data), digest, max_bytes=max_bytes)
+        return self._get(digest, max_bytes, self._seconds)
 
     def put_directory(self, files: Mapping[str, bytes]) -> Digest:
         """See `ContentStore.put_directory`."""
@@ -113,44 +116,116 @@ class IpfsStore:
             folder.mkdir()
             for name, data in files.items():
                 (folder / name).write_bytes(data)
+            size = sum(map(len, files.values()))
             with self._translated("a folder"):
-                added = self._client.add(
+                added = self._rpc(_ANSWER_BYTES, sent_bytes=size).add(
                     str(folder), recursive=True, opts=dict(_ADD_OPTIONS)
                 )
-        return self._require_stored(str(added[-1]["Hash"]), expected)
+                cid = str(added[-1]["Hash"])
+        return self._require_stored(cid, expected)
 
     def get_directory(
         self, digest: Digest, *, limits: DirectoryLimits = PACKAGE_LIMITS
     ) -> dict[str, bytes]:
         """See `ContentStore.get_directory`."""
-        return read_files(self, digest, self._entries(digest), limits)
+        return read_files(self._get_part, digest, self._entries(digest), limits)
 
     def get_file(self, directory: Digest, name: str, *, max_bytes: int) -> bytes:
         """See `ContentStore.get_file`."""
         entry = entry_of(self._entries(directory), name, directory)
-        return self.get(entry.digest, max_bytes=max_bytes)
+        return self._get_part(entry.digest, max_bytes)
 
     def pin(self, digest: Digest) -> None:
         """See `ContentStore.pin`."""
         cid = digest_to_cid(digest)
         with self._translated(cid, refused=ContentNotFound):
-            self._client.pin.add(cid, opts=dict(self._fetch_options))
+            self._rpc(_ANSWER_BYTES).pin.add(cid, opts=_node_limit(self._seconds))
 
     def unpin(self, digest: Digest) -> None:
         """See `ContentStore.unpin`."""
         cid = digest_to_cid(digest)
         with self._translated(cid):
             try:
-                self._client.pin.rm(cid)
+                self._rpc(_ANSWER_BYTES).pin.rm(cid)
             except rpc_errors.ErrorResponse as error:
                 if "not pinned" not in str(error):
                     raise
 
+    def ping(self) -> str:
+        """Version of the node. Raises StoreUnavailable if it does not answer."""
+        with self._translated("its version"):
+            rpc = self._rpc(_ANSWER_BYTES, seconds=_CONNECT_SECONDS)
+            return str(rpc.version()["Version"])
+
+    def addresses(self) -> tuple[str, ...]:
+        """See `PeerNode.addresses`."""
+        with self._translated("its addresses"):
+            rpc = self._rpc(_ANSWER_BYTES, seconds=_CONNECT_SECONDS)
+            return tuple(map(str, rpc.id()["Addresses"] or ()))
+
+    def connect(self, address: str) -> None:
+        """See `PeerNode.connect`."""
+        with self._translated(address, refused=StoreUnavailable):
+            rpc = self._rpc(_ANSWER_BYTES, seconds=_CONNECT_PEER_SECONDS)
+            # The library's own call sends each character as an address of its own.
+            rpc._client.request(
+                "/swarm/connect",
+                (address,),
+                decoder="json",
+                opts=_node_limit(_CONNECT_PEER_SECONDS),
+            )
+
+    def _get_part(self, digest: Digest, max_bytes: int) -> bytes:
+        """A file whose size is known to be below `max_bytes` and may be near it."""
+        return self._get(
+            digest, max_bytes, self._seconds + max_bytes / PACE_BYTES_PER_SECOND
+        )
+
+    def _get(self, digest: Digest, max_bytes: int, seconds: float) -> bytes:
+        cid = digest_to_cid(digest)
+        # One byte more tells that there is more, without fetching the rest.
+        options = {**_node_limit(seconds), "length": str(max_bytes + 1)}
+        with self._translated(cid, refused=ContentNotFound):
+            rpc = self._rpc(max_bytes + 1, seconds=seconds)
+            data = rpc.cat(cid, opts=options)
+        return verified_file(bytes(data), digest, max_bytes=max_bytes)
+
     def _entries(self, digest: Digest) -> tuple[Link, ...]:
         cid = digest_to_cid(digest)
         with self._translated(cid, refused=ContentNotFound):
-            block = self._client.block.get(cid, opts=dict(self._fetch_options))
+            rpc = self._rpc(_BLOCK_BYTES)
+            block = rpc.block.get(cid, opts=_node_limit(self._seconds))
         return verified_directory(bytes(block), digest)
+
+    def _rpc(
+        self, max_bytes: int, *, seconds: float | None = None, sent_bytes: int = 0
+    ) -> Any:
+        """The library's client for one request within bounds.
+
+        The library has no place to say how; what it keeps for its sessions is private.
+        """
+        allowed = (
+            self._seconds if seconds is None else seconds
+        ) + _ANSWER_MARGIN_SECONDS
+        # Not `connect()`: that refuses every node released since 2020.
+        client = ipfshttpclient.Client(
+            self._address,
+            auth=self._credentials,
+            timeout=(_CONNECT_SECONDS, allowed),
+        )
+        http = client._client
+        bounds = Bounds(allowed, max_bytes, sent_bytes)
+        http._session_props |= {
+            "adapters": {"http": BoundedAdapter(bounds)},
+            # Else the address family would become part of the URL's scheme.
+            "family": socket.AF_UNSPEC,
+            "max_redirects": 0,
+        }
+        host = urlsplit(self.api).hostname
+        if host in _LOOPBACK_HOSTS:
+            # A proxy of the environment cannot reach this machine's loopback interface.
+            http._request_proxies = {"no_proxy": host}
+        return client
 
     def _require_stored(self, cid: str, expected: Digest) -> Digest:
         try:
@@ -159,7 +234,7 @@ class IpfsStore:
             stored = None
         if stored != expected:
             raise DigestMismatch(
-                f"the IPFS node at {self.api} stored {cid}, expected was "
+                f"the IPFS node at {self.api} stored {cid[:80]}, expected was "
                 f"{digest_to_cid(expected)}: see its Import settings, which must allow "
                 f"CIDv0 with {CHUNK_BYTES} byte chunks and 174 links"
             )
@@ -173,16 +248,36 @@ class IpfsStore:
             yield
         except rpc_errors.ErrorResponse as error:
             # The node understood and said why not.
-            raise refused(f"{what}: the IPFS node says: {error}") from error
-        except rpc_errors.StatusError as error:
+            said = str(error)[:_QUOTED_CHARACTERS]
+            raise refused(f"{what}: the IPFS node says: {said}") from error
+        except AnswerTooLarge as error:
+            raise ContentTooLarge(f"{what}: {self.api} sent {error}") from error
+        except (rpc_errors.StatusError, *_NOT_AN_ANSWER) as error:
             raise StoreUnavailable(
-                f"{what}: {self.api} does not answer like an IPFS node's RPC: {error}"
+                f"{what}: {self.api} does not answer like an IPFS node's RPC: "
+                f"{str(error)[:_QUOTED_CHARACTERS]}"
             ) from error
         except (rpc_errors.Error, OSError) as error:
             raise StoreUnavailable(
                 f"{what}: no answer from the IPFS node at {self.api} "
                 f"({type(error).__name__}); is it running?"
             ) from error
+
+
+# What the library lets through when an answer is JSON of another shape.
+_NOT_AN_ANSWER = (
+    rpc_errors.DecodingError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
+
+def _node_limit(seconds: float) -> dict[str, str]:
+    return {"timeout": f"{max(1, round(seconds * 1000))}ms"}
 
 
 def _parse_api(api: str) -> tuple[str, str, tuple[str, str] | None]:
@@ -209,11 +304,3 @@ def _host_kind(host: str) -> str:
     if ":" in host:
         return "ip6"
     return "ip4" if host.replace(".", "").isdigit() else "dns"
-
-
-def _bypass_proxies(client: Any, api: str) -> None:
-    # A proxy of the environment cannot reach this machine's loopback interface. The
-    # library has this switch for Unix sockets only, in a private place.
-    host = urlsplit(api).hostname
-    if host in _LOOPBACK_HOSTS:
-        client._client._request_proxies = {"no_proxy": host}

@@ -62,7 +62,12 @@ class MemoryStore:
         self, digest: Digest, *, limits: DirectoryLimits = PACKAGE_LIMITS
     ) -> dict[str, bytes]:
         """See `ContentStore.get_directory`."""
-        return read_files(self, digest, self._entries(digest), limits)
+        return read_files(
+            lambda file, most: self.get(file, max_bytes=most),
+            digest,
+            self._entries(digest),
+            limits,
+        )
 
     def get_file(self, directory: Digest, name: str, *, max_bytes: int) -> bytes:
         """See `ContentStore.get_file`."""

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from protocol.digests import Digest
 
-__all__ = ["PACKAGE_LIMITS", "ContentStore", "DirectoryLimits"]
+__all__ = ["PACKAGE_LIMITS", "ContentStore", "DirectoryLimits", "PeerNode"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,5 +133,24 @@ class ContentStore(Protocol):
 
         Args:
             digest: Digest of a file or folder.
+        """
+        ...
+
+
+class PeerNode(Protocol):
+    """A store's node as one among its peers. Methods raise `StoreError`."""
+
+    def addresses(self) -> tuple[str, ...]:
+        """Where the node says that peers reach it: multiaddresses with its identity."""
+        ...
+
+    def connect(self, address: str) -> None:
+        """Connects to a peer; nothing changes if it is connected already.
+
+        Args:
+            address: The peer's multiaddress with its identity.
+
+        Raises:
+            StoreUnavailable: If the peer, or the node, does not answer in time.
         """
         ...

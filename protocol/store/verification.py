@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from protocol.dag_pb import Link
 from protocol.digests import Digest, digest_to_cid
@@ -12,7 +12,7 @@ from protocol.errors import (
     DigestMismatch,
     StoreError,
 )
-from protocol.store.port import ContentStore, DirectoryLimits
+from protocol.store.port import DirectoryLimits
 from protocol.unixfs import (
     FileNode,
     NodeError,
@@ -126,7 +126,7 @@ def require_within(size: int, max_bytes: int, digest: Digest) -> None:
 
 
 def read_files(
-    store: ContentStore,
+    fetch: Callable[[Digest, int], bytes],
     digest: Digest,
     entries: Sequence[Link],
     limits: DirectoryLimits,
@@ -134,7 +134,7 @@ def read_files(
     """Fetches the files of a folder one by one, within the folder's limits.
 
     Args:
-        store: Where the files are; verifies each.
+        fetch: Fetches a file of at most so many bytes, and verifies it.
         digest: The folder's digest, for the message.
         entries: The folder's entries.
         limits: What it may hold.
@@ -149,7 +149,9 @@ def read_files(
     files: dict[str, bytes] = {}
     left = limits.max_total_bytes
     for entry in entries:
-        files[entry.name] = store.get(entry.digest, max_bytes=left)
+        # What the folder states is more than the file's size, or not to be believed.
+        most = min(left, entry.tree_bytes)
+        files[entry.name] = fetch(entry.digest, most)
         left -= len(files[entry.name])
     return files
 
