@@ -1,27 +1,36 @@
-"""Buy a batch: one job, several prompts, results that a quorum agrees on.
+"""A batch: many prompts as many jobs, within a budget, safe from crashes.
 
-Run it in the folder of a network that `assay up` started.
+Run it in the folder of a network that `assay up` started. Kill it whenever you like:
+`assay job batches` shows the batch, `assay job resume ID` goes on with it.
 """
 
+import json
+from pathlib import Path
+
+from requester.batches.batch import Batch
+from requester.batches.records import BatchOptions
 from requester.client import Client
 from requester.decoding import Decoding
-from requester.drafts import Terms
 from requester.settings import RequesterSettings
 
+OUT = Path("results.jsonl")
+OUT.unlink(missing_ok=True)
+
 client = Client.connect(RequesterSettings.load())
-
-draft = client.prepare(
-    ["The carriage stopped at the door, and", "Anne said nothing, but"],
-    # Fractions are integers in millionths: a temperature of 0.8.
-    decoding=Decoding(max_new_tokens=24, temperature=800_000, seed=7),
-    terms=Terms(redundancy=3),
+# A file would do as well: `Path("prompts.csv")` or `Path("prompts.jsonl")`.
+prompts = [f"Chapter {number}. Mr. Darcy" for number in range(1, 9)]
+options = BatchOptions(
+    decoding=Decoding(max_new_tokens=8, seed=1),
+    job_size=4,
+    budget=1_000_000,  # units of the token, for the whole batch
 )
-print(f"locks {draft.estimate.escrow} units, costs {draft.estimate.most} at most")
 
-job = client.post(draft)
-job.wait("accepted")
-for prompt, output in job.results():
-    print(prompt.text + output.text)
+with Batch.create(client, prompts, out=OUT, options=options) as batch:
+    print(f"batch {batch.batch_id}: {batch.estimate.jobs} jobs")
+    print(f"costs {batch.estimate.least} to {batch.estimate.most} units")
+    progress = batch.run()
 
-timeline = job.wait("settled")
-print(f"{timeline.state.label}: {timeline.refunded} units came back")
+print(f"{progress.accepted} of {progress.total} accepted, {progress.spent} units spent")
+for line in OUT.read_text(encoding="utf-8").splitlines():
+    result = json.loads(line)
+    print(f"{result['line']}: {result.get('text', result['status'])}")

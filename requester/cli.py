@@ -7,14 +7,15 @@ quick and an install without an extra still works.
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from protocol.errors import ConfigError, RequestError, RpcUnavailable
+from requester.cli_batches import batches, is_batch, resume, submit_batch
 from requester.cli_options import (
+    BATCH,
     CONNECTION,
     DECODING,
     JSON,
@@ -24,9 +25,15 @@ from requester.cli_options import (
     UNTIL,
     options,
 )
+from requester.cli_session import (
+    connect,
+    find_job,
+    print_json,
+    require_consent,
+    settings_of,
+)
 
 if TYPE_CHECKING:
-    from requester.client import Client
     from requester.job import Job
     from requester.settings import RequesterSettings
     from requester.timeline import Timeline
@@ -34,13 +41,11 @@ if TYPE_CHECKING:
 __all__ = ["job", "verify"]
 
 _FAILED, _CANCELLED = 7, 8
-_NOBODY_TO_ASK = (
-    "nobody can be asked whether to pay: give --yes, or --dry-run to see the price"
-)
 _EPILOG = (
     "Exit codes: 0 done; 2 a setting or request that cannot be met; 3 the chain; "
     "4 bytes that break the protocol; 5 the content store; 7 the job Failed; "
-    "8 it was Cancelled; 9 it was not ready in time."
+    "8 it was Cancelled; 9 it was not ready in time. Of a batch also: 5 results that "
+    "cannot be had yet; 7 some prompts failed; 11 its journal; 12 its budget."
 )
 
 
@@ -49,12 +54,15 @@ def job() -> None:
     """Post jobs, follow them, read their verified results."""
 
 
+job.add_command(resume)
+job.add_command(batches)
+
 # ---------------------------------------------------------------- commands
 
 
 @job.command(epilog=_EPILOG)
 @click.argument("prompt", required=False)
-@click.option("--file", "file", type=Path, help="A prompt a line, or a .jsonl file.")
+@click.option("--file", "file", type=Path, help="A prompt a line, or .jsonl or .csv.")
 @click.option(
     "--task",
     type=click.Choice(["complete", "summarize", "translate", "answer"]),
@@ -66,7 +74,7 @@ def job() -> None:
 @click.option("--yes", is_flag=True, help="Pay without asking.")
 @click.option("--dry-run", is_flag=True, help="Show the estimate and stop.")
 @click.option("--wait/--no-wait", default=True, help="Follow the job. [default: wait]")
-@options([UNTIL, TIMEOUT, RECEIPT], CONNECTION, [JSON])
+@options([UNTIL, TIMEOUT, RECEIPT], BATCH, CONNECTION, [JSON])
 @click.pass_context
 def submit(
     ctx: click.Context,
@@ -81,20 +89,25 @@ def submit(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Post a batch of prompts as one job, and wait for its verified answer.
+    """Post prompts as one job, and wait for its verified answer.
 
-    Shows the price and asks before anything is paid.
+    With --out, a file of any length becomes a batch of many jobs, which survives this
+    process: `assay job resume` goes on with it. Shows the price and asks before
+    anything is paid.
     """
     from requester.cli_requests import read_request
     from requester.display import estimate_lines
     from requester.views import estimate_view
 
+    if is_batch(given):
+        said = {"approve": approve, "yes": yes, "dry_run": dry_run, "wait": wait}
+        return submit_batch(ctx, prompt, file, {**given, **said}, as_json)
     if given["receipt_file"] is not None and not wait:
         raise RequestError("--receipt needs a settled job: leave out --no-wait")
-    _require_consent(yes or dry_run, as_json)
-    settings = _settings(given)
+    require_consent(yes or dry_run, as_json)
+    settings = settings_of(given)
     request = read_request(prompt, file, given, settings)
-    client = _connect(settings)
+    client = connect(settings)
     draft = client.prepare(
         request.prompts,
         task=request.task,
@@ -105,21 +118,13 @@ def submit(
     for line in [] if as_json else estimate_lines(draft.estimate, request.amounts):
         click.echo(line, err=not dry_run)
     if dry_run:
-        return _print_json(view, as_json)
+        return print_json(view, as_json)
     if not yes:
         click.confirm("Post it?", abort=True, err=True)
     posted = client.post(draft, approve=approve)
     if wait:
         return _finish(ctx, posted, given, settings, as_json, view)
-    job_id = "0x" + posted.job_id.hex()
-    _print_json({**view, "jobId": job_id, "state": "Open"}, as_json)
-    if not as_json:
-        click.echo(job_id)
-
-
-def _require_consent(is_given: bool, as_json: bool) -> None:
-    if not is_given and (as_json or not sys.stdin.isatty()):
-        raise RequestError(_NOBODY_TO_ASK)
+    _say_posted(posted, view, as_json)
 
 
 @job.command()
@@ -130,11 +135,11 @@ def show(job_id: str, *, as_json: bool, **given: Any) -> None:
     from requester.display import timeline_lines
     from requester.views import timeline_view
 
-    settings = _settings(given)
-    found = _find(settings, job_id)
+    settings = settings_of(given)
+    found = find_job(settings, job_id)
     timeline = found.timeline()
     view = {**timeline_view(timeline), "state": found.state().label}
-    _print_json(view, as_json)
+    print_json(view, as_json)
     if not as_json:
         click.echo("\n".join(timeline_lines(timeline, settings.amounts)))
 
@@ -146,7 +151,7 @@ def list_(requester: str | None, *, as_json: bool, **given: Any) -> None:
     """List the jobs of a requester, oldest first."""
     from requester.cli_requests import parse_address
 
-    settings = _settings(given)
+    settings = settings_of(given)
     owner = None if requester is None else parse_address(requester)
     rows: list[dict[str, Any]] = [
         {
@@ -157,9 +162,9 @@ def list_(requester: str | None, *, as_json: bool, **given: Any) -> None:
             "redundancy": found.params.redundancy,
             "escrowed": found.escrowed,
         }
-        for found in _connect(settings).jobs(owner)
+        for found in connect(settings).jobs(owner)
     ]
-    _print_json({"jobs": rows}, as_json)
+    print_json({"jobs": rows}, as_json)
     if as_json:
         return
     for row in rows:
@@ -179,10 +184,10 @@ def wait(ctx: click.Context, /, job_id: str, *, as_json: bool, **given: Any) -> 
     """Follow a job until it is accepted or settled, and move it forward."""
     from requester.views import timeline_view
 
-    settings = _settings(given)
-    found = _find(settings, job_id)
+    settings = settings_of(given)
+    found = find_job(settings, job_id)
     timeline = _follow(ctx, found, given, settings, as_json)
-    _print_json(timeline_view(timeline), as_json)
+    print_json(timeline_view(timeline), as_json)
     _exit_by_state(ctx, timeline)
 
 
@@ -195,11 +200,11 @@ def result(
     """Fetch an accepted job's outputs and verify them."""
     from requester.views import results_view
 
-    found = _find(_settings(given), job_id)
+    found = find_job(settings_of(given), job_id)
     outputs = results_view(found.results())
     if receipt_file is not None:
         _write_receipt(found, receipt_file)
-    _print_json({"jobId": "0x" + found.job_id.hex(), "outputs": outputs}, as_json)
+    print_json({"jobId": "0x" + found.job_id.hex(), "outputs": outputs}, as_json)
     if not as_json:
         _print_outputs(outputs)
 
@@ -211,10 +216,10 @@ def cancel(job_id: str, *, as_json: bool, **given: Any) -> None:
     """Withdraw a job before its seed block, or after its draw's deadline."""
     from requester.views import timeline_view
 
-    settings = _settings(given)
-    timeline = _find(settings, job_id).cancel()
+    settings = settings_of(given)
+    timeline = find_job(settings, job_id).cancel()
     view = timeline_view(timeline)
-    _print_json(view, as_json)
+    print_json(view, as_json)
     if not as_json:
         refunded = settings.amounts.text(view["refunded"])
         click.echo(f"cancelled; {refunded} are back in your credit")
@@ -232,7 +237,7 @@ def verify(receipt: Path, *, as_json: bool, **given: Any) -> None:
 
     value = read_receipt(receipt)
     held = check_alone(value)
-    settings = _settings(given)
+    settings = settings_of(given)
     try:
         deployment = Deployment.load(settings.deployment)
         market = MarketClient.connect(settings.rpc_url, deployment)
@@ -250,7 +255,7 @@ def verify(receipt: Path, *, as_json: bool, **given: Any) -> None:
         "jobId": value["jobId"],
         "checks": [{"step": check.step, "fact": check.fact} for check in checks],
     }
-    _print_json(view, as_json)
+    print_json(view, as_json)
     if not as_json:
         for check in checks:
             click.echo(f"ok  {check.step}: {check.fact}")
@@ -260,24 +265,11 @@ def verify(receipt: Path, *, as_json: bool, **given: Any) -> None:
 # ---------------------------------------------------------------- shared
 
 
-def _settings(given: dict[str, Any]) -> RequesterSettings:
-    from requester.settings import RequesterSettings
-
-    names = ("rpc_url", "deployment", "ipfs_api", "key_file", "model")
-    return RequesterSettings.load(**{name: given.get(name) for name in names})
-
-
-def _connect(settings: RequesterSettings) -> Client:
-    from requester.client import Client
-
-    return Client.connect(settings)
-
-
-def _find(settings: RequesterSettings, job_id: str) -> Job:
-    from requester.cli_requests import parse_job_id
-
-    parsed = parse_job_id(job_id)
-    return _connect(settings).job(parsed)
+def _say_posted(posted: Job, view: dict[str, Any], as_json: bool) -> None:
+    job_id = "0x" + posted.job_id.hex()
+    print_json({**view, "jobId": job_id, "state": "Open"}, as_json)
+    if not as_json:
+        click.echo(job_id)
 
 
 def _follow(
@@ -319,7 +311,7 @@ def _finish(
         outputs = results_view(posted.results())
         if given["receipt_file"] is not None:
             _write_receipt(posted, given["receipt_file"])
-    _print_json({**view, **timeline_view(timeline), "outputs": outputs}, as_json)
+    print_json({**view, **timeline_view(timeline), "outputs": outputs}, as_json)
     if not as_json:
         _print_outputs(outputs)
     _exit_by_state(ctx, timeline)
@@ -353,11 +345,6 @@ def _exit_by_state(ctx: click.Context, timeline: Timeline) -> None:
             f"assay: job {job_id} {text} in your credit; post it again", err=True
         )
         ctx.exit(code)
-
-
-def _print_json(value: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def _print_outputs(outputs: list[dict[str, Any]]) -> None:

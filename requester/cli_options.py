@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 __all__ = [
+    "BATCH",
     "CONNECTION",
     "DECODING",
     "JSON",
@@ -24,6 +25,22 @@ CONNECTION = (
     click.option("--deployment", type=Path, help="Deployment file of the market."),
     click.option("--ipfs-api", help="RPC address of an IPFS node."),
     click.option("--key-file", type=Path, help="File with the private key, mode 600."),
+)
+BATCH = (
+    click.option(
+        "--out",
+        type=Path,
+        help="Post a file as a batch of jobs; results go here, .jsonl or .csv.",
+    ),
+    click.option(
+        "--job-size", type=int, help="Prompts a job of a batch. [default: 32]"
+    ),
+    click.option(
+        "--in-flight",
+        type=int,
+        help="Jobs at once of a batch. [default: as many as the seats can serve]",
+    ),
+    click.option("--budget", help="Most that a batch may cost, in whole tokens."),
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 DECODING = (

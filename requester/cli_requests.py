@@ -13,14 +13,21 @@ from eth_utils.address import is_address, is_checksum_address, to_checksum_addre
 
 from protocol.errors import RequestError
 from protocol.market import JobId, ModelId
+from protocol.scaled import MILLIONTHS, Amounts, parse_scaled
+from requester.batches.records import DEFAULT_JOB_SIZE, BatchOptions
 from requester.decoding import Decoding
 from requester.drafts import Terms
 from requester.prompts import PromptRequest, read_prompts
-from requester.scaled import MILLIONTHS, Amounts, parse_scaled
 from requester.settings import RequesterSettings
 from requester.tasks import Task
 
-__all__ = ["SubmitRequest", "parse_address", "parse_job_id", "read_request"]
+__all__ = [
+    "SubmitRequest",
+    "parse_address",
+    "parse_job_id",
+    "read_batch_options",
+    "read_request",
+]
 
 _WORD = re.compile(r"0x[0-9a-fA-F]{64}")
 
@@ -53,21 +60,32 @@ def read_request(
     if (prompt is None) == (file is None):
         raise RequestError("give one prompt, or --file with prompts")
     requests = [PromptRequest(prompt)] if prompt is not None else _read(file)
-    amounts = settings.amounts
-    max_cost, callback = given["max_cost"], given["callback"]
-    terms = Terms(
-        model_id=parse_model_id(settings.model) if settings.model else None,
-        redundancy=given["redundancy"],
-        rounds=given["rounds"],
-        tick=given["tick"],
-        min_seats=given["min_seats"],
-        max_job_tokens=given["max_job_tokens"],
-        max_cost=None if max_cost is None else amounts.units(max_cost, "--max-cost"),
-        callback=None if callback is None else parse_address(callback, "--callback"),
-        callback_gas=given["callback_gas"],
-    )
     return SubmitRequest(
-        requests, Task(given["task"]), _decoding(given), terms, amounts
+        requests,
+        Task(given["task"]),
+        _decoding(given),
+        _terms(given, settings),
+        settings.amounts,
+    )
+
+
+def read_batch_options(
+    given: Mapping[str, Any], settings: RequesterSettings
+) -> BatchOptions:
+    """Reads a batch's flags. Raises RequestError, naming the flag.
+
+    Args:
+        given: The flags, by parameter name.
+        settings: For the model and the token's decimals.
+    """
+    size, budget = given["job_size"], given["budget"]
+    return BatchOptions(
+        task=Task(given["task"]),
+        decoding=_decoding(given),
+        terms=_terms(given, settings),
+        job_size=DEFAULT_JOB_SIZE if size is None else size,
+        in_flight=given["in_flight"],
+        budget=None if budget is None else settings.amounts.units(budget, "--budget"),
     )
 
 
@@ -90,6 +108,22 @@ def parse_address(text: str, name: str = "--requester") -> ChecksumAddress:
             "the checksum if it has capitals"
         )
     return to_checksum_address(text)
+
+
+def _terms(given: Mapping[str, Any], settings: RequesterSettings) -> Terms:
+    max_cost, callback = given["max_cost"], given["callback"]
+    amounts = settings.amounts
+    return Terms(
+        model_id=parse_model_id(settings.model) if settings.model else None,
+        redundancy=given["redundancy"],
+        rounds=given["rounds"],
+        tick=given["tick"],
+        min_seats=given["min_seats"],
+        max_job_tokens=given["max_job_tokens"],
+        max_cost=None if max_cost is None else amounts.units(max_cost, "--max-cost"),
+        callback=None if callback is None else parse_address(callback, "--callback"),
+        callback_gas=given["callback_gas"],
+    )
 
 
 def _read(file: Path | None) -> list[PromptRequest]:

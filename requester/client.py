@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Self
 
 from eth_typing import ChecksumAddress
@@ -12,24 +11,29 @@ from protocol.chain.client import MarketClient
 from protocol.chain.deployment import Deployment
 from protocol.chain.events import JobPosted, ModelRegistered
 from protocol.chain.keys import load_account
-from protocol.digests import Digest
 from protocol.errors import (
     ConfigError,
     ContractReverted,
-    DigestMismatch,
-    NotEnoughFunds,
     RequestError,
-    StoreError,
-    TransactionDropped,
 )
-from protocol.market import DEVELOPMENT_CHAIN_IDS, TICKS, ZERO_ADDRESS, JobId, ModelId
-from protocol.store.ipfs import IpfsStore
+from protocol.introductions import Introductions
+from protocol.market import (
+    DEVELOPMENT_CHAIN_IDS,
+    TICKS,
+    ZERO_ADDRESS,
+    JobId,
+    JobParams,
+    JobState,
+    ModelId,
+)
+from protocol.store.failover import open_store
 from requester.clock import SystemClock
 from requester.connections import Connections
 from requester.decoding import Decoding
 from requester.drafts import Draft, Market, Terms, draft_job
 from requester.job import Job
-from requester.pricing import Estimate
+from requester.posting import ALREADY_POSTED, post, publish
+from requester.pricing import Estimate, escrow_of
 from requester.prompts import PromptRequest
 from requester.rounds import Entry
 from requester.settings import RequesterSettings
@@ -68,30 +72,54 @@ class Client:
         Without a key file the client only reads: it prices, finds and follows jobs.
 
         Raises:
-            ConfigError: Deployment or key file are missing or make no sense.
+            ConfigError: Deployment or key file are missing or make no sense, or the
+                data folder cannot be written to.
             ChainError: The RPC does not answer, serves another chain, or has no
                 contract where the deployment says.
         """
         deployment = Deployment.load(settings.deployment)
-        account = None
+        account = options = None
         if settings.key_file is not None:
-            account = load_account(settings.key_file, chain_id=deployment.chain_id)
-        market = MarketClient.connect(settings.rpc_url, deployment, account)
-        store = IpfsStore(settings.ipfs_api)
+            options = settings.sender_options(settings.data_dir)
+            account = load_account(
+                settings.key_file,
+                chain_id=deployment.chain_id,
+                password=settings.password,
+            )
+        market = MarketClient.connect(
+            settings.rpc_url, deployment, account, options=options
+        )
+        store = open_store(settings.ipfs_api)
+        introductions = Introductions(
+            market, store, allow_private=settings.private_peers
+        )
         connections = Connections(
             market=market,
             account=market.address if account is not None else None,
             store=store,
-            tokenizers=TokenizerCache(store, settings.data_dir / "tokenizers"),
+            tokenizers=TokenizerCache(
+                store,
+                settings.data_dir / "tokenizers",
+                find=introductions.meet_publisher,
+            ),
             clock=SystemClock(),
             poll_seconds=settings.poll_seconds,
             results_timeout_seconds=settings.results_timeout_seconds,
+            data_dir=settings.data_dir,
+            confirmations=settings.confirmations,
+            introductions=introductions,
+            announce=settings.announce,
         )
         model = settings.model
         return cls(
             connections,
             model_id=ModelId(bytes.fromhex(model[2:])) if model else None,
         )
+
+    @property
+    def connections(self) -> Connections:
+        """Chain, store, tokenizers and clock that its jobs share."""
+        return self._connections
 
     @property
     def market(self) -> MarketClient:
@@ -126,7 +154,7 @@ class Client:
             StoreError: The model's tokenizer cannot be had.
             ChainError: The chain cannot be read.
         """
-        market = self._market_for(terms)
+        market = self.market_for(terms)
         return draft_job(
             _requests(prompts),
             requester=self.account or ZERO_ADDRESS,
@@ -166,7 +194,8 @@ class Client:
 
         Args:
             draft: From `prepare` of this client.
-            approve: Whether to raise the token allowance by what is missing.
+            approve: Whether to allow the marketplace what is missing: by a permit in
+                the posting where the token takes them (EIP-2612), else beforehand.
 
         Returns:
             The posted job.
@@ -178,34 +207,83 @@ class Client:
             ContractReverted: The marketplace refuses; nothing was taken.
             TransactionDropped: Posting was sent and not mined in time.
         """
-        account = self._require_account()
-        if draft.params.requester != account:
-            raise RequestError(
-                f"the draft is for {draft.params.requester}, this client posts as "
-                f"{account}; prepare it again"
-            )
-        needed = self._check_funds(account, draft.estimate.escrow)
-        allowance = self.market.allowance(account)
-        if allowance < needed and not approve:
-            raise NotEnoughFunds(
-                f"the marketplace may take {allowance} units from {account}, "
-                f"{needed} are needed; approve them, or let this client do it"
-            )
-        self._store(draft)
+        self._require_account()
+        return post(
+            self._connections,
+            draft.params,
+            draft.content,
+            escrow=draft.estimate.escrow,
+            approve=approve,
+        )
+
+    def ensure_posted(
+        self,
+        params: JobParams,
+        content: bytes,
+        *,
+        from_block: int | None = None,
+        approve: bool = True,
+    ) -> Job:
+        """Posts exactly this job unless it stands on the chain already.
+
+        A job's id is the hash of its parameters, and no id is taken twice. So who wrote
+        the parameters down before posting may call this again after any crash, and pays
+        once.
+
+        Args:
+            params: Parameters of a draft.
+            content: Its prompts document.
+            from_block: Earliest block that the posting can be in; None for any.
+            approve: As for `post`.
+
+        Returns:
+            The posted job.
+
+        Raises:
+            MarketError: As `post`.
+        """
+        self._require_account()
+        market = self.market
+        job_id = market.job_id_of(params)
+        if market.state_of(job_id) is not JobState.NONEXISTENT:
+            return self.job(job_id, from_block=from_block)
+        escrow = escrow_of(market.config, market.spec_of(params.model_id), params)
         try:
-            if allowance < needed:
-                self.market.approve(needed)
-            return self._post(draft)
-        except (ContractReverted, NotEnoughFunds):
-            with suppress(StoreError):
-                self._connections.store.unpin(draft.params.prompts_digest)
-            raise
+            return post(
+                self._connections, params, content, escrow=escrow, approve=approve
+            )
+        except ContractReverted as error:
+            # An earlier posting was mined while this one was prepared.
+            if error.name != ALREADY_POSTED:
+                raise
+            return self.job(job_id, from_block=from_block)
+
+    def publish(self, draft: Draft) -> None:
+        """Stores and pins a draft's prompts, which `post` does by itself.
+
+        For jobs that a contract posts. Reads the prompts back: workers that cannot
+        fetch them cost a failed job.
+
+        Raises:
+            StoreError: They could not be stored.
+        """
+        publish(self._connections.store, draft.params.prompts_digest, draft.content)
 
     # ---------------------------------------------------------------- finding
 
-    def job(self, job_id: JobId) -> Job:
-        """Finds a job of anybody's. Raises JobNotFound."""
-        logs = self.market.events(job_id=job_id, kinds=(JobPosted,))
+    def job(self, job_id: JobId, *, from_block: int | None = None) -> Job:
+        """Finds a job of anybody's.
+
+        Args:
+            job_id: The job.
+            from_block: Earliest block that it can be posted in; None for any.
+
+        Raises:
+            JobNotFound: It was not posted here, or not since.
+        """
+        logs = self.market.events(
+            job_id=job_id, kinds=(JobPosted,), from_block=from_block
+        )
         return Job(self._connections, Timeline.of(job_id, logs).posted)
 
     def jobs(self, requester: ChecksumAddress | None = None) -> list[Job]:
@@ -225,17 +303,13 @@ class Client:
             if isinstance(log.event, JobPosted) and log.event.requester == owner
         ]
 
-    # ---------------------------------------------------------------- private
+    def market_for(self, terms: Terms) -> Market:
+        """What the chain says about the model that terms name, or leave unsaid.
 
-    def _require_account(self) -> ChecksumAddress:
-        if self.account is None:
-            raise ConfigError(
-                "no key file, so nothing can be paid: give --key-file, or set "
-                "ASSAY_REQUESTER_KEY_FILE"
-            )
-        return self.account
-
-    def _market_for(self, terms: Terms) -> Market:
+        Raises:
+            ConfigError: They leave it unsaid, and so do the settings.
+            RequestError: It is not registered.
+        """
         model_id = terms.model_id or self._model_id or self._only_model()
         try:
             spec = self.market.spec_of(model_id)
@@ -256,6 +330,16 @@ class Client:
             seats=seats,
         )
 
+    # ---------------------------------------------------------------- private
+
+    def _require_account(self) -> ChecksumAddress:
+        if self.account is None:
+            raise ConfigError(
+                "no key file, so nothing can be paid: give --key-file, or set "
+                "ASSAY_REQUESTER_KEY_FILE"
+            )
+        return self.account
+
     def _only_model(self) -> ModelId:
         """The only model of a development chain; elsewhere anyone could plant it."""
         registered = []
@@ -270,49 +354,7 @@ class Client:
             + (f"; {len(registered)} are registered" if registered else "")
         )
 
-    def _check_funds(self, account: ChecksumAddress, escrow: int) -> int:
-        """Tokens that posting takes besides credit. Raises NotEnoughFunds."""
-        credit = self.market.account_of(account).credit
-        balance = self.market.token_balance(account)
-        if balance + credit < escrow:
-            raise NotEnoughFunds(
-                f"posting locks {escrow} units; {account} has {balance} in tokens and "
-                f"{credit} in credit: {escrow - balance - credit} are missing; get "
-                "more tokens or ask for less"
-            )
-        return escrow - min(credit, escrow)
-
-    def _store(self, draft: Draft) -> None:
-        """Put, pin and read back: workers that cannot fetch cost a failed job."""
-        store, digest = self._connections.store, draft.params.prompts_digest
-        stored = store.put(draft.content)
-        _require_same(stored, digest)
-        store.pin(digest)
-        if store.get(digest, max_bytes=len(draft.content)) != draft.content:
-            raise DigestMismatch(
-                f"the content store returned other prompts under 0x{digest.hex()}; "
-                "use another IPFS node"
-            )
-
-    def _post(self, draft: Draft) -> Job:
-        job_id = self.market.job_id_of(draft.params)
-        try:
-            result = self.market.post_job(draft.params)
-        except TransactionDropped as error:
-            raise TransactionDropped(
-                f"{error}; the job's id is 0x{job_id.hex()}"
-            ) from error
-        return Job(self._connections, Timeline.of(job_id, result.logs).posted)
-
 
 def _requests(prompts: Prompts) -> list[PromptRequest]:
     listed = [prompts] if isinstance(prompts, str | PromptRequest) else list(prompts)
     return [PromptRequest(p) if isinstance(p, str) else p for p in listed]
-
-
-def _require_same(stored: Digest, expected: Digest) -> None:
-    if stored != expected:
-        raise DigestMismatch(
-            f"the content store put the prompts under 0x{stored.hex()} instead of "
-            f"0x{expected.hex()}; it must chunk by 256 KiB and make CIDv0"
-        )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from eth_typing import ChecksumAddress
 
 from protocol.chain.client import MarketClient
+from protocol.introductions import OFF, Introductions
 from protocol.store.port import ContentStore
 from requester.clock import Clock
 from requester.tokenizers import TokenizerCache
@@ -26,6 +28,12 @@ class Connections:
         clock: Time for waiting loops.
         poll_seconds: Pause between two looks at the chain.
         results_timeout_seconds: How long to try to fetch a document.
+        data_dir: Folder for what must outlive the process: batches.
+        confirmations: Blocks that a batch's job must have ended under before its end is
+            believed.
+        introductions: Connects the IPFS node to those of workers; None where it finds
+            them by itself.
+        announce: What to announce of the own node, as the setting says.
     """
 
     market: MarketClient
@@ -35,3 +43,7 @@ class Connections:
     clock: Clock
     poll_seconds: float
     results_timeout_seconds: float
+    data_dir: Path = Path(".assay/requester")
+    confirmations: int = 0
+    introductions: Introductions | None = None
+    announce: str = OFF

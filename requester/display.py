@@ -28,9 +28,9 @@ from protocol.chain.events import (
     WorkerPaid,
 )
 from protocol.market import ZERO_ADDRESS, JobState, OutcomeStatus
+from protocol.scaled import Amounts
 from requester.pricing import Estimate
 from requester.rounds import RoundHistory
-from requester.scaled import Amounts
 from requester.timeline import Timeline
 
 __all__ = ["estimate_lines", "event_line", "progress", "timeline_lines"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from eth_typing import ChecksumAddress
 
+from protocol.digests import Digest
 from protocol.documents import Prompt, PromptsDocument
 from protocol.errors import BadDocument, BadTokenizer, RequestError
 from protocol.market import (
@@ -27,7 +28,15 @@ from requester.pricing import Estimate, estimate
 from requester.prompts import PromptRequest
 from requester.tasks import Task, decoding_of, frame
 
-__all__ = ["Draft", "Market", "Terms", "draft_job"]
+__all__ = [
+    "Draft",
+    "Market",
+    "Terms",
+    "check_terms",
+    "draft_job",
+    "draft_prompt",
+    "job_params",
+]
 
 _SEEDS = 1 << 64
 _NONCE_BITS = 64
@@ -126,7 +135,7 @@ def draft_job(
     Raises:
         RequestError: It could not be posted; the message says what to change.
     """
-    _check_terms(terms, market)
+    check_terms(terms, market)
     prompts = _prompts(requests, task, decoding, market, codec)
     own = [len(prompt.ids) for prompt in prompts]
     asked = [prompt.max_new_tokens for prompt in prompts]
@@ -138,13 +147,25 @@ def draft_job(
         model_id="0x" + market.model_id.hex(), prompts=tuple(fitted)
     )
     content = _content(document)
-    params = _params(requester, terms, document, content)
+    params = job_params(
+        requester,
+        terms,
+        model_id=market.model_id,
+        digest=file_digest(content),
+        prompt_count=len(document.prompts),
+        max_tokens=document.max_tokens,
+    )
     costs = estimate(market.config, market.spec, params, own, new, asked)
     _check_costs(costs, terms)
     return Draft(document, content, params, costs)
 
 
-def _check_terms(terms: Terms, market: Market) -> None:
+def check_terms(terms: Terms, market: Market) -> None:
+    """Checks what does not depend on prompts.
+
+    Raises:
+        RequestError: No job could be posted on these terms, or not now.
+    """
     _check_profile(market)
     if not 0 <= terms.tick < TICKS:
         raise RequestError(f"tick is {terms.tick}; give 0 to {TICKS - 1}")
@@ -224,27 +245,49 @@ def _prompts(
 ) -> list[Prompt]:
     if not requests:
         raise RequestError("there are no prompts; give at least one")
-    general = decoding.over(decoding_of(task))
     prompts = []
     for index, request in enumerate(requests):
         try:
-            prompt = _prompt(index, request, task, general, codec)
-            _check_prompt(prompt, market.spec)
+            prompt = draft_prompt(
+                request,
+                index=index,
+                task=task,
+                decoding=decoding,
+                spec=market.spec,
+                codec=codec,
+            )
         except (RequestError, BadTokenizer) as error:
             raise RequestError(f"prompt {index + 1}: {error}") from error
         prompts.append(prompt)
     return prompts
 
 
-def _prompt(
-    index: int,
+def draft_prompt(
     request: PromptRequest,
+    *,
+    index: int,
     task: Task,
-    general: Decoding,
+    decoding: Decoding,
+    spec: ModelSpec,
     codec: TokenCodec,
 ) -> Prompt:
+    """Frames and tokenises one prompt.
+
+    Args:
+        request: The prompt; its own parameters win.
+        index: Its place, from 0: what is added to the common seed.
+        task: How to frame it.
+        decoding: Parameters for all prompts.
+        spec: The model, which it must fit.
+        codec: The model's tokenizer.
+
+    Raises:
+        RequestError: It is empty or does not fit the model.
+        BadTokenizer: Its text cannot be encoded.
+    """
     if not request.text.strip():
         raise RequestError("it is empty; write some text")
+    general = decoding.over(decoding_of(task))
     seed = ((general.seed or 0) + index) % _SEEDS
     chosen = request.decoding.over(Decoding(seed=seed)).over(general)
     text = frame(task, request.text)
@@ -260,7 +303,9 @@ def _prompt(
         "top_k": chosen.top_k,
         "top_p": chosen.top_p,
     }
-    return Prompt.model_validate(values)
+    prompt = Prompt.model_validate(values)
+    _check_prompt(prompt, spec)
+    return prompt
 
 
 def _check_prompt(prompt: Prompt, spec: ModelSpec) -> None:
@@ -288,17 +333,24 @@ def _content(document: PromptsDocument) -> bytes:
         raise RequestError(f"the batch is too large: {error}; split it") from error
 
 
-def _params(
-    requester: ChecksumAddress, terms: Terms, document: PromptsDocument, content: bytes
+def job_params(
+    requester: ChecksumAddress,
+    terms: Terms,
+    *,
+    model_id: ModelId,
+    digest: Digest,
+    prompt_count: int,
+    max_tokens: int,
 ) -> JobParams:
+    """Parameters of a job on these terms, with a nonce that nobody used before."""
     return JobParams(
         requester=requester,
         nonce=secrets.randbits(_NONCE_BITS),
-        model_id=ModelId(bytes.fromhex(document.model_id[2:])),
+        model_id=model_id,
         tick=terms.tick,
-        prompts_digest=file_digest(content),
-        prompt_count=len(document.prompts),
-        max_tokens=document.max_tokens,
+        prompts_digest=digest,
+        prompt_count=prompt_count,
+        max_tokens=max_tokens,
         redundancy=terms.redundancy,
         max_rounds=terms.rounds,
         min_seats=_required_seats(terms),

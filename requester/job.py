@@ -10,7 +10,8 @@ from enum import StrEnum
 from eth_typing import ChecksumAddress
 
 from protocol.chain.endings import ending_of
-from protocol.chain.events import JobPosted
+from protocol.chain.events import JobPosted, ResultRevealed
+from protocol.crash_points import crash_point
 from protocol.digests import Digest
 from protocol.documents import PromptsDocument, ResultsDocument
 from protocol.due import Due, awaits_seed, due
@@ -158,12 +159,14 @@ class Job:
         market = self._connections.market
         if not self._is_due(market.round_of(self.job_id)):
             return False
+        crash_point("advance.sending")
         try:
             market.advance(self.params)
         except ContractReverted as error:
             if error.name in _LOST_RACES:
                 return False
             raise
+        crash_point("advance.sent")
         return True
 
     def cancel(self) -> Timeline:
@@ -217,8 +220,12 @@ class Job:
         market.deliver(self.params, ending.outcome, ending.transcript)
         return self.timeline()
 
-    def results(self) -> Results:
+    def results(self, timeout_seconds: float | None = None) -> Results:
         """The accepted results, checked down to the last byte.
+
+        Args:
+            timeout_seconds: How long to try to fetch each document; None for as long as
+                the settings say.
 
         Raises:
             RequestError: There are none, or none yet.
@@ -229,11 +236,27 @@ class Job:
         connections = self._connections
         spec = connections.market.spec_of(self.params.model_id)
         codec = connections.tokenizers.codec_of(spec.package_digest)
-        prompts = PromptsDocument.from_bytes(self._fetch(self.params.prompts_digest))
-        document = ResultsDocument.from_bytes(self._fetch(outcome.results_digest))
+        if timeout_seconds is None:
+            timeout_seconds = connections.results_timeout_seconds
+        self._meet_committee()
+        asked = self._fetch(self.params.prompts_digest, timeout_seconds)
+        prompts = PromptsDocument.from_bytes(asked, most_tokens=self.params.max_tokens)
+        answered = self._fetch(outcome.results_digest, timeout_seconds)
+        document = ResultsDocument.from_bytes(answered, most_tokens=outcome.token_count)
         results = Results(prompts, document, outcome)
         check_results(results, self.params, spec, codec)
         return results
+
+    def _meet_committee(self) -> None:
+        """Connect to the nodes of who may have the results."""
+        connections = self._connections
+        if connections.introductions is not None:
+            kinds = (ResultRevealed,)
+            logs = connections.market.events(job_id=self.job_id, kinds=kinds)
+            events = [log.event for log in logs]
+            connections.introductions.meet(
+                event.worker for event in events if isinstance(event, ResultRevealed)
+            )
 
     def _look(
         self, seen: Timeline | None, on_change: Callable[[Timeline], None] | None
@@ -243,12 +266,12 @@ class Job:
             on_change(timeline)
         return timeline
 
-    def _fetch(self, digest: Digest) -> bytes:
+    def _fetch(self, digest: Digest, timeout_seconds: float) -> bytes:
         return fetch_document(
             self._connections.store,
             digest,
             clock=self._connections.clock,
-            timeout_seconds=self._connections.results_timeout_seconds,
+            timeout_seconds=timeout_seconds,
         )
 
     def _accepted_outcome(self) -> Outcome:

@@ -1,26 +1,39 @@
-"""Prompts as people hand them in: an argument, a text file, a JSON Lines file."""
+"""Prompts as people hand them in: an argument, or a text, JSON Lines or CSV file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from protocol.errors import RequestError
+from protocol.scaled import MILLIONTHS, parse_scaled
 from requester.decoding import Decoding
-from requester.scaled import MILLIONTHS, parse_scaled
+from requester.prompt_cells import csv_rows
+from requester.prompt_lines import numbered_lines
 from requester.strict_json import parse_json
 
-__all__ = ["MAX_FILE_BYTES", "PromptRequest", "read_prompts"]
+__all__ = [
+    "MAX_FILE_BYTES",
+    "PromptRequest",
+    "PromptRow",
+    "RowFault",
+    "read_prompts",
+    "stream_prompts",
+]
 
 MAX_FILE_BYTES = 16 * 1024 * 1024
+"""Most bytes of a file that becomes one job."""
 
 # An object with a list of stop strings.
 _MAX_DEPTH = 2
+_MAX_NAME_CHARACTERS = 200
 _JSONL_SUFFIXES = frozenset({".jsonl", ".ndjson"})
+_CSV_SUFFIX = ".csv"
 _FIELDS = (
     "prompt",
+    "id",
     "maxNewTokens",
     "temperature",
     "topK",
@@ -45,16 +58,39 @@ class PromptRequest:
     decoding: Decoding = field(default_factory=Decoding)
 
 
-def read_prompts(path: Path) -> list[PromptRequest]:
-    """Reads a file of prompts.
+@dataclass(frozen=True, slots=True)
+class PromptRow:
+    """One prompt of a file.
 
-    A ``.jsonl`` file holds an object a line: ``prompt``, and optionally
-    ``maxNewTokens``, ``temperature``, ``topK``, ``topP``, ``seed``, ``stop`` (a
-    string or a list), ``stopIds`` (a list) and ``logprobs``. Any other file holds a
-    prompt a line. Blank lines are skipped.
+    Attributes:
+        line: Number of its line, from 1; the first one where a row has several.
+        name: What the file calls it (`id`); None where it does not.
+        request: The prompt.
+    """
+
+    line: int
+    name: str | None
+    request: PromptRequest
+
+
+@dataclass(frozen=True, slots=True)
+class RowFault:
+    """One row of a file that is wrong, while others may be fine.
+
+    Attributes:
+        line: Number of its line, from 1.
+        reason: What is wrong with which field, and the way out.
+    """
+
+    line: int
+    reason: str
+
+
+def read_prompts(path: Path) -> list[PromptRequest]:
+    """Reads a file of prompts for one job; see `stream_prompts`.
 
     Args:
-        path: The file, UTF-8, at most 16 MiB.
+        path: The file, at most 16 MiB.
 
     Returns:
         At least one prompt.
@@ -63,72 +99,110 @@ def read_prompts(path: Path) -> list[PromptRequest]:
         RequestError: The file cannot be read, is too large, not UTF-8, empty, or a line
             is malformed; the line's number is named.
     """
-    text = _read_text(path)
-    # Only line feeds end a line: U+2028 and its like may stand inside a prompt.
-    lines = enumerate((line.removesuffix("\r") for line in text.split("\n")), start=1)
-    filled = ((number, line) for number, line in lines if line.strip())
-    if path.suffix.lower() in _JSONL_SUFFIXES:
-        requests = list(_parse_jsonl(path, filled))
-    else:
-        requests = [PromptRequest(line) for _, line in filled]
-    if not requests:
-        raise RequestError(f"prompts file {path} is empty; write one prompt a line")
+    requests = []
+    for row in stream_prompts(path, max_bytes=MAX_FILE_BYTES):
+        if isinstance(row, RowFault):
+            raise RequestError(f"{path}, line {row.line}: {row.reason}")
+        requests.append(row.request)
     return requests
 
 
-def _read_text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise RequestError(
-            f"prompts file {path} cannot be read: {reason}; check --file"
-        ) from error
-    if len(data) > MAX_FILE_BYTES:
-        raise RequestError(
-            f"prompts file {path} is too large: over {MAX_FILE_BYTES} bytes; split it"
-        )
-    try:
-        # A byte-order mark is an editor's, not a prompt's.
-        return data.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise RequestError(
-            f"prompts file {path} is not UTF-8: byte 0x{data[error.start]:02x} in "
-            f"line {line}; save it as UTF-8"
-        ) from error
+def stream_prompts(path: Path, *, max_bytes: int) -> Iterator[PromptRow | RowFault]:
+    """Reads a file of prompts row by row.
+
+    A ``.jsonl`` file holds an object a line: ``prompt``, and optionally ``id``,
+    ``maxNewTokens``, ``temperature``, ``topK``, ``topP``, ``seed``, ``stop`` (a
+    string or a list), ``stopIds`` (a list) and ``logprobs``. A ``.csv`` file has a
+    header that names such fields. Any other file holds a prompt a line. Blank lines are
+    skipped.
+
+    Args:
+        path: The file, UTF-8.
+        max_bytes: Most bytes of it.
+
+    Yields:
+        At least one prompt or fault.
+
+    Raises:
+        RequestError: The file as a whole cannot be read, is too large, not UTF-8 or
+            empty.
+    """
+    lines = numbered_lines(path, max_bytes)
+    is_empty = True
+    for row in _rows(path, lines):
+        is_empty = False
+        yield row
+    if is_empty:
+        raise RequestError(f"prompts file {path} is empty; write one prompt a line")
 
 
-def _parse_jsonl(
-    path: Path, lines: Iterable[tuple[int, str]]
-) -> Iterable[PromptRequest]:
+def _rows(
+    path: Path, lines: Iterator[tuple[int, str]]
+) -> Iterator[PromptRow | RowFault]:
+    suffix = path.suffix.lower()
+    if suffix == _CSV_SUFFIX:
+        for row in csv_rows(path, lines, _FIELDS):
+            yield _row(row.line, row.value, row.fault)
+        return
     for number, line in lines:
-        try:
-            yield _parse_line(line)
-        except RequestError as error:
-            raise RequestError(f"{path}, line {number}: {error}") from error
+        text = line.removesuffix("\n").removesuffix("\r")
+        if not text.strip():
+            continue
+        if suffix in _JSONL_SUFFIXES:
+            value, fault = _parse_line(text)
+            yield _row(number, value, fault)
+        else:
+            yield PromptRow(number, None, PromptRequest(text))
 
 
-def _parse_line(line: str) -> PromptRequest:
+def _row(line: int, value: Mapping[str, Any], fault: str) -> PromptRow | RowFault:
+    if fault:
+        return RowFault(line, fault)
+    try:
+        return _request(line, value)
+    except RequestError as error:
+        return RowFault(line, str(error))
+
+
+def _parse_line(line: str) -> tuple[Mapping[str, Any], str]:
+    """The object that a line holds, and what is wrong with it if something is."""
     try:
         value = parse_json(line, max_depth=_MAX_DEPTH)
     except ValueError as error:
-        raise RequestError(f'not JSON ({error}); write {{"prompt": "…"}}') from error
+        return {}, f'not JSON ({error}); write {{"prompt": "…"}}'
     if not isinstance(value, dict):
-        raise RequestError('not an object; write {"prompt": "…"}')
+        return {}, 'not an object; write {"prompt": "…"}'
     for name in value:
         if name not in _FIELDS:
-            raise RequestError(
-                f"unknown field {name[:40]!r}; known are {', '.join(_FIELDS)}"
-            )
+            known = ", ".join(_FIELDS)
+            return {}, f"unknown field {name[:40]!r}; known are {known}"
+    return value, ""
+
+
+def _request(line: int, value: Mapping[str, Any]) -> PromptRow:
     text = value.get("prompt")
     if not isinstance(text, str):
         raise RequestError(f"prompt is {_shown(text)}; give a string")
-    return PromptRequest(text, _decoding(value))
+    if not text.strip():
+        raise RequestError("prompt is empty; write some text")
+    return PromptRow(line, _name(value), PromptRequest(text, _decoding(value)))
 
 
-def _decoding(value: dict[str, Any]) -> Decoding:
+def _name(value: Mapping[str, Any]) -> str | None:
+    name = value.get("id")
+    if name is None:
+        return None
+    if type(name) is int:
+        name = str(name)
+    if not isinstance(name, str) or len(name) > _MAX_NAME_CHARACTERS:
+        raise RequestError(
+            f"id is {_shown(name)}; give a string of at most {_MAX_NAME_CHARACTERS} "
+            "characters"
+        )
+    return name
+
+
+def _decoding(value: Mapping[str, Any]) -> Decoding:
     return Decoding(
         max_new_tokens=_integer(value, "maxNewTokens"),
         temperature=_fraction(value, "temperature"),
@@ -141,7 +215,7 @@ def _decoding(value: dict[str, Any]) -> Decoding:
     )
 
 
-def _integer(value: dict[str, Any], name: str) -> int | None:
+def _integer(value: Mapping[str, Any], name: str) -> int | None:
     number = value.get(name)
     if number is None:
         return None
@@ -150,7 +224,7 @@ def _integer(value: dict[str, Any], name: str) -> int | None:
     return number
 
 
-def _fraction(value: dict[str, Any], name: str) -> int | None:
+def _fraction(value: Mapping[str, Any], name: str) -> int | None:
     number = value.get(name)
     if number is None:
         return None
@@ -159,7 +233,7 @@ def _fraction(value: dict[str, Any], name: str) -> int | None:
     return parse_scaled(number, MILLIONTHS, name)
 
 
-def _stops(value: dict[str, Any]) -> tuple[str, ...] | None:
+def _stops(value: Mapping[str, Any]) -> tuple[str, ...] | None:
     stops = value.get("stop")
     if stops is None:
         return None
@@ -169,7 +243,7 @@ def _stops(value: dict[str, Any]) -> tuple[str, ...] | None:
     return tuple(listed)
 
 
-def _stop_ids(value: dict[str, Any]) -> tuple[int, ...] | None:
+def _stop_ids(value: Mapping[str, Any]) -> tuple[int, ...] | None:
     ids = value.get("stopIds")
     if ids is None:
         return None

@@ -8,8 +8,8 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from protocol.scaled import Amounts
 from protocol.settings import RoleSettings
-from requester.scaled import Amounts
 
 __all__ = ["RequesterSettings"]
 
@@ -20,11 +20,13 @@ class RequesterSettings(RoleSettings):
     Attributes:
         model: Id of the model to use where a job names none, 0x and 64 digits; without
             it, the only model of a development chain.
-        data_dir: Folder for tokenizers that were fetched before.
+        data_dir: Folder for tokenizers that were fetched before, and for batches.
         token_decimals: Decimals of the escrow token, for amounts that people read.
         token_symbol: Its name in such amounts.
         poll_seconds: Pause between two looks at the chain while waiting.
         results_timeout_seconds: How long to try to fetch accepted results.
+        confirmations: Blocks that a batch's job must have ended under before its end is
+            believed.
     """
 
     role: ClassVar[str] = "requester"
@@ -38,6 +40,7 @@ class RequesterSettings(RoleSettings):
     token_symbol: str = Field(default="tokens", max_length=16)
     poll_seconds: float = Field(default=0.5, gt=0, le=60)
     results_timeout_seconds: float = Field(default=60, ge=0)
+    confirmations: int = Field(default=0, ge=0, le=256)
 
     @property
     def amounts(self) -> Amounts:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from protocol.digests import Digest, digest_to_cid
-from protocol.errors import ConfigError
+from protocol.errors import ConfigError, ContentNotFound
 from protocol.store.port import ContentStore
 from protocol.text import MAX_TOKENIZER_BYTES, TokenCodec
 from protocol.unixfs import file_digest
@@ -19,10 +20,24 @@ _FILE_NAME = "tokenizer.json"
 class TokenizerCache:
     """Codecs by model package, in memory, on disk and in the content store."""
 
-    def __init__(self, store: ContentStore, folder: Path) -> None:
-        """Keep fetched files in `folder`, which need not exist yet."""
+    def __init__(
+        self,
+        store: ContentStore,
+        folder: Path,
+        *,
+        find: Callable[[Digest], object] | None = None,
+    ) -> None:
+        """Nothing is fetched yet.
+
+        Args:
+            store: Where packages are.
+            folder: Where fetched files are kept; need not exist yet.
+            find: Called with a package that the store does not find, before it is
+                asked once more.
+        """
         self._store = store
         self._folder = folder
+        self._find = find
         self._codecs: dict[Digest, TokenCodec] = {}
 
     def codec_of(self, package_digest: Digest) -> TokenCodec:
@@ -50,10 +65,19 @@ class TokenizerCache:
                 return data
         return None
 
-    def _fetch(self, package_digest: Digest) -> bytes:
-        data = self._store.get_file(
+    def _get(self, package_digest: Digest) -> bytes:
+        return self._store.get_file(
             package_digest, _FILE_NAME, max_bytes=MAX_TOKENIZER_BYTES
         )
+
+    def _fetch(self, package_digest: Digest) -> bytes:
+        try:
+            data = self._get(package_digest)
+        except ContentNotFound:
+            if self._find is None:
+                raise
+            self._find(package_digest)
+            data = self._get(package_digest)
         path = self._folder / _name(package_digest, data)
         draft = path.with_name(f".{path.name}.{os.getpid()}")
         try:

@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from protocol.chain.keys import save_key
+from protocol.store.ipfs import IpfsStore
 from tests.integration.requester.network import Network
-from tests.support.anvil import Anvil
+from tests.support.anvil import Anvil, development_account
+from tests.support.chain import REQUESTER
+from tests.support.ipfs import IpfsNode
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +20,48 @@ def anvil() -> Iterator[Anvil]:
         yield node
 
 
+@pytest.fixture(scope="session")
+def ipfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IpfsNode]:
+    """One node for all tests that run commands."""
+    node = IpfsNode(tmp_path_factory.mktemp("ipfs") / "repo")
+    yield node
+    node.stop()
+
+
 @pytest.fixture
 def network(anvil: Anvil, tmp_path: Path) -> Network:
     """A marketplace with a model and four workers that the test moves."""
     return Network.start(anvil, tmp_path)
+
+
+@pytest.fixture
+def terms() -> dict[str, int]:
+    """Terms of the marketplace that are not the usual ones, for tests to override."""
+    return {}
+
+
+@pytest.fixture
+def commanded(
+    anvil: Anvil,
+    ipfs: IpfsNode,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    terms: dict[str, int],
+) -> Network:
+    """The same on IPFS, with the settings of its requester in the environment."""
+    network = Network.start(anvil, tmp_path, IpfsStore(ipfs.api), **terms)
+    monkeypatch.chdir(tmp_path)
+    deployment, key = tmp_path / "deployment.json", tmp_path / "key"
+    network.market.deployment.save(deployment)
+    save_key(key, bytes(development_account(REQUESTER).key))
+    settings = {
+        "rpc_url": anvil.url,
+        "ipfs_api": ipfs.api,
+        "deployment": str(deployment),
+        "key_file": str(key),
+        "data_dir": str(tmp_path / "data"),
+        "poll_seconds": "0.05",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(f"ASSAY_REQUESTER_{name.upper()}", value)
+    return network

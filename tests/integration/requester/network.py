@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from protocol.chain.client import MarketClient
 from protocol.chain.deploy import deploy_market
@@ -40,16 +41,22 @@ class Network:
 
     @classmethod
     def start(
-        cls, anvil: Anvil, folder: Path, store: ContentStore | None = None
+        cls,
+        anvil: Anvil,
+        folder: Path,
+        store: ContentStore | None = None,
+        **terms: Any,
     ) -> Network:
         store = store or MemoryStore()
         # Few blocks, because each one that a test lets pass takes its time.
-        terms = replace(
-            MarketTerms.development(), draw_deadline_blocks=DRAW_DEADLINE_BLOCKS
-        )
+        terms = {"draw_deadline_blocks": DRAW_DEADLINE_BLOCKS} | terms
         deployer = development_account(0)
         deployment = deploy_market(
-            anvil.url, deployer, token=None, terms=terms, has_plain_addresses=True
+            anvil.url,
+            deployer,
+            token=None,
+            terms=replace(MarketTerms.development(), **terms),
+            has_plain_addresses=True,
         )
         market = Market(anvil, deployment)
         market.model = ModelSpec(

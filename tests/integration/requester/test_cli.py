@@ -5,53 +5,25 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from devnet.cli import run
-from protocol.chain.keys import save_key
 from protocol.market import JobId
-from protocol.store.ipfs import IpfsStore
 from tests.integration.requester.network import Network
-from tests.support.anvil import Anvil, development_account
-from tests.support.chain import REQUESTER
-from tests.support.ipfs import IpfsNode
+from tests.support.anvil import development_account
 
 Capture = pytest.CaptureFixture[str]
 PROMPT = "It is a truth"
 GREEDY = ("--temperature", "0", "--max-new-tokens", "30")
 
 
-@pytest.fixture(scope="module")
-def ipfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IpfsNode]:
-    node = IpfsNode(tmp_path_factory.mktemp("ipfs") / "repo")
-    yield node
-    node.stop()
-
-
 @pytest.fixture
-def network(
-    anvil: Anvil, ipfs: IpfsNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Network:
-    """The network, and the settings of its requester in the environment."""
-    network = Network.start(anvil, tmp_path, IpfsStore(ipfs.api))
-    monkeypatch.chdir(tmp_path)
-    deployment, key = tmp_path / "deployment.json", tmp_path / "key"
-    network.market.deployment.save(deployment)
-    save_key(key, bytes(development_account(REQUESTER).key))
-    settings = {
-        "rpc_url": anvil.url,
-        "ipfs_api": ipfs.api,
-        "deployment": str(deployment),
-        "key_file": str(key),
-        "data_dir": str(tmp_path / "data"),
-    }
-    for name, value in settings.items():
-        monkeypatch.setenv(f"ASSAY_REQUESTER_{name.upper()}", value)
-    return network
+def network(commanded: Network) -> Network:
+    return commanded
 
 
 def _json(capsys: Capture, *arguments: str, code: int = 0) -> dict[str, Any]:

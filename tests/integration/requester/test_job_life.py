@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from protocol.chain.rpc import connect
 from protocol.errors import BadReceipt, ContractReverted, RequestError
 from protocol.market import JobState
 from requester.decoding import Decoding
@@ -39,6 +40,17 @@ def test_submit_locks_what_was_estimated(network: Network) -> None:
     assert job.escrowed == network.client.market.escrow_of(draft.params)
     assert _money(network) == before - job.escrowed
     assert network.client.market.allowance(network.client.market.address) == 0
+
+
+def test_submit_token_with_permits_takes_one_transaction(network: Network) -> None:
+    market = network.client.market
+    eth = connect(network.market.anvil.url).eth
+    before = eth.get_transaction_count(market.address)
+    job = network.client.submit(PROMPTS, decoding=GREEDY)
+    assert eth.get_transaction_count(market.address) == before + 1
+    again = network.client.ensure_posted(job.params, b"")
+    assert again.job_id == job.job_id
+    assert eth.get_transaction_count(market.address) == before + 1
 
 
 def test_submit_at_every_tick_and_redundancy_costs_as_estimated(

@@ -87,6 +87,8 @@ class FakeMarket(MarketClient):
         self.credit = credit
         self.allowed = allowance
         self.approved: list[int] = []
+        self.has_permits = False
+        self.permitted: list[int] = []
         self.block = 10
         self.time = START_TIME
         self.logs: list[Log] = []
@@ -271,7 +273,10 @@ class FakeMarket(MarketClient):
         return JobState.REVEALING if is_over and job.outcomes else job.state
 
     def round_of(self, job_id: JobId, *, block: BlockId = "latest") -> Round:
-        job = self.jobs[job_id]
+        job = self.jobs.get(job_id)
+        if job is None:
+            never = (JobState.NONEXISTENT, 0, 0, 0, 0, (), 0, 0, bytes(32), False)
+            return Round(*never)
         is_open = job.state == JobState.OPEN
         state = self.state_of(job_id)
         is_late = state == JobState.REVEALING and job.state == JobState.COMMITTING
@@ -330,6 +335,7 @@ class FakeMarket(MarketClient):
         from_block: int | None = None,
         to_block: int | None = None,
         kinds: Collection[type[Event]] | None = None,
+        account: ChecksumAddress | None = None,
     ) -> list[Log]:
         self._fail_if_told()
         return [
@@ -358,6 +364,14 @@ class FakeMarket(MarketClient):
         self.allowed = amount
         self.approved.append(amount)
         return self._result(len(self.logs))
+
+    def takes_permits(self) -> bool:
+        return self.has_permits
+
+    def post_job_with_permit(self, params: JobParams, amount: int) -> TxResult:
+        self.permitted.append(amount)
+        self.allowed = amount
+        return self.post_job(params)
 
     def post_job(self, params: JobParams) -> TxResult:
         self._fail_if_told()

@@ -98,6 +98,17 @@ def test_submit_uses_credit_first_and_approves_only_the_rest(tmp_path: Path) -> 
     assert world.market.credit == 0
 
 
+def test_submit_token_with_permits_needs_no_approval(tmp_path: Path) -> None:
+    world = World.build(tmp_path, credit=30_000, allowance=7)
+    world.market.has_permits = True
+    job = world.client.submit("hello")
+    assert world.market.approved == []
+    assert world.market.permitted == [job.escrowed - 30_000]
+    world.market.allowed = 10**12
+    world.client.submit("hello")
+    assert len(world.market.permitted) == 1
+
+
 def test_submit_large_allowance_is_left_alone(tmp_path: Path) -> None:
     world = World.build(tmp_path, allowance=10**12)
     world.client.submit("hello", approve=False)

@@ -7,11 +7,11 @@ import pytest
 from rich.console import Console
 
 from protocol.market import Outcome, OutcomeStatus
+from protocol.scaled import Amounts
 from requester.decoding import Decoding
 from requester.display import estimate_lines, progress, timeline_lines
 from requester.drafts import Terms
 from requester.job import Job
-from requester.scaled import Amounts
 from requester.views import timeline_view
 from tests.unit.requester.world import World
 

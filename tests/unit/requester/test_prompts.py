@@ -1,13 +1,21 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from protocol.errors import RequestError
 from requester.decoding import Decoding
-from requester.prompts import MAX_FILE_BYTES, PromptRequest, read_prompts
+from requester.prompts import (
+    MAX_FILE_BYTES,
+    PromptRequest,
+    PromptRow,
+    read_prompts,
+    stream_prompts,
+)
 
 
 def _file(folder: Path, content: str | bytes, name: str = "prompts.txt") -> Path:
@@ -121,3 +129,99 @@ def test_read_prompts_jsonl_text_with_any_character_survives(tmp_path: Path) -> 
     text = 'tab\t, quote ", newline\n, é, 🦉'
     path = _file(tmp_path, json.dumps({"prompt": text}), "p.JSONL")
     assert read_prompts(path) == [PromptRequest(text)]
+
+
+# ---------------------------------------------------------------- CSV
+
+
+def test_read_prompts_csv_cells_mean_what_json_means(tmp_path: Path) -> None:
+    path = _file(
+        tmp_path,
+        "\ufeffid,prompt,maxNewTokens,temperature,topK,topP,seed,stop,stopIds,logprobs\n"
+        '1,"Why, ""oh""\nwhy?", 5 ,0.7,40,0.95,18446744073709551615,'
+        '"[""\\n"", "".""]","[0, 7]",3\r\n'
+        "\n"
+        "two,b,,,,,,x,7,\n",
+        "p.csv",
+    )
+    assert read_prompts(path) == [
+        PromptRequest(
+            'Why, "oh"\nwhy?',
+            Decoding(
+                max_new_tokens=5,
+                temperature=700_000,
+                top_k=40,
+                top_p=950_000,
+                seed=2**64 - 1,
+                stop=("\n", "."),
+                stop_ids=(0, 7),
+                logprobs=3,
+            ),
+        ),
+        PromptRequest("b", Decoding(stop=("x",), stop_ids=(7,))),
+    ]
+
+
+def test_stream_prompts_rows_have_lines_and_names(tmp_path: Path) -> None:
+    text = '{"prompt": "a", "id": 7}\n\n{"prompt": "b", "id": "x"}\n{"prompt": "c"}'
+    path = _file(tmp_path, text, "p.jsonl")
+    rows = list(stream_prompts(path, max_bytes=1_000))
+    named = [(row.line, row.name) for row in rows if isinstance(row, PromptRow)]
+    assert named == [(1, "7"), (3, "x"), (4, None)]
+    csv_path = _file(tmp_path, 'prompt,id\n"a\nb",1\nc,2\n', "p.csv")
+    rows = list(stream_prompts(csv_path, max_bytes=1_000))
+    named = [(row.line, row.name) for row in rows if isinstance(row, PromptRow)]
+    assert named == [(2, "1"), (4, "2")]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("text\nhello\n", "p.csv, line 1: unknown column 'text'; known are prompt, id"),
+        ("prompt;seed\na;1\n", "line 1: unknown column 'prompt;seed'; .* by commas"),
+        ("prompt,prompt\na,b\n", "line 1: the column prompt stands twice"),
+        ("id,seed\na,1\n", "line 1: there is no column prompt"),
+        ("prompt,seed\na,1\nb\n", "line 3: it has 1 cells, the header has 2"),
+        ("prompt,seed\na,1,2\n", "line 2: it has 3 cells, the header has 2; quote"),
+        ("prompt,seed\na,one\n", "line 2: seed is 'one'; give an integer"),
+        ("prompt,seed\na,1.5\n", "line 2: seed is '1.5'; give an integer"),
+        ("prompt,maxNewTokens\na,0\n", "line 2: maxNewTokens is 0; give 1 to"),
+        ("prompt,temperature\na,hot\n", "line 2: temperature is 'hot'"),
+        ("prompt,temperature\na,NaN\n", "line 2: temperature is NaN"),
+        ("prompt,topP\na,1.5\n", "line 2: topP in millionths is 1500000"),
+        ("prompt,stopIds\na,x\n", "line 2: stopIds is 'x'; give a list"),
+        ('prompt,stop\na,"[1]"\n', r"line 2: stop is \[1\]; give a string or a list"),
+        ('prompt,seed\n"a\nb",1\n ,2\n', "line 4: prompt is empty; write some text"),
+        ("prompt,seed\n,2\n", "line 2: prompt is empty; write some text"),
+        ('prompt,seed\na,1\n"never closed,2\n', "line 3: no CSV .unexpected end"),
+        ('prompt\n"a"b\n', "line 2: no CSV"),
+        ("prompt\n" + "a" * 200_000 + "\n", "line 2: no CSV .field larger than"),
+        ("prompt\n" + "a" * 2_000_000 + "\n", "line 2: longer than 1048576 bytes"),
+        ("\n\n", "p.csv is empty; write one prompt a line"),
+        ("prompt\n", "p.csv is empty; write one prompt a line"),
+        (b"prompt\na\xff\n", "p.csv is not UTF-8: byte 0xff in line 2"),
+        ("prompt,seed\na," + "1" * 50 + "\n", "line 2: seed is '1*'?.*; give"),
+    ],
+)
+def test_read_prompts_malformed_csv_names_line_and_field(
+    tmp_path: Path, content: str | bytes, reason: str
+) -> None:
+    path = _file(tmp_path, content, "p.csv")
+    with pytest.raises(RequestError, match=reason):
+        read_prompts(path)
+
+
+@pytest.mark.parametrize("name", ["x" * 201, ["a"], True])
+def test_read_prompts_odd_id_is_refused(tmp_path: Path, name: object) -> None:
+    path = _file(tmp_path, json.dumps({"prompt": "a", "id": name}), "p.jsonl")
+    with pytest.raises(RequestError, match="line 1: id is .*; give a string of at"):
+        read_prompts(path)
+
+
+def test_read_prompts_from_a_pipe_needs_no_size(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.jsonl"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=('{"prompt": "a"}\n',))
+    writer.start()
+    assert read_prompts(pipe) == [PromptRequest("a")]
+    writer.join()

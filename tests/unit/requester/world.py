@@ -74,6 +74,7 @@ class World:
             clock=clock,
             poll_seconds=1,
             results_timeout_seconds=5,
+            data_dir=folder / "data",
         )
         codec = TokenCodec.from_bytes(byte_tokenizer())
         return cls(chain, store, clock, Client(connections), codec)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.errors import RequestError
-from requester.scaled import Amounts, format_scaled, parse_scaled
+from protocol.scaled import Amounts, format_scaled, parse_scaled
 
 
 @pytest.mark.parametrize(

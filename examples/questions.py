@@ -1,0 +1,28 @@
+"""Question answering: about a passage, or about the world.
+
+Run it in the folder of a network that `assay up` started.
+"""
+
+from requester.client import Client
+from requester.decoding import Decoding
+from requester.prompts import PromptRequest
+from requester.settings import RequesterSettings
+from requester.tasks import Task
+
+PASSAGE = "Emma lived at Hartfield with her father, who feared draughts above all."
+
+client = Client.connect(RequesterSettings.load())
+
+job = client.submit(
+    [
+        # Lines before the last one are the passage that the question is about.
+        PromptRequest(f"{PASSAGE}\nWhere did Emma live?"),
+        PromptRequest("Who wrote Emma?", Decoding(max_new_tokens=8)),
+    ],
+    task=Task.ANSWER,
+    # How likely each token was, and the two likeliest ones at its place.
+    decoding=Decoding(max_new_tokens=12, logprobs=2),
+)
+job.wait("accepted")
+for _, output in job.results():
+    print(f"Answer:{output.text} ({len(output.logprobs)} tokens with probabilities)")

@@ -1,0 +1,27 @@
+"""A receipt: proof of a result that anybody can check against the chain.
+
+Run it in the folder of a network that `assay up` started.
+"""
+
+import json
+from pathlib import Path
+
+from protocol.chain.client import MarketClient
+from protocol.chain.deployment import Deployment
+from requester.client import Client
+from requester.decoding import Decoding
+from requester.receipts import build, read_receipt, verify
+from requester.settings import RequesterSettings
+
+RECEIPT = Path("example-receipt.json")
+
+settings = RequesterSettings.load()
+client = Client.connect(settings)
+job = client.submit("Anne Elliot", decoding=Decoding(max_new_tokens=8))
+job.wait("settled")
+RECEIPT.write_text(json.dumps(build(job), indent=2), encoding="utf-8")
+
+# Whoever verifies needs no key: just a node, and the marketplace that it trusts.
+market = MarketClient.connect(settings.rpc_url, Deployment.load(settings.deployment))
+for check in verify(read_receipt(RECEIPT), market):
+    print(f"ok  {check.step}: {check.fact}")

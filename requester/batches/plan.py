@@ -1,0 +1,219 @@
+"""From prompts to jobs: how a batch is split and what it costs; nothing is paid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from protocol.digests import Digest
+from protocol.errors import BadTokenizer, RequestError
+from protocol.market import ZERO_ADDRESS
+from protocol.text import TokenCodec
+from requester.batches.records import BatchOptions, Chunk
+from requester.drafts import Market, check_terms, draft_prompt, job_params
+from requester.pricing import estimate
+from requester.prompts import PromptRow, RowFault
+
+__all__ = ["BatchEstimate", "PlannedChunk", "most_tokens", "plan_chunks"]
+
+_SHOWN_LINES = 20
+_MAX_FAULTS = 1_000
+_SEEDS = 1 << 64
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedChunk:
+    """A chunk and its prompts, each with the seed that it will have."""
+
+    chunk: Chunk
+    rows: tuple[PromptRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchEstimate:
+    """What a batch locks and can cost, units of the escrow token.
+
+    Attributes:
+        prompts: Prompts.
+        jobs: Jobs that they are split into.
+        own_tokens: Tokens of the prompts themselves.
+        max_tokens: Tokens of prompts and answers at most.
+        most: Cost if every token is generated: the sum of all escrows.
+        least: Cost if nothing is.
+        largest_escrow: What the dearest job locks.
+    """
+
+    prompts: int = 0
+    jobs: int = 0
+    own_tokens: int = 0
+    max_tokens: int = 0
+    most: int = 0
+    least: int = 0
+    largest_escrow: int = 0
+
+    def plus(self, chunk: Chunk) -> BatchEstimate:
+        """The estimate with one more job."""
+        return BatchEstimate(
+            prompts=self.prompts + chunk.row_count,
+            jobs=self.jobs + 1,
+            own_tokens=self.own_tokens + chunk.own_tokens,
+            max_tokens=self.max_tokens + chunk.max_tokens,
+            most=self.most + chunk.escrow,
+            least=self.least + chunk.least,
+            largest_escrow=max(self.largest_escrow, chunk.escrow),
+        )
+
+
+def most_tokens(market: Market, options: BatchOptions) -> int:
+    """Most tokens of one job: a seat must not earn more than its bond.
+
+    Raises:
+        RequestError: Not even one token would do.
+    """
+    config = market.config
+    price = market.spec.base_price << options.terms.tick
+    by_bond = (config.seat_bond - config.base_fee) // price
+    if by_bond < 1:
+        raise RequestError(
+            f"at tick {options.terms.tick} a single token costs more than a seat's "
+            f"bond of {config.seat_bond} units, so lying could pay; lower the tick"
+        )
+    chosen = options.terms.max_job_tokens
+    if chosen is not None and chosen < 1:
+        raise RequestError(f"max_job_tokens is {chosen}; give 1 or more")
+    return min(by_bond, config.max_job_tokens, chosen or config.max_job_tokens)
+
+
+def plan_chunks(
+    rows: Iterable[PromptRow | RowFault],
+    *,
+    source: str,
+    options: BatchOptions,
+    market: Market,
+    codec: TokenCodec,
+) -> Iterator[PlannedChunk]:
+    """Splits prompts into jobs, in their order.
+
+    Args:
+        rows: The prompts as they were read.
+        source: What errors call them: the file's name.
+        options: The batch's options.
+        market: What the chain says.
+        codec: The model's tokenizer.
+
+    Yields:
+        The chunks.
+
+    Raises:
+        RequestError: No job could be posted on these terms, or some rows are wrong:
+            every one's line is named, and the reason of the first.
+    """
+    check_terms(options.terms, market)
+    planner = _Planner(source, options, market, codec, most_tokens(market, options))
+    yield from planner.chunks(rows)
+
+
+class _Planner:
+    def __init__(
+        self,
+        source: str,
+        options: BatchOptions,
+        market: Market,
+        codec: TokenCodec,
+        limit: int,
+    ) -> None:
+        self._source = source
+        self._options = options
+        self._market = market
+        self._codec = codec
+        self._limit = limit
+        self._faults: list[RowFault] = []
+        self._next_row = 0
+        self._next_chunk = 0
+
+    def chunks(self, rows: Iterable[PromptRow | RowFault]) -> Iterator[PlannedChunk]:
+        held: list[tuple[PromptRow, int, int]] = []
+        tokens = 0
+        for index, row in enumerate(rows):
+            checked = row if isinstance(row, RowFault) else self._check(index, row)
+            if isinstance(checked, RowFault):
+                self._note(checked)
+                continue
+            is_full = len(held) == self._options.job_size
+            if held and (is_full or tokens + checked[2] > self._limit):
+                yield self._close(held)
+                held, tokens = [], 0
+            held.append(checked)
+            tokens += checked[2]
+        self._raise_faults()
+        if not held:
+            raise RequestError("there are no prompts; give at least one")
+        yield self._close(held)
+
+    def _check(
+        self, index: int, row: PromptRow
+    ) -> tuple[PromptRow, int, int] | RowFault:
+        """The row with its seed, its own tokens and its most."""
+        options = self._options
+        try:
+            prompt = draft_prompt(
+                row.request,
+                index=index,
+                task=options.task,
+                decoding=options.decoding,
+                spec=self._market.spec,
+                codec=self._codec,
+            )
+        except (RequestError, BadTokenizer) as error:
+            return RowFault(row.line, f"prompt: {error}")
+        if prompt.max_tokens > self._limit:
+            return RowFault(
+                row.line,
+                f"prompt: it has {len(prompt.ids)} tokens and asks for "
+                f"{prompt.max_new_tokens} more; a job may have {self._limit}: shorten "
+                "it, or lower maxNewTokens",
+            )
+        decoding = replace(row.request.decoding, seed=prompt.seed % _SEEDS)
+        seeded = replace(row, request=replace(row.request, decoding=decoding))
+        return seeded, len(prompt.ids), prompt.max_tokens
+
+    def _close(self, held: Sequence[tuple[PromptRow, int, int]]) -> PlannedChunk:
+        own = [tokens for _, tokens, _ in held]
+        new = [most - tokens for _, tokens, most in held]
+        params = job_params(
+            ZERO_ADDRESS,
+            self._options.terms,
+            model_id=self._market.model_id,
+            digest=Digest(bytes(32)),
+            prompt_count=len(held),
+            max_tokens=sum(own) + sum(new),
+        )
+        costs = estimate(self._market.config, self._market.spec, params, own, new)
+        chunk = Chunk(
+            number=self._next_chunk,
+            first_row=self._next_row,
+            row_count=len(held),
+            own_tokens=sum(own),
+            max_tokens=params.max_tokens,
+            escrow=costs.escrow,
+            least=costs.least,
+        )
+        self._next_chunk += 1
+        self._next_row += len(held)
+        return PlannedChunk(chunk, tuple(row for row, _, _ in held))
+
+    def _note(self, fault: RowFault) -> None:
+        self._faults.append(fault)
+        if len(self._faults) >= _MAX_FAULTS:
+            self._raise_faults()
+
+    def _raise_faults(self) -> None:
+        if not self._faults:
+            return
+        first, *others = self._faults
+        text = f"{self._source}, line {first.line}: {first.reason}"
+        if others:
+            lines = ", ".join(str(fault.line) for fault in others[:_SHOWN_LINES])
+            more = ", …" if len(others) > _SHOWN_LINES else ""
+            text += f" ({len(others)} more lines are wrong: {lines}{more})"
+        raise RequestError(text)

@@ -1,0 +1,95 @@
+"""A batch on real parts: killed, stopped by Ctrl-C, gone on with, paid for once."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devnet.books import audit
+from protocol.chain.client import MarketClient
+from protocol.chain.deployment import Deployment
+from protocol.chain.events import JobPosted
+from tests.e2e.assay_command import Assay, lines_until
+
+PROMPTS = 12
+JOB_SIZE = 2
+_SECONDS = 240.0
+
+
+@pytest.fixture
+def prompts(network: Assay) -> Path:
+    path = network.folder / "batch.csv"
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["id", "prompt", "maxNewTokens"])
+        for number in range(PROMPTS):
+            text = f"Chapter {number}, in which\nMr. Darcy, he"
+            rows.writerow([f"row {number}", text, 6 + number % 3])
+    return path
+
+
+def jobs_posted(network: Assay) -> set[bytes]:
+    state = network.json("status")
+    deployment = Deployment.load(network.folder / ".assay" / "deployment.json")
+    market = MarketClient.connect(state["rpcUrl"], deployment)
+    assert audit(market) == []
+    logs = market.events(kinds=(JobPosted,))
+    return {log.event.job_id for log in logs if isinstance(log.event, JobPosted)}
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_batch_killed_and_interrupted_ends_as_if_it_had_not_been(
+    network: Assay, prompts: Path
+) -> None:
+    before = jobs_posted(network)
+    out = network.folder / "batch-out.csv"
+    flags = ("--job-size", str(JOB_SIZE), "--yes", "--temperature", "0")
+    with network.start(
+        *("job", "submit", "--file", str(prompts), "--out", str(out), *flags)
+    ) as running:
+        seen = list(lines_until(running, ": 2 of 12 prompts"))
+        running.kill()
+        running.communicate(timeout=_SECONDS)
+    assert not out.exists()
+    batch_id = seen[-1].removeprefix("batch ").partition(":")[0]
+
+    with network.start("job", "resume", batch_id) as running:
+        list(lines_until(running, " of 12 prompts"))
+        running.send_signal(signal.SIGINT)
+        told, _ = running.communicate(timeout=_SECONDS)
+    assert running.returncode == 128 + signal.SIGINT
+    assert f"go on with `assay job resume {batch_id}`" in told
+    statuses = [row["status"] for row in rows_of(out)]
+    assert len(statuses) == PROMPTS and "accepted" in statuses
+
+    view: dict[str, Any] = network.json("job", "resume", batch_id)
+    assert view["prompts"]["accepted"] == PROMPTS
+    rows = rows_of(out)
+    assert [row["id"] for row in rows] == [f"row {n}" for n in range(PROMPTS)]
+    assert [row["newTokens"] for row in rows] == [
+        str(6 + n % 3) for n in range(PROMPTS)
+    ]
+    assert all(row["text"] for row in rows)
+    posted = jobs_posted(network) - before
+    assert len(posted) == PROMPTS // JOB_SIZE
+    assert {row["jobId"] for row in rows} == {"0x" + job_id.hex() for job_id in posted}
+
+
+def test_batch_same_prompts_alone_have_the_same_results(
+    network: Assay, prompts: Path
+) -> None:
+    out = network.folder / "whole.jsonl"
+    flags = ("--job-size", "100", "--yes", "--temperature", "0")
+    network.ok("job", "submit", "--file", str(prompts), "--out", str(out), *flags)
+    whole = [json.loads(line)["text"] for line in out.read_text().splitlines()]
+    split = [row["text"] for row in rows_of(network.folder / "batch-out.csv")]
+    assert whole == split
