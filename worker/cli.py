@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import json
 from typing import Any
 
 import click
+
+from worker.cli_options import CONNECTION, DATA_DIR, JSON, KEY, SERVING, options
+from worker.keys_cli import keys
+from worker.money_cli import drain, withdraw
+from worker.setup_cli import init
 
 __all__ = ["worker"]
 
@@ -16,24 +21,28 @@ def worker() -> None:
 
 
 @worker.command()
-@click.option("--rpc-url", help="Ethereum JSON-RPC endpoint.")
-@click.option("--deployment", type=Path, help="Deployment file of the market.")
-@click.option("--ipfs-api", help="RPC address of an IPFS node.")
-@click.option("--key-file", type=Path, help="File with the private key, mode 600.")
-@click.option("--data-dir", type=Path, help="Folder of journal and model cache.")
-@click.option("--model", "models", multiple=True, help="Model id; may be repeated.")
-@click.option("--tick", type=int, help="Price step of the seats, 0 to 7.")
-@click.option("--max-seats", type=int, help="Most seats for each model.")
-@click.option("--threads", type=int, help="Threads of the engine.")
-@click.option("--engine", help="native, torch, or auto for what can be used.")
+@options((*CONNECTION, *KEY, DATA_DIR, *SERVING))
 @click.option("--poll-seconds", type=float, help="Pause between looks at the chain.")
 @click.option("--confirmations", type=int, help="Blocks before an event is acted on.")
 @click.option("--keeper/--no-keeper", default=None, help="Earn bounties.")
 @click.option("--withdraw-above", type=int, help="Pay out credit above these units.")
 @click.option("--withdraw-to", help="Address that withdrawals go to.")
+@click.option(
+    "--on-stop",
+    type=click.Choice(["leave", "finish", "now"]),
+    help="First signal: close the seats and finish, finish only, or stop at once.",
+)
+@click.option("--drain-seconds", type=float, help="How long finishing may take.")
+@click.option(
+    "--monitor-address", help="Host and port of /healthz, /readyz and /metrics."
+)
 @click.option("--json-logs/--text-logs", default=False, help="Format of the logs.")
 def run(json_logs: bool, models: tuple[str, ...], **flags: Any) -> None:
-    """Run a worker until it is told to stop."""
+    """Run a worker until it is told to stop.
+
+    Ctrl-C or SIGTERM makes it take nothing new, finish what it owes, and end; a second
+    one ends it at once. Exits with 9 if finishing took too long.
+    """
     from protocol.logs import configure_logging
     from worker.runner import run_worker
     from worker.settings import WorkerSettings
@@ -41,4 +50,44 @@ def run(json_logs: bool, models: tuple[str, ...], **flags: Any) -> None:
 
     configure_logging(as_json=json_logs)
     settings = WorkerSettings.load(models=models or None, **flags)
-    run_worker(settings, stop_on_signals())
+    run_worker(settings, stop_on_signals(on_stop=settings.on_stop))
+
+
+@worker.command()
+@options((*CONNECTION, *KEY[:1], DATA_DIR))
+@click.option("--once", is_flag=True, help="Print it once and end.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.1),
+    default=2.0,
+    show_default=True,
+    help="Seconds between two looks.",
+)
+@JSON
+def status(once: bool, interval: float, as_json: bool, **flags: Any) -> None:
+    """Show how the worker is; on a terminal, until Ctrl-C.
+
+    Needs no password and no running worker: seats, money and jobs are read from the
+    chain and the journal.
+    """
+    import time
+
+    from rich.console import Console
+
+    from worker.settings import WorkerSettings
+    from worker.status import StatusReader, status_document
+    from worker.status_view import follow_status, render_status
+
+    settings = WorkerSettings.load(**flags)
+    reader = StatusReader(settings)
+    console = Console()
+    if as_json:
+        click.echo(json.dumps(status_document(reader.read()), indent=2))
+    elif once or not console.is_terminal:
+        console.print(render_status(reader.read(), settings.amounts, now=time.time()))
+    else:
+        follow_status(console, reader.read, settings.amounts, interval_seconds=interval)
+
+
+for _command in (init, drain, withdraw, keys):
+    worker.add_command(_command)

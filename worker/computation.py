@@ -64,7 +64,7 @@ def compute(
 
 
 def _read(prompts: bytes, params: JobParams, spec: ModelSpec) -> PromptsDocument:
-    document = PromptsDocument.from_bytes(prompts)
+    document = PromptsDocument.from_bytes(prompts, most_tokens=params.max_tokens)
     document.check_against(params.model_id, spec)
     if len(document.prompts) != params.prompt_count:
         raise BadDocument(

@@ -1,4 +1,8 @@
-"""One thread that computes while the worker goes on watching the chain."""
+"""Threads that compute while the worker goes on watching the chain.
+
+Each takes a duty from prompts to an outcome. Most of the time it waits: for IPFS, or
+for an engine that computes the requests of all threads together.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from worker.computation import Computed
-from worker.pipeline import Duty
+from worker.pauses import Pauses
+from worker.pipeline import Duty, DutyKey
 
 __all__ = ["ComputeQueue", "Finished"]
+
+_FIRST_PAUSE_SECONDS = 0.25
+_LONGEST_PAUSE_SECONDS = 8.0
 
 Work = Callable[[], Computed]
 
@@ -36,26 +44,57 @@ class _Item:
 
 
 class ComputeQueue:
-    """Runs computations one after the other, the most urgent first.
+    """Runs computations, the most urgent first.
 
-    The thread is a daemon: a worker that stops does not wait for a computation, which
+    The threads are daemons: a worker that stops does not wait for a computation, which
     is done again after the restart.
     """
 
-    def __init__(self) -> None:
-        """Start the thread."""
+    def __init__(
+        self, *, threads: int = 1, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Start the threads.
+
+        Args:
+            threads: Most computations at a time.
+            clock: Seconds that only go forward.
+        """
         self._items: queue.PriorityQueue[_Item] = queue.PriorityQueue()
         self._finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
-        self._pending: set[tuple[bytes, int]] = set()
+        self._pending: set[DutyKey] = set()
+        self._pauses = Pauses(
+            first_seconds=_FIRST_PAUSE_SECONDS,
+            longest_seconds=_LONGEST_PAUSE_SECONDS,
+            clock=clock,
+        )
         self._order = itertools.count()
-        threading.Thread(target=self._run, name="compute", daemon=True).start()
+        for number in range(threads):
+            name = f"compute-{number}"
+            threading.Thread(target=self._run, name=name, daemon=True).start()
+
+    @property
+    def waiting(self) -> int:
+        """Computations that no thread has taken up."""
+        return self._items.qsize()
+
+    @property
+    def count(self) -> int:
+        """Computations that were submitted and not collected."""
+        return len(self._pending)
+
+    @property
+    def has_finished(self) -> bool:
+        """Whether there is something to collect. Safe from any thread."""
+        return not self._finished.empty()
 
     def submit(self, duty: Duty, work: Work) -> None:
-        """Queue a duty's computation unless it is queued or running already."""
-        key = (duty.job_id, duty.round_number)
-        if key in self._pending:
+        """Queue a duty's computation unless it is queued or running already.
+
+        One that failed is taken again after a pause, which doubles with each failure.
+        """
+        if duty.key in self._pending or self._pauses.is_paused(duty.key):
             return
-        self._pending.add(key)
+        self._pending.add(duty.key)
         item = _Item(duty.commit_deadline, next(self._order), duty, work)
         self._items.put(item)
 
@@ -64,7 +103,11 @@ class ComputeQueue:
         finished = []
         while not self._finished.empty():
             one = self._finished.get()
-            self._pending.discard((one.duty.job_id, one.duty.round_number))
+            self._pending.discard(one.duty.key)
+            if one.error is None:
+                self._pauses.clear(one.duty.key)
+            else:
+                self._pauses.fail(one.duty.key)
             finished.append(one)
         return finished
 

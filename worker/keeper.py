@@ -5,12 +5,17 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+from collections.abc import Callable, Iterable
 
-from protocol.chain.client import MarketClient
+from protocol.chain.client import MarketClient, TxResult
 from protocol.chain.endings import ENDING_EVENTS, ending_of
+from protocol.crash_points import crash_point
 from protocol.due import Due, awaits_seed, due
-from protocol.errors import ContractReverted
 from protocol.market import DEVELOPMENT_CHAIN_IDS, JobId, JobParams
+from worker.errands import Errands
+from worker.gas_guard import GasGuard
+from worker.pauses import Pauses
+from worker.rounds import Rounds
 
 __all__ = ["Keeper", "delay_blocks"]
 
@@ -18,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 _LEAST_DELAY = 2
 _DELAY_SPREAD = 3
+# How often a chain that mines by itself is asked whether it does.
+_MINE_SECONDS = 2.0
 
 
 def delay_blocks(job_id: JobId, worker: str) -> int:
@@ -32,21 +39,48 @@ def delay_blocks(job_id: JobId, worker: str) -> int:
 class Keeper:
     """Remembers since when each job is due. Restarting it costs a little delay only."""
 
-    def __init__(self, client: MarketClient) -> None:
-        """Work with the account of a client."""
+    def __init__(
+        self, client: MarketClient, rounds: Rounds, errands: Errands, guard: GasGuard
+    ) -> None:
+        """Work with the account of a client.
+
+        Args:
+            client: The chain, and the account that earns the bounties.
+            rounds: How jobs stand.
+            errands: Where transactions are sent.
+            guard: Says whether bounties are worth their gas.
+        """
         self._client = client
+        self._rounds = rounds
+        self._errands = errands
+        self._guard = guard
+        self._pauses = Pauses(first_seconds=1.0, longest_seconds=60.0)
+        # Blocks of our own calls, whose events were not read yet.
+        self._mined: dict[JobId, int] = {}
         self._due_since: dict[tuple[JobId, Due], int] = {}
         self._waiting_since: dict[JobId, int] = {}
+        self._mines_again_at = float("-inf")
 
-    def look(self, jobs: list[tuple[JobId, JobParams]]) -> None:
-        """Advance every job that has been due for long enough."""
-        head = self._client.block_number()
-        now = self._now()
+    def look(self, jobs: Iterable[tuple[JobId, JobParams]], now: int) -> None:
+        """Advance every job that has been due for long enough.
+
+        Args:
+            jobs: Jobs that have not ended.
+            now: Time of the latest block, Unix seconds.
+
+        Raises:
+            RpcUnavailable: The node fails.
+        """
+        if not self._guard.is_bounty_worth_it():
+            return
+        head = self._rounds.head
+        self._mined = {j: block for j, block in self._mined.items() if block > head}
+        soon = self._next_block_time(now)
         still_due: dict[tuple[JobId, Due], int] = {}
         is_waiting = False
         for job_id, params in jobs:
-            current = self._client.round_of(job_id)
-            task = due(current, head, now)
+            current = self._rounds.of(job_id, now)
+            task = due(current, head, soon)
             if task is Due.NOTHING:
                 is_waiting = is_waiting or awaits_seed(current, head)
                 continue
@@ -57,19 +91,13 @@ class Keeper:
         self._due_since = still_due
         # Also where a delay counts blocks that nobody would mine.
         if is_waiting or still_due:
-            self._client.mine_on_demand()
+            self._mine()
 
-    def _now(self) -> int:
-        """Time of the next block, or a little before; Unix seconds."""
-        latest = self._client.block_time()
-        if self._client.chain_id not in DEVELOPMENT_CHAIN_IDS:
-            return latest
-        # A chain that mines on demand has an old latest block.
-        return max(latest, int(time.time()))
-
-    def deliver(self, jobs: list[tuple[JobId, JobParams]]) -> None:
+    def deliver(self, jobs: Iterable[tuple[JobId, JobParams]]) -> None:
         """Call the callbacks of settled jobs that have waited for long enough."""
-        head = self._client.block_number()
+        if not self._guard.is_bounty_worth_it():
+            return
+        head = self._rounds.head
         still_waiting: dict[JobId, int] = {}
         for job_id, params in jobs:
             since = self._waiting_since.get(job_id, head)
@@ -77,25 +105,66 @@ class Keeper:
             if head - since >= delay_blocks(job_id, self._client.address):
                 self._deliver(job_id, params)
         self._waiting_since = still_waiting
+        if still_waiting:
+            self._mine()
+
+    def _next_block_time(self, now: int) -> int:
+        """Time of the next block, or a little before; Unix seconds."""
+        if self._client.chain_id not in DEVELOPMENT_CHAIN_IDS:
+            return now
+        # A chain that mines on demand has an old latest block.
+        return max(now, int(time.time()))
+
+    def _mine(self) -> None:
+        if time.monotonic() < self._mines_again_at:
+            return
+        if not self._client.mine_on_demand():
+            self._mines_again_at = time.monotonic() + _MINE_SECONDS
 
     def _deliver(self, job_id: JobId, params: JobParams) -> None:
-        facts = {"job_id": "0x" + job_id.hex(), "task": "deliver"}
-        ending = ending_of(self._client.events(job_id=job_id, kinds=ENDING_EVENTS))
-        if ending is None:
-            return
-        try:
-            result = self._client.deliver(params, ending.outcome, ending.transcript)
-        except ContractReverted as error:
-            logger.info("delivery not needed", extra={**facts, "reason": error.name})
-            return
-        logger.info("delivered", extra={**facts, "tx_hash": result.tx_hash})
+        client = self._client
+
+        def work() -> TxResult | None:
+            ending = ending_of(client.events(job_id=job_id, kinds=ENDING_EVENTS))
+            if ending is None:
+                return None
+            crash_point("deliver.sending")
+            result = client.deliver(params, ending.outcome, ending.transcript)
+            crash_point("deliver.mined")
+            return result
+
+        self._start(job_id, "deliver", work)
 
     def _advance(self, job_id: JobId, params: JobParams, task: Due) -> None:
-        facts = {"job_id": "0x" + job_id.hex(), "task": task.value}
-        try:
-            result = self._client.advance(params)
-        except ContractReverted as error:
-            # Somebody was faster; the next look sees what is due then.
-            logger.info("advance not needed", extra={**facts, "reason": error.name})
+        client = self._client
+
+        def work() -> TxResult:
+            crash_point("advance.sending")
+            result = client.advance(params)
+            crash_point("advance.mined")
+            return result
+
+        self._start(job_id, task.value, work)
+
+    def _start(
+        self, job_id: JobId, task: str, work: Callable[[], TxResult | None]
+    ) -> None:
+        """Send on a thread, unless that was done, or failed a moment ago."""
+        is_mined = self._mined.get(job_id, 0) > self._rounds.head
+        if is_mined or self._pauses.is_paused(job_id):
             return
-        logger.info("advanced", extra={**facts, "tx_hash": result.tx_hash})
+        facts = {"job_id": "0x" + job_id.hex(), "task": task}
+
+        def done(result: TxResult | None) -> None:
+            self._pauses.clear(job_id)
+            if result is not None:
+                self._mined[job_id] = result.block_number
+                logger.info("advanced", extra={**facts, "tx_hash": result.tx_hash})
+
+        def failed(error: Exception) -> None:
+            self._pauses.fail(job_id)
+            # Somebody was faster, or the node fails; the next look sees what is due.
+            self._rounds.forget([job_id])
+            logger.info("not advanced", extra={**facts, "reason": str(error)})
+
+        self._errands.start(("keeper", job_id), work, done=done, failed=failed)

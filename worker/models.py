@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from inference.batching import BatchingEngine
 from inference.engine import Engine
 from inference.errors import EngineError
 from inference.integer_engine import IntegerEngine
@@ -53,7 +54,7 @@ class ServedModel:
     Attributes:
         model_id: Its id.
         spec: Its registered spec.
-        engine: The engine that runs it.
+        engine: The engine that runs it, for any number of threads.
         codec: Its tokenizer.
         tokens_per_second: Speed measured at start.
     """
@@ -87,7 +88,8 @@ def serve_model(
     folder = fetch_package(store, spec.package_digest, cache)
     try:
         codec = TokenCodec.from_bytes((folder / "tokenizer.json").read_bytes())
-        engine = wrap_engine(_load(folder, model_id, spec, codec, options))
+        loaded = _load(folder, model_id, spec, codec, options)
+        engine = wrap_engine(BatchingEngine(loaded))
     except EngineError as error:
         raise ModelRefused(f"model 0x{model_id.hex()}: {error}") from error
     speed = measure_tokens_per_second(engine)
@@ -117,7 +119,7 @@ def _load(
     spec: ModelSpec,
     codec: TokenCodec,
     options: EngineOptions,
-) -> Engine:
+) -> IntegerEngine:
     package = read_package(folder)
     _require_same(model_id, "profile", spec.profile_name, package.shape.profile.name)
     _require_same(

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from protocol.market import JobId, JobState, Outcome, Round
 
-__all__ = ["Duty", "Step", "next_step"]
+__all__ = ["Duty", "DutyKey", "Step", "next_step"]
 
 
 class Step(StrEnum):
@@ -24,6 +25,13 @@ class Step(StrEnum):
     REVEAL = "reveal"
     WAIT = "wait"
     FINISH = "finish"
+
+
+class DutyKey(NamedTuple):
+    """What tells duties apart: a worker has one place in a round of a job."""
+
+    job_id: JobId
+    round_number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,11 @@ class Duty:
     outcome: Outcome | None = None
     results: bytes | None = None
     is_published: bool = False
+
+    @property
+    def key(self) -> DutyKey:
+        """What tells it apart from other duties."""
+        return DutyKey(self.job_id, self.round_number)
 
 
 def next_step(duty: Duty, current: Round, now: int) -> Step:

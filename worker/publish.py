@@ -11,8 +11,9 @@ from protocol.chain.client import MarketClient
 from protocol.chain.deployment import Deployment
 from protocol.chain.keys import load_account
 from protocol.errors import ContractReverted
+from protocol.introductions import Introductions
 from protocol.market import ModelId, ModelSpec
-from protocol.store.ipfs import IpfsStore
+from protocol.store.failover import open_store
 from protocol.store.port import ContentStore
 from worker.settings import WorkerSettings
 
@@ -46,15 +47,21 @@ def publish_from_settings(
     """
     key_file = settings.require_key_file()
     deployment = Deployment.load(settings.deployment)
-    account = load_account(key_file, chain_id=deployment.chain_id)
+    account = load_account(
+        key_file, chain_id=deployment.chain_id, password=settings.password
+    )
     package = read_package(folder)
     options = settings.engine_options
     model = load_model(package, threads=options.threads, backend=options.backend)
     check_vectors(folder, model)
+    store = open_store(settings.ipfs_api)
+    client = MarketClient.connect(settings.rpc_url, deployment, account)
+    introductions = Introductions(client, store, allow_private=settings.private_peers)
+    introductions.announce(client, settings.announce)
     return publish_model(
         folder,
-        IpfsStore(settings.ipfs_api),
-        MarketClient.connect(settings.rpc_url, deployment, account),
+        store,
+        client,
         base_price=BASE_PRICE if base_price is None else base_price,
         ms_per_token=MS_PER_TOKEN if ms_per_token is None else ms_per_token,
     )

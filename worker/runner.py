@@ -3,51 +3,52 @@
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import TypeVar
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import replace
+
+from eth_utils.address import to_checksum_address
 
 from inference.engine import Engine
-from protocol.calls import CommitEntry, RevealEntry
-from protocol.chain.client import MarketClient, TxResult
+from protocol.chain.client import MarketClient
 from protocol.chain.deployment import Deployment
-from protocol.chain.events import EntrySkipped
 from protocol.chain.keys import load_account, salt_secret
-from protocol.chain.reverts import error_name
-from protocol.commitments import commitment, derive_salt
-from protocol.documents import MAX_DOCUMENT_BYTES
-from protocol.errors import (
-    ConfigError,
-    ContractReverted,
-    DigestMismatch,
-    MarketError,
-    RpcUnavailable,
-    StoreError,
-)
-from protocol.market import JobParams, ModelId, Outcome, OutcomeStatus
-from protocol.store.ipfs import IpfsStore
+from protocol.chain.reader import Head
+from protocol.errors import ConfigError
+from protocol.introductions import Introductions
+from protocol.market import ModelId
+from protocol.store.failover import open_store
 from protocol.store.port import ContentStore
-from worker.computation import Computed, compute
-from worker.compute_queue import ComputeQueue, Finished
+from worker.acquaintance import acquainted, fetch_by_introduction
+from worker.book import Book
+from worker.compute_queue import ComputeQueue
+from worker.control import Control
+from worker.drain import Drain
+from worker.errands import Errands
+from worker.gas_guard import GasGuard
 from worker.inbox import Inbox
 from worker.journal import Journal
 from worker.keeper import Keeper
 from worker.key_lock import hold_key
+from worker.loop import LifeSigns, run_loop
+from worker.metrics import WorkerMetrics
 from worker.models import ServedModel, WrapEngine, serve_model
-from worker.pipeline import Duty, Step, next_step
-from worker.seats import open_missing_seats
+from worker.monitoring import Health
+from worker.payout import Payout
+from worker.presence import present
+from worker.pruning import Pruning
+from worker.rounds import Rounds
+from worker.seat_upkeep import SeatUpkeep
+from worker.serving import Meet, Serving, Tools, meet_nobody
 from worker.settings import WorkerSettings
+from worker.signals import Stop
 
 __all__ = ["Worker", "run_worker"]
 
 logger = logging.getLogger(__name__)
 
-_RPC_PAUSE_SECONDS = 2.0
-# A reveal may cost its round's end too; so many fit a block many times over.
-_MOST_AT_ONCE = 16
-
-_Entry = TypeVar("_Entry", CommitEntry, RevealEntry)
+# More jobs than this compute at a time only if there are more seats than this.
+_MOST_THREADS = 256
 
 
 def unwrapped(engine: Engine) -> Engine:
@@ -57,15 +58,15 @@ def unwrapped(engine: Engine) -> Engine:
 
 def run_worker(
     settings: WorkerSettings,
-    stop: threading.Event,
+    stop: Stop,
     *,
     wrap_engine: WrapEngine = unwrapped,
 ) -> None:
-    """Run a worker until `stop` is set.
+    """Run a worker until it is told to stop.
 
     Args:
         settings: What to serve, with which key, where.
-        stop: Set by the caller's signal handlers.
+        stop: What the caller's signal handlers wish.
         wrap_engine: Applied to every engine loaded; for tests of dishonest workers.
 
     Raises:
@@ -75,37 +76,56 @@ def run_worker(
         raise ConfigError("no model to serve: give --model with a model id")
     key_file = settings.require_key_file()
     deployment = Deployment.load(settings.deployment)
-    account = load_account(key_file, chain_id=deployment.chain_id)
-    with hold_key(key_file):
-        client = MarketClient.connect(settings.rpc_url, deployment, account)
-        store = IpfsStore(settings.ipfs_api)
-        cache = settings.data_dir / "models"
-        models = {
-            model_id: serve_model(
-                client,
-                store,
-                model_id,
-                cache=cache,
-                options=settings.engine_options,
-                wrap_engine=wrap_engine,
-            )
-            for model_id in settings.model_ids
-        }
-        journal = Journal.open(
-            _journal_path(settings.data_dir, deployment.marketplace),
-            chain_id=deployment.chain_id,
-            marketplace=deployment.marketplace,
-            worker=client.address,
+    account = load_account(
+        key_file, chain_id=deployment.chain_id, password=settings.password
+    )
+    store = open_store(settings.ipfs_api)
+    address = to_checksum_address(account.address)
+    with (
+        hold_key(key_file),
+        present(settings, deployment, address, store.ping) as signs,
+    ):
+        options = replace(
+            settings.sender_options(settings.data_dir), observer=signs.metrics
         )
-        try:
-            secret = salt_secret(account)
-            Worker(client, store, journal, models, secret, settings).run(stop)
-        finally:
-            journal.close()
+        client = MarketClient.connect(
+            settings.rpc_url, deployment, account, options=options
+        )
+        with acquainted(client, store, settings) as introductions:
+            models = _load_models(client, store, introductions, settings, wrap_engine)
+            journal = Journal.open(
+                settings.journal_path(deployment.marketplace),
+                chain_id=deployment.chain_id,
+                marketplace=deployment.marketplace,
+                worker=client.address,
+            )
+            with closing(journal):
+                secret, meet = salt_secret(account), introductions.meet
+                Worker(
+                    client, store, journal, models, secret, settings, signs, meet=meet
+                ).run(stop)
 
 
-def _journal_path(data_dir: Path, marketplace: str) -> Path:
-    return data_dir / f"journal-{marketplace.lower()}.sqlite"
+def _load_models(
+    client: MarketClient,
+    store: ContentStore,
+    introductions: Introductions,
+    settings: WorkerSettings,
+    wrap_engine: WrapEngine,
+) -> dict[ModelId, ServedModel]:
+    cache = settings.data_dir / "models"
+    models = {}
+    for model_id in settings.model_ids:
+        fetch_by_introduction(introductions, client, store, model_id, cache)
+        models[model_id] = serve_model(
+            client,
+            store,
+            model_id,
+            cache=cache,
+            options=settings.engine_options,
+            wrap_engine=wrap_engine,
+        )
+    return models
 
 
 class Worker:
@@ -119,234 +139,147 @@ class Worker:
         models: Mapping[ModelId, ServedModel],
         secret: bytes,
         settings: WorkerSettings,
+        signs: LifeSigns | None = None,
+        *,
+        meet: Meet | None = None,
     ) -> None:
         """Join the parts; `run` starts the work."""
+        self._signs = signs or LifeSigns(Health(), WorkerMetrics())
+        self._metrics = self._signs.metrics
+        for model in models.values():
+            self._metrics.set_model(model.model_id, model.tokens_per_second)
         self._client = client
-        self._store = store
         self._journal = journal
         self._models = models
-        self._secret = secret
         self._settings = settings
-        self._queue = ComputeQueue()
-        self._keeper = Keeper(client)
-        self._commits: list[tuple[Duty, CommitEntry]] = []
-        self._reveals: list[tuple[Duty, RevealEntry]] = []
-        self._inbox = Inbox(client, journal, confirmations=settings.confirmations)
+        self._book = Book(journal)
+        self._errands = Errands()
+        seats = settings.max_seats * len(models)
+        self._queue = ComputeQueue(threads=min(max(seats, 1), _MOST_THREADS))
+        self._rounds = Rounds(
+            client, reveal_window_seconds=client.config.reveal_window_seconds
+        )
+        self._guard = GasGuard(client, token_wei=settings.token_wei)
+        self._inbox = Inbox(
+            client,
+            journal,
+            self._book,
+            self._metrics,
+            confirmations=settings.confirmations,
+        )
+        self._serving = Serving(
+            Tools(
+                client=client,
+                store=store,
+                models=models,
+                secret=secret,
+                book=self._book,
+                rounds=self._rounds,
+                errands=self._errands,
+                queue=self._queue,
+                guard=self._guard,
+                metrics=self._metrics,
+                fetch_share=settings.fetch_share,
+                meet=meet or meet_nobody,
+            )
+        )
+        self._keeper = Keeper(client, self._rounds, self._errands, self._guard)
+        self._payout = Payout(
+            client, self._errands, above=settings.withdraw_above, to=settings.payee
+        )
+        self._pruning = Pruning(
+            journal, store, self._errands, keep_days=settings.keep_results_days
+        )
+        self._upkeep = SeatUpkeep(
+            client,
+            [*models.values()],
+            tick=settings.tick,
+            max_seats=settings.max_seats,
+        )
+        self._head: Head | None = None
 
-    def run(self, stop: threading.Event) -> None:
-        """Open seats and work until `stop` is set."""
-        for model in self._models.values():
-            seats = open_missing_seats(
-                self._client,
-                model,
-                tick=self._settings.tick,
-                max_seats=self._settings.max_seats,
-            )
-            logger.info(
-                "ready",
-                extra={
-                    "worker": self._client.address,
-                    "model_id": "0x" + model.model_id.hex(),
-                    "seats": seats,
-                },
-            )
-        while not stop.is_set():
-            pause = self._settings.poll_seconds
-            try:
-                self.tick()
-            except RpcUnavailable as error:
-                logger.warning("chain unavailable", extra={"reason": str(error)})
-                pause = _RPC_PAUSE_SECONDS
-            except MarketError as error:
-                logger.error("step failed", extra={"reason": str(error)})
-            stop.wait(pause)
+    @property
+    def is_busy(self) -> bool:
+        """Whether a duty is live or anything is under way."""
+        return self._serving.is_busy or bool(self._queue.count or self._errands.count)
+
+    def run(self, stop: Stop) -> None:
+        """Open seats and work until told to stop.
+
+        Raises:
+            WaitTimedOut: It was to finish first, and that took too long.
+        """
+        control = Control(self._settings.data_dir, self._client)
+        if not stop.is_draining:
+            self._upkeep.open()
+
+        def look_after() -> None:
+            control.look()
+            self._upkeep.look()
+
+        run_loop(
+            self.tick,
+            look_after,
+            stop,
+            self._begin_drain,
+            self._signs,
+            poll_seconds=self._settings.poll_seconds,
+            take_news=self.take_news,
+        )
         logger.info("stopped", extra={"worker": self._client.address})
 
+    def _begin_drain(self) -> Drain:
+        return Drain(
+            self._client,
+            self._journal,
+            self._models,
+            confirmations=self._settings.confirmations,
+            limit_seconds=self._settings.drain_seconds,
+        )
+
     def tick(self) -> None:
-        """One look at the chain and everything that follows from it."""
-        self._commits.clear()
-        self._reveals.clear()
-        self._inbox.read()
-        for finished in self._queue.collect():
-            self._take(finished)
-        now = self._client.block_time()
-        for duty in self._journal.live_duties():
-            self._serve(duty, now)
-        self._send(self._commits, self._commit_all)
-        self._send(self._reveals, self._reveal_all)
-        if self._settings.keeper:
-            self._keeper.look(self._journal.open_jobs())
-            self._keeper.deliver(self._journal.undelivered_jobs())
-        self._withdraw()
+        """Take up what has ended, look at the chain, and do what follows.
 
-    # Duties
-
-    def _serve(self, duty: Duty, now: int) -> None:
-        params = self._journal.params_of(duty.job_id)
-        if params is None or params.model_id not in self._models:
-            return
-        step = next_step(duty, self._client.round_of(duty.job_id), now)
-        try:
-            self._take_step(step, duty, params, now)
-        except RpcUnavailable:
-            raise
-        except (ContractReverted, StoreError) as error:
-            # The chain moved on, or IPFS is away: the next tick decides anew.
-            self._log("step failed", duty, step=step.value, reason=str(error))
-
-    def _take_step(self, step: Step, duty: Duty, params: JobParams, now: int) -> None:
-        if step is Step.COMPUTE:
-            self._compute(duty, params, now)
-        elif step is Step.COMMIT:
-            self._commits.append((duty, self._commit_entry(duty)))
-        elif step is Step.PUBLISH:
-            self._publish(duty)
-        elif step is Step.REVEAL:
-            self._reveals.append((duty, self._reveal_entry(duty, params)))
-        elif step is Step.FINISH:
-            self._journal.finish_duty(duty)
-
-    def _compute(self, duty: Duty, params: JobParams, now: int) -> None:
-        window = duty.commit_deadline - duty.drawn_at
-        fetch_until = duty.drawn_at + window * self._settings.fetch_share // 100
-        model = self._models[params.model_id]
-
-        def work() -> Computed:
-            try:
-                prompts = self._store.get(
-                    params.prompts_digest, max_bytes=MAX_DOCUMENT_BYTES
-                )
-            except StoreError as error:
-                if now < fetch_until:
-                    raise
-                # Bytes that cannot be had, or do not match, prove nothing about the
-                # requester: unavailable, never invalid.
-                outcome = Outcome.error(OutcomeStatus.INPUT_UNAVAILABLE)
-                return Computed(outcome, reason=str(error))
-            return compute(
-                prompts, params, model.spec, engine=model.engine, codec=model.codec
-            )
-
-        self._queue.submit(duty, work)
-
-    def _take(self, finished: Finished) -> None:
-        duty, computed = finished.duty, finished.computed
-        if computed is None:
-            self._log("computation failed", duty, reason=str(finished.error))
-            return
-        with self._journal.transaction():
-            self._journal.save_outcome(duty, computed.outcome, computed.results)
-        self._log(
-            "computed",
-            duty,
-            status=computed.outcome.status.name.lower(),
-            tokens=computed.outcome.token_count,
-            seconds=round(finished.seconds, 3),
-            reason=computed.reason,
-        )
-
-    def _commit_entry(self, duty: Duty) -> CommitEntry:
-        assert duty.outcome is not None
-        value = commitment(
-            chain_id=self._client.chain_id,
-            marketplace=self._client.deployment.marketplace,
-            job_id=duty.job_id,
-            round_number=duty.round_number,
-            worker=self._client.address,
-            outcome=duty.outcome,
-            salt=self._salt(duty),
-        )
-        return CommitEntry(duty.job_id, duty.place, value)
-
-    def _commit_all(self, entries: list[CommitEntry]) -> TxResult:
-        if len(entries) > 1:
-            return self._client.commit_results(entries)
-        (one,) = entries
-        return self._client.commit_result(one.job_id, one.place, one.commitment)
-
-    def _publish(self, duty: Duty) -> None:
-        assert duty.results is not None and duty.outcome is not None
-        digest = self._store.put(duty.results)
-        if digest != duty.outcome.results_digest:
-            raise DigestMismatch(
-                f"the IPFS node stored results under {digest.hex()}, committed was "
-                f"{duty.outcome.results_digest.hex()}"
-            )
-        with self._journal.transaction():
-            self._journal.mark_published(duty)
-        self._log("published", duty, results_digest=digest.hex())
-
-    def _reveal_entry(self, duty: Duty, params: JobParams) -> RevealEntry:
-        assert duty.outcome is not None
-        return RevealEntry(params, duty.place, duty.outcome, self._salt(duty))
-
-    def _reveal_all(self, entries: list[RevealEntry]) -> TxResult:
-        if len(entries) > 1:
-            return self._client.reveal_results(entries)
-        (one,) = entries
-        return self._client.reveal_result(one.params, one.place, one.outcome, one.salt)
-
-    def _send(
-        self,
-        waiting: list[tuple[Duty, _Entry]],
-        send: Callable[[list[_Entry]], TxResult],
-    ) -> None:
-        """Send what this tick collected, many jobs in one transaction.
-
-        An entry that does not apply any more is skipped by the contract, or fails by
-        itself when it is the only one: the next tick decides anew.
+        Raises:
+            RpcUnavailable: The node fails; what was computed is kept all the same.
+            JournalError: The journal cannot be written.
         """
-        for start in range(0, len(waiting), _MOST_AT_ONCE):
-            batch = waiting[start : start + _MOST_AT_ONCE]
-            try:
-                result = send([entry for _, entry in batch])
-            except ContractReverted as error:
-                for duty, _ in batch:
-                    self._log("step failed", duty, step="send", reason=str(error))
-                continue
-            skipped = {
-                log.event.job_id: log.event.reason
-                for log in result.logs
-                if isinstance(log.event, EntrySkipped)
-            }
-            for duty, entry in batch:
-                self._log_sent(duty, entry, result, skipped.get(duty.job_id))
+        self._take_up()
+        head = self._client.head()
+        if head != self._head:
+            self._take_in(head)
+        self._serving.look(head.time)
+        if self._settings.keeper:
+            self._keeper.look(self._book.open_jobs(), head.time)
+            self._keeper.deliver(self._book.undelivered_jobs())
+        self._payout.look(head.number)
+        self._pruning.look()
+        waiting, count = self._queue.waiting, self._queue.count
+        self._metrics.set_queue(waiting, count - waiting)
 
-    def _log_sent(
-        self,
-        duty: Duty,
-        entry: CommitEntry | RevealEntry,
-        result: TxResult,
-        skipped: bytes | None,
-    ) -> None:
-        done = "committed" if isinstance(entry, CommitEntry) else "revealed"
-        if skipped is None:
-            self._log(done, duty, tx_hash=result.tx_hash)
-        else:
-            self._log("skipped", duty, step=done, reason=error_name(skipped))
+    def take_news(self) -> None:
+        """Take up what has ended since the last tick, if anything has.
 
-    def _salt(self, duty: Duty) -> bytes:
-        return derive_salt(
-            self._secret,
-            chain_id=self._client.chain_id,
-            marketplace=self._client.deployment.marketplace,
-            job_id=duty.job_id,
-            round_number=duty.round_number,
-        )
-
-    # Money
-
-    def _withdraw(self) -> None:
-        """Pay out what exceeds the set amount."""
-        limit = self._settings.withdraw_above
-        if limit is None:
+        Raises:
+            RpcUnavailable: The node fails.
+            JournalError: The journal cannot be written.
+        """
+        has_news = self._queue.has_finished or self._errands.has_ended
+        if not has_news or self._head is None:
             return
-        excess = self._client.account_of(self._client.address).credit - limit
-        if excess <= 0:
-            return
-        to = self._settings.payee or self._client.address
-        result = self._client.withdraw(excess, to)
-        logger.info("withdrawn", extra={"amount": excess, "tx_hash": result.tx_hash})
+        self._take_up()
+        self._serving.look(self._head.time)
 
-    def _log(self, event: str, duty: Duty, **facts: object) -> None:
-        logger.info(event, extra={"job_id": "0x" + duty.job_id.hex(), **facts})
+    def _take_up(self) -> None:
+        self._errands.settle()
+        self._serving.collect()
+
+    def _take_in(self, head: Head) -> None:
+        """Read what is new on the chain."""
+        batch = self._inbox.read()
+        self._rounds.move(batch)
+        self._guard.look()
+        self._metrics.set_head(batch.head)
+        # Not if the chain was reorganised while it was read: then again.
+        is_whole = batch.head >= head.number
+        self._head = head if is_whole else None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import time
 
 from protocol.chain.client import MarketClient
 from protocol.chain.events import SeatOpened
-from protocol.errors import ModelRefused, NotEnoughFunds
+from protocol.crash_points import crash_point
+from protocol.errors import ModelRefused, NotEnoughFunds, TransactionDropped
 from protocol.market import ModelId, ModelSpec
 from worker.models import ServedModel
 
@@ -15,6 +17,10 @@ __all__ = ["affordable_seats", "held_seats", "open_missing_seats"]
 logger = logging.getLogger(__name__)
 
 _MS_PER_SECOND = 1000
+# As the contract has it.
+_MOST_AT_ONCE = 64
+_PENDING_SECONDS = 120.0
+_POLL_SECONDS = 0.5
 
 
 def affordable_seats(spec: ModelSpec, tokens_per_second: float, max_seats: int) -> int:
@@ -67,29 +73,59 @@ def open_missing_seats(
     Raises:
         NotEnoughFunds: Credit and tokens do not cover the bonds.
         ModelRefused: The machine is too slow.
+        TransactionDropped: Seats that were opened before a crash are not mined in time.
     """
     target = affordable_seats(model.spec, model.tokens_per_second, max_seats)
+    _await_pending(client)
     held = held_seats(client, model.model_id)
     missing = target - len(held)
     if missing <= 0:
         return held
     _fund(client, missing * client.config.seat_bond)
-    result = client.open_seats(model.model_id, tick, missing)
-    logger.info("seats opened", extra={"count": missing, "tx_hash": result.tx_hash})
+    for start in range(0, missing, _MOST_AT_ONCE):
+        count = min(missing - start, _MOST_AT_ONCE)
+        crash_point("seats.opening")
+        result = client.open_seats(model.model_id, tick, count)
+        crash_point("seats.opened")
+        logger.info("seats opened", extra={"count": count, "tx_hash": result.tx_hash})
     return held_seats(client, model.model_id)
 
 
+def _await_pending(client: MarketClient) -> None:
+    """Wait for seats whose opening was sent before a crash: never open them twice."""
+    deadline = time.monotonic() + _PENDING_SECONDS
+    is_told = False
+    while True:
+        mined = client.account_of(client.address).seats
+        if client.account_of(client.address, block="pending").seats <= mined:
+            return
+        if not is_told:
+            logger.info("seats opened before", extra={"worker": client.address})
+            is_told = True
+        if time.monotonic() > deadline:
+            raise TransactionDropped(
+                f"seats of {client.address} were opened before and are not mined "
+                f"within {_PENDING_SECONDS:g} s: look at its pending transactions"
+            )
+        time.sleep(_POLL_SECONDS)
+
+
 def _fund(client: MarketClient, required: int) -> None:
-    """Deposit what the credit lacks for the bonds."""
-    missing = required - client.account_of(client.address).credit
+    """Deposit what the credit lacks for the bonds; what is under way counts."""
+    credit = client.account_of(client.address, block="pending").credit
+    missing = required - credit
     if missing <= 0:
         return
-    held = client.token_balance(client.address)
+    held = client.token_balance(client.address, block="pending")
     if held < missing:
         raise NotEnoughFunds(
             f"bonds need {missing} more units of the token, {client.address} holds "
             f"{held}: send tokens to it or lower --max-seats"
         )
-    if client.allowance(client.address) < missing:
+    if client.allowance(client.address, block="pending") < missing:
+        crash_point("stake.approving")
         client.approve(missing)
+        crash_point("stake.approved")
+    crash_point("stake.depositing")
     client.deposit(missing)
+    crash_point("stake.deposited")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -11,12 +12,14 @@ from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_settings import SettingsConfigDict
 
 from protocol.market import TICKS, ModelId
+from protocol.scaled import Amounts
 from protocol.settings import RoleSettings
 from worker.models import EngineOptions
 
 __all__ = ["WorkerSettings"]
 
 _MIB = 1 << 20
+_HIGHEST_PORT = 65_535
 
 
 def _to_address(text: str) -> ChecksumAddress:
@@ -25,7 +28,15 @@ def _to_address(text: str) -> ChecksumAddress:
     return to_checksum_address(text)
 
 
+def _require_host_and_port(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > _HIGHEST_PORT:
+        raise ValueError("give a host and a port such as 127.0.0.1:9464")
+    return text
+
+
 _Address = Annotated[str, AfterValidator(_to_address)]
+_HostAndPort = Annotated[str, AfterValidator(_require_host_and_port)]
 _ModelIdHex = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-f]{64}$")]
 
 
@@ -47,6 +58,17 @@ class WorkerSettings(RoleSettings):
         withdraw_above: Credit above this many token units is paid out; None keeps it.
         withdraw_to: Address that withdrawals go to; the worker's own if None.
         fetch_share: Part of the commit window spent on fetching prompts, percent.
+        token_wei: What a unit of the escrow token is worth in wei; with it, jobs that
+            would cost more gas than they pay are declined.
+        keep_results_days: Results of a job are kept on IPFS for so long after its end.
+        on_stop: What Ctrl-C and SIGTERM ask for: `leave` closes the seats, finishes
+            what is owed and stops; `finish` does so and keeps the seats, for a restart;
+            `now` stops at once. A second signal always means now.
+        drain_seconds: How long finishing may take.
+        monitor_address: Host and port of `/healthz`, `/readyz` and `/metrics`; none
+            are served if None.
+        token_decimals: Decimals of the escrow token, for amounts that people read.
+        token_symbol: Its name in such amounts.
     """
 
     role: ClassVar[str] = "worker"
@@ -57,7 +79,7 @@ class WorkerSettings(RoleSettings):
     data_dir: Path = Path(".assay/worker")
     models: tuple[_ModelIdHex, ...] = Field(default=(), max_length=16)
     tick: int = Field(default=0, ge=0, lt=TICKS)
-    max_seats: int = Field(default=1, ge=1, le=64)
+    max_seats: int = Field(default=1, ge=1, le=1024)
     threads: int = Field(default=1, ge=1, le=256)
     engine: Literal["auto", "native", "torch"] = "auto"
     cache_mib: int = Field(default=1024, ge=64, le=1 << 20)
@@ -68,6 +90,13 @@ class WorkerSettings(RoleSettings):
     withdraw_above: int | None = Field(default=None, ge=0)
     withdraw_to: _Address | None = None
     fetch_share: int = Field(default=50, ge=10, le=90)
+    token_wei: Decimal | None = Field(default=None, gt=0)
+    keep_results_days: int = Field(default=30, ge=1, le=3_650)
+    on_stop: Literal["leave", "finish", "now"] = "leave"
+    drain_seconds: float = Field(default=900, gt=0, le=86_400)
+    monitor_address: _HostAndPort | None = None
+    token_decimals: int = Field(default=6, ge=0, le=36)
+    token_symbol: str = Field(default="tokens", max_length=16)
 
     @property
     def engine_options(self) -> EngineOptions:
@@ -78,6 +107,15 @@ class WorkerSettings(RoleSettings):
             cache_bytes=self.cache_mib * _MIB,
             prefill_rows=self.prefill_rows,
         )
+
+    @property
+    def amounts(self) -> Amounts:
+        """How amounts of the escrow token are written."""
+        return Amounts(self.token_decimals, self.token_symbol)
+
+    def journal_path(self, marketplace: ChecksumAddress) -> Path:
+        """The journal for one marketplace."""
+        return self.data_dir / f"journal-{marketplace.lower()}.sqlite"
 
     @property
     def payee(self) -> ChecksumAddress | None:

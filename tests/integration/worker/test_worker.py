@@ -45,13 +45,14 @@ def revealed(bench: Bench, params: JobParams) -> Outcome:
 def test_tick_job_of_one_is_computed_paid_and_withdrawn(bench: Bench) -> None:
     bench.store.put(bench.prompts.to_bytes())
     worker = bench.seated_worker(withdraw_above=0)
-    worker.tick()  # the stake that no seat locks is paid out
     client = bench.market.client(2)
+    # The stake that no seat locks is paid out.
+    tick_until(worker, lambda: client.account_of(client.address).credit == 0)
     before = client.token_balance(client.address)
     params = bench.post()
     bench.market.draw(bench.requester, params)
     tick_until(worker, lambda: state(bench, params) is JobState.ACCEPTED)
-    worker.tick()
+    tick_until(worker, lambda: client.token_balance(client.address) != before)
 
     outcome = revealed(bench, params)
     results = ResultsDocument.from_bytes(
@@ -109,27 +110,27 @@ def test_tick_after_losing_the_journal_reveals_what_was_committed(
     assert bench.engine.batches == 2
 
 
-def test_tick_after_a_restart_commits_what_was_computed(bench: Bench) -> None:
+def test_tick_after_a_restart_commits_what_was_computed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bench.store.put(bench.prompts.to_bytes())
     worker = bench.seated_worker()
     params = bench.post()
     bench.market.draw(bench.requester, params)
-    journal = worker._journal
-    for _ in range(2_000):
-        # As `tick`, but killed before it could send the commitment.
-        worker._inbox.read()
-        for finished in worker._queue.collect():
-            worker._take(finished)
-        (duty,) = journal.live_duties()
-        if duty.outcome is not None:
-            break
-        worker._compute(duty, params, bench.requester.block_time())
+    # As if killed before it could send the commitment.
+    hold_back(worker, monkeypatch)
+    tick_until(worker, lambda: _are_computed(worker))
     assert not has_committed(bench, params)
-    journal.close()
+    worker._journal.close()
 
     anew = bench.worker()
     tick_until(anew, lambda: state(bench, params) is JobState.ACCEPTED)
     assert bench.engine.batches == 1
+
+
+def hold_back(worker: Worker, patch: pytest.MonkeyPatch) -> None:
+    """Lets a worker compute and send nothing."""
+    patch.setattr(worker._serving._commits, "flush", lambda _: None)
 
 
 def test_tick_prompts_that_cannot_be_had_become_unavailable(bench: Bench) -> None:
@@ -198,7 +199,7 @@ def test_tick_duties_of_several_jobs_share_their_transactions(
             bench.market.anvil.mine(2)
             bench.requester.advance(params)
     with monkeypatch.context() as patched:
-        patched.setattr(worker, "_send", lambda *_: None)
+        hold_back(worker, patched)
         tick_until(worker, lambda: _are_computed(worker))
     tick_until(worker, lambda: all(state(bench, p) is JobState.ACCEPTED for p in jobs))
     for kind in (ResultCommitted, ResultRevealed):

@@ -94,7 +94,7 @@ def test_transaction_failing_leaves_nothing(tmp_path: Path) -> None:
 def test_close_job_ends_its_duties(tmp_path: Path) -> None:
     journal = with_duty(tmp_path / "journal.sqlite")
     with journal.transaction():
-        journal.close_job(JOB, block_number=20)
+        journal.close_job(JOB, block_number=20, now=1_000)
     assert journal.live_duties() == []
     assert journal.open_jobs() == []
 
@@ -119,7 +119,7 @@ def test_rewind_before_the_draw_keeps_the_outcome_for_the_next_draw(
 def test_rewind_before_the_end_reopens_the_job(tmp_path: Path) -> None:
     journal = with_duty(tmp_path / "journal.sqlite")
     with journal.transaction():
-        journal.close_job(JOB, block_number=20)
+        journal.close_job(JOB, block_number=20, now=1_000)
         journal.rewind(19)
     assert journal.live_duties() == [DUTY]
     assert journal.open_jobs() == [(JOB, PARAMS)]
@@ -137,7 +137,7 @@ def test_undelivered_jobs_wait_from_the_end_to_the_delivery(tmp_path: Path) -> N
     journal = with_duty(tmp_path / "journal.sqlite")
     assert journal.undelivered_jobs() == []
     with journal.transaction():
-        journal.close_job(JOB, block_number=20)
+        journal.close_job(JOB, block_number=20, now=1_000)
         journal.await_delivery(JOB, block_number=20)
     assert journal.undelivered_jobs() == [(JOB, PARAMS)]
     with journal.transaction():

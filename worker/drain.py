@@ -1,0 +1,198 @@
+"""Leaving in good order: take nothing new, finish what is owed, then go.
+
+A seat that was asked to close can still be drawn by a draw armed before; so the drain
+waits for those draws too, and serves them. It does not wait until the seats can leave:
+nothing can happen to them by then.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from protocol.chain.client import MarketClient
+from protocol.errors import ContractReverted, RpcUnavailable, WaitTimedOut
+from protocol.market import JobState, ModelId, Round
+from worker.census import stage_of
+from worker.holdings import HeldSeat, Holdings
+from worker.journal import Journal
+from worker.metrics import JobStage
+
+__all__ = ["Drain", "can_still_draw", "close_seats", "leave_seats"]
+
+logger = logging.getLogger(__name__)
+
+_OWED = frozenset(
+    {
+        JobStage.COMPUTING,
+        JobStage.COMMITTING,
+        JobStage.COMMITTED,
+        JobStage.REVEALING,
+    }
+)
+# Each waits for its block, so they are sent together.
+_SENT_AT_ONCE = 8
+
+
+def can_still_draw(current: Round, close_block: int, block_number: int) -> bool:
+    """Whether an undrawn job's armed draw may pick a seat that was asked to close.
+
+    Args:
+        current: The job's round.
+        close_block: Block of the request to close.
+        block_number: Last block.
+    """
+    if current.state is not JobState.OPEN or block_number >= current.expiry_block:
+        return False
+    # The roster froze as it stood before this block.
+    return current.seed_block - 1 <= close_block
+
+
+def close_seats(client: MarketClient, seats: Sequence[HeldSeat]) -> int:
+    """Ask all that are open to close; returns how many were asked.
+
+    Raises:
+        MarketError: One could not be asked; the others may have been.
+    """
+    waiting = [seat.seat_id for seat in seats if not seat.is_closing]
+    _each(client.close_seat, waiting)
+    if waiting:
+        logger.info("seats closing", extra={"seats": waiting})
+    return len(waiting)
+
+
+def leave_seats(
+    client: MarketClient, seats: Sequence[HeldSeat], block_number: int
+) -> int:
+    """Take off their rosters all that can leave; returns how many did.
+
+    Raises:
+        MarketError: One could not leave for another reason than being too early.
+    """
+    ready = [seat.seat_id for seat in seats if seat.can_leave(block_number)]
+    _each(client.leave_seat, ready)
+    if ready:
+        logger.info("seats left", extra={"seats": ready})
+    return len(ready)
+
+
+def _each(call: Callable[[int], object], seat_ids: Collection[int]) -> None:
+    if not seat_ids:
+        return
+
+    def attempt(seat_id: int) -> None:
+        try:
+            call(seat_id)
+        except ContractReverted as error:
+            # Done before, or drawn meanwhile: the next look decides anew.
+            logger.info("seat kept", extra={"seat_id": seat_id, "reason": error.name})
+
+    with ThreadPoolExecutor(max_workers=_SENT_AT_ONCE) as pool:
+        # Taken one by one, so that a failure of any is raised here.
+        for _ in pool.map(attempt, seat_ids):
+            pass
+
+
+class Drain:
+    """One worker's way out; ask `is_done` after each tick."""
+
+    def __init__(
+        self,
+        client: MarketClient,
+        journal: Journal,
+        models: Collection[ModelId],
+        *,
+        confirmations: int,
+        limit_seconds: float,
+    ) -> None:
+        """Begin; the limit counts from now.
+
+        Args:
+            client: Whose account.
+            journal: What it owes.
+            models: Models it serves.
+            confirmations: Blocks before an event reaches the journal.
+            limit_seconds: How long all may take.
+        """
+        self._client = client
+        self._journal = journal
+        self._models = models
+        self._holdings = Holdings(client, client.address)
+        self._confirmations = confirmations
+        self._quiet_block: int | None = None
+        self._limit_seconds = limit_seconds
+        self._deadline = time.monotonic() + limit_seconds
+        logger.info("draining", extra={"limit_seconds": limit_seconds})
+
+    def is_done(self, *, closes_seats: bool) -> bool:
+        """Move on, and say whether nothing is owed any more.
+
+        Args:
+            closes_seats: Whether to ask the seats to close.
+
+        Raises:
+            WaitTimedOut: The time is over and something is owed still.
+            RpcUnavailable: The chain cannot be seen; ask again.
+        """
+        if time.monotonic() > self._deadline:
+            self._give_up()
+            return True
+        if closes_seats and not self._is_quiet():
+            return False
+        return self._owed() == 0
+
+    def _give_up(self) -> None:
+        try:
+            owed = self._owed()
+        except RpcUnavailable as error:
+            raise WaitTimedOut(
+                f"the chain could not be seen at the end of {self._limit_seconds:g} s "
+                f"of draining: {error}"
+            ) from error
+        if owed:
+            raise WaitTimedOut(
+                f"{owed} jobs are unfinished after {self._limit_seconds:g} s of "
+                "draining: run the worker again soon, or they cost bond"
+            )
+        logger.warning("drain gave up waiting for draws that were armed before")
+
+    def _is_quiet(self) -> bool:
+        """Whether no draw can pick us any more, and the journal knows of all that did.
+
+        The last draw's event reaches the journal with a tick after its block is
+        confirmed, so the answer is yes one call after that.
+        """
+        head = self._client.block_number()
+        if self._may_be_drawn(head):
+            self._quiet_block = None
+            return False
+        if self._quiet_block is None:
+            self._quiet_block = head
+            return False
+        return head - self._confirmations >= self._quiet_block
+
+    def _may_be_drawn(self, head: int) -> bool:
+        seats = self._holdings.look()
+        if close_seats(self._client, seats):
+            return True
+        if not seats:
+            return False
+        closed = max(seat.close_requested_block or 0 for seat in seats)
+        # A job posted before the request may not be in the journal yet.
+        if head - self._confirmations < closed:
+            return True
+        return any(
+            can_still_draw(self._client.round_of(job_id), closed, head)
+            for job_id, params in self._journal.open_jobs()
+            if params.model_id in self._models
+        )
+
+    def _owed(self) -> int:
+        now = self._client.block_time()
+        stages = (
+            stage_of(duty, self._client.round_of(duty.job_id), now)
+            for duty in self._journal.live_duties()
+        )
+        return sum(stage in _OWED for stage in stages)

@@ -1,0 +1,66 @@
+"""Tables of a worker's journal, and how a journal of an older version becomes new."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+
+__all__ = ["SCHEMA_VERSION", "migrate"]
+
+_FIRST = """
+CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE jobs (
+    job_id BLOB PRIMARY KEY,
+    params BLOB NOT NULL,
+    posted_block INTEGER NOT NULL,
+    closed_block INTEGER,
+    settled_block INTEGER,
+    delivered_block INTEGER
+) STRICT;
+CREATE INDEX open_jobs ON jobs (job_id) WHERE closed_block IS NULL;
+CREATE INDEX undelivered_jobs ON jobs (job_id)
+    WHERE settled_block IS NOT NULL AND delivered_block IS NULL;
+CREATE TABLE duties (
+    job_id BLOB NOT NULL,
+    round_number INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    seat_id INTEGER NOT NULL,
+    drawn_block INTEGER NOT NULL,
+    drawn_at INTEGER NOT NULL,
+    commit_deadline INTEGER NOT NULL,
+    is_live INTEGER NOT NULL DEFAULT 1,
+    outcome BLOB,
+    results BLOB,
+    is_published INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (job_id, round_number)
+) STRICT;
+CREATE INDEX live_duties ON duties (commit_deadline) WHERE is_live;
+"""
+# When a job ended decides how long it is kept; of those that ended before this was
+# written down, the time of the migration stands for it.
+_WITH_ENDS = """
+ALTER TABLE jobs ADD COLUMN closed_at INTEGER;
+UPDATE jobs SET closed_at = CAST(strftime('%s', 'now') AS INTEGER)
+    WHERE closed_block IS NOT NULL;
+CREATE INDEX closed_jobs ON jobs (closed_at) WHERE closed_at IS NOT NULL;
+CREATE INDEX published_outcomes ON duties (outcome) WHERE is_published;
+"""
+
+# What makes each version out of the one before; version 1 was never released.
+_MIGRATIONS: Mapping[int, str] = {2: _FIRST, 3: _WITH_ENDS}
+
+SCHEMA_VERSION = max(_MIGRATIONS)
+
+
+def migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Bring a journal to `SCHEMA_VERSION`, inside the caller's transaction.
+
+    Args:
+        connection: The open journal.
+        version: Its version; 0 for an empty file.
+    """
+    for target, statements in _MIGRATIONS.items():
+        if target > version:
+            for statement in statements.split(";\n"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {target}")

@@ -1,0 +1,297 @@
+"""Duties, one step after the other: compute, commit, publish, reveal."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from eth_typing import ChecksumAddress
+
+from protocol.calls import CommitEntry, RevealEntry
+from protocol.chain.client import MarketClient, TxResult
+from protocol.commitments import commitment, derive_salt
+from protocol.crash_points import crash_point
+from protocol.digests import Digest
+from protocol.documents import MAX_DOCUMENT_BYTES
+from protocol.errors import DigestMismatch, StoreError
+from protocol.market import JobParams, ModelId, Outcome, OutcomeStatus
+from protocol.store.port import ContentStore
+from worker.book import Book
+from worker.computation import Computed, compute
+from worker.compute_queue import ComputeQueue, Finished
+from worker.errands import Errands
+from worker.gas_guard import GasGuard
+from worker.metrics import WorkerMetrics
+from worker.models import ServedModel
+from worker.outgoing import Outgoing
+from worker.pauses import Pauses
+from worker.pipeline import Duty, DutyKey, Step, next_step
+from worker.rounds import Rounds
+
+__all__ = ["Meet", "Serving", "Tools", "meet_nobody"]
+
+logger = logging.getLogger(__name__)
+
+Meet = Callable[[Iterable[ChecksumAddress]], None]
+"""Connects the IPFS node to those of accounts, soon; never waits."""
+
+
+def meet_nobody(accounts: Iterable[ChecksumAddress]) -> None:
+    """For a worker whose IPFS node finds its peers by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What serving works with.
+
+    Attributes:
+        client: The chain, and the account that works.
+        store: Where prompts are and results go.
+        models: The models served.
+        secret: What salts are derived from.
+        book: Duties and jobs.
+        rounds: How they stand on the chain.
+        errands: Threads for what takes long.
+        queue: Threads that compute.
+        guard: Says which jobs are not worth their gas.
+        metrics: Told of what happens.
+        fetch_share: Part of the commit window spent on fetching prompts, percent.
+        meet: Told whose prompts are needed.
+    """
+
+    client: MarketClient
+    store: ContentStore
+    models: Mapping[ModelId, ServedModel]
+    secret: bytes
+    book: Book
+    rounds: Rounds
+    errands: Errands
+    queue: ComputeQueue
+    guard: GasGuard
+    metrics: WorkerMetrics
+    fetch_share: int
+    meet: Meet = meet_nobody
+
+
+class Serving:
+    """Serves the duties of the book. For the loop's thread."""
+
+    def __init__(self, tools: Tools) -> None:
+        """Start with nothing under way."""
+        self._tools = tools
+        self._book = tools.book
+        self._declined: set[DutyKey] = set()
+        shared: Any = {
+            "errands": tools.errands,
+            "rounds": tools.rounds,
+            "metrics": tools.metrics,
+        }
+        self._commits = Outgoing(Step.COMMIT, self._commit_all, **shared)
+        self._reveals = Outgoing(Step.REVEAL, self._reveal_all, **shared)
+        self._publish_pauses = Pauses(first_seconds=0.5, longest_seconds=8.0)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a duty is live, or a transaction on its way."""
+        in_flight = self._commits.count + self._reveals.count
+        return bool(self._book.duties()) or bool(in_flight)
+
+    def collect(self) -> None:
+        """Take in what was computed since the last call."""
+        for finished in self._tools.queue.collect():
+            self._take(finished)
+
+    def look(self, now: int) -> None:
+        """Take the next step of every duty.
+
+        Args:
+            now: Time of the latest block, Unix seconds.
+
+        Raises:
+            RpcUnavailable: The node fails.
+        """
+        wanted: dict[Step, set[DutyKey]] = {Step.COMMIT: set(), Step.REVEAL: set()}
+        for duty in self._book.duties():
+            params = self._book.params_of(duty.job_id)
+            if params is None or params.model_id not in self._tools.models:
+                continue
+            current = self._tools.rounds.of(duty.job_id, now)
+            step = next_step(duty, current, now)
+            if step in wanted:
+                wanted[step].add(duty.key)
+            self._take_step(step, duty, params, now)
+        self._commits.flush(wanted[Step.COMMIT])
+        self._reveals.flush(wanted[Step.REVEAL])
+
+    def _take_step(self, step: Step, duty: Duty, params: JobParams, now: int) -> None:
+        if step is Step.COMPUTE:
+            self._compute(duty, params, now)
+        elif step is Step.COMMIT:
+            self._commits.offer(duty, lambda: self._commit_entry(duty))
+        elif step is Step.PUBLISH:
+            self._publish(duty)
+        elif step is Step.REVEAL:
+            self._reveals.offer(duty, lambda: self._reveal_entry(duty, params))
+        elif step is Step.FINISH:
+            crash_point("duty.finishing")
+            with self._book.transaction():
+                self._book.finish_duty(duty)
+            crash_point("duty.finished")
+
+    # Computing
+
+    def _compute(self, duty: Duty, params: JobParams, now: int) -> None:
+        if self._is_declined(duty, params):
+            return
+        window = duty.commit_deadline - duty.drawn_at
+        fetch_until = duty.drawn_at + window * self._tools.fetch_share // 100
+        model = self._tools.models[params.model_id]
+        store = self._tools.store
+        self._tools.meet([params.requester])
+
+        def work() -> Computed:
+            crash_point("compute.starting")
+            try:
+                prompts = store.get(params.prompts_digest, max_bytes=MAX_DOCUMENT_BYTES)
+            except StoreError as error:
+                if now < fetch_until:
+                    raise
+                # Bytes that cannot be had, or do not match, prove nothing about the
+                # requester: unavailable, never invalid.
+                outcome = Outcome.error(OutcomeStatus.INPUT_UNAVAILABLE)
+                return Computed(outcome, reason=str(error))
+            computed = compute(
+                prompts, params, model.spec, engine=model.engine, codec=model.codec
+            )
+            crash_point("compute.done")
+            return computed
+
+        self._tools.queue.submit(duty, work)
+
+    def _is_declined(self, duty: Duty, params: JobParams) -> bool:
+        spec = self._tools.models[params.model_id].spec
+        if self._tools.guard.is_worth_it(params, spec):
+            self._declined.discard(duty.key)
+            return False
+        if duty.key not in self._declined:
+            self._declined.add(duty.key)
+            self._tools.metrics.declined("gas")
+            _log("declined", duty, reason="gas costs more than pay and penalty")
+        return True
+
+    def _take(self, finished: Finished) -> None:
+        duty, computed = finished.duty, finished.computed
+        if computed is None:
+            self._tools.metrics.step_failed(Step.COMPUTE.value)
+            _log("computation failed", duty, reason=str(finished.error))
+            return
+        crash_point("outcome.saving")
+        with self._book.transaction():
+            self._book.save_outcome(duty, computed.outcome, computed.results)
+        crash_point("outcome.saved")
+        tokens = computed.outcome.token_count
+        self._tools.metrics.duty_computed(tokens, finished.seconds)
+        _log(
+            "computed",
+            duty,
+            status=computed.outcome.status.name.lower(),
+            tokens=tokens,
+            seconds=round(finished.seconds, 3),
+            reason=computed.reason,
+        )
+
+    # Committing
+
+    def _commit_entry(self, duty: Duty) -> CommitEntry:
+        assert duty.outcome is not None
+        client = self._tools.client
+        value = commitment(
+            chain_id=client.chain_id,
+            marketplace=client.deployment.marketplace,
+            job_id=duty.job_id,
+            round_number=duty.round_number,
+            worker=client.address,
+            outcome=duty.outcome,
+            salt=self._salt(duty),
+        )
+        return CommitEntry(duty.job_id, duty.place, value)
+
+    def _commit_all(self, entries: list[CommitEntry]) -> TxResult:
+        client = self._tools.client
+        crash_point("commit.sending")
+        if len(entries) > 1:
+            result = client.commit_results(entries)
+        else:
+            (one,) = entries
+            result = client.commit_result(one.job_id, one.place, one.commitment)
+        crash_point("commit.mined")
+        return result
+
+    def _salt(self, duty: Duty) -> bytes:
+        return derive_salt(
+            self._tools.secret,
+            chain_id=self._tools.client.chain_id,
+            marketplace=self._tools.client.deployment.marketplace,
+            job_id=duty.job_id,
+            round_number=duty.round_number,
+        )
+
+    # Publishing and revealing
+
+    def _publish(self, duty: Duty) -> None:
+        assert duty.results is not None and duty.outcome is not None
+        results, expected = duty.results, duty.outcome.results_digest
+        if self._publish_pauses.is_paused(duty.key):
+            return
+
+        def work() -> Digest:
+            crash_point("publish.putting")
+            digest = self._tools.store.put(results)
+            crash_point("publish.put")
+            if digest != expected:
+                raise DigestMismatch(
+                    f"the IPFS node stored results under {digest.hex()}, committed "
+                    f"was {expected.hex()}"
+                )
+            return digest
+
+        self._tools.errands.start(
+            (Step.PUBLISH, duty.key),
+            work,
+            done=lambda digest: self._note_published(duty, digest),
+            failed=lambda error: self._note_unpublished(duty, error),
+        )
+
+    def _note_published(self, duty: Duty, digest: Digest) -> None:
+        crash_point("publish.saving")
+        with self._book.transaction():
+            self._book.mark_published(duty)
+        crash_point("publish.saved")
+        self._publish_pauses.clear(duty.key)
+        _log("published", duty, results_digest=digest.hex())
+
+    def _note_unpublished(self, duty: Duty, error: Exception) -> None:
+        self._publish_pauses.fail(duty.key)
+        self._tools.metrics.step_failed(Step.PUBLISH.value)
+        _log("step failed", duty, step=Step.PUBLISH.value, reason=str(error))
+
+    def _reveal_entry(self, duty: Duty, params: JobParams) -> RevealEntry:
+        assert duty.outcome is not None
+        return RevealEntry(params, duty.place, duty.outcome, self._salt(duty))
+
+    def _reveal_all(self, entries: list[RevealEntry]) -> TxResult:
+        client = self._tools.client
+        crash_point("reveal.sending")
+        if len(entries) > 1:
+            result = client.reveal_results(entries)
+        else:
+            (one,) = entries
+            result = client.reveal_result(one.params, one.place, one.outcome, one.salt)
+        crash_point("reveal.mined")
+        return result
+
+
+def _log(event: str, duty: Duty, **facts: object) -> None:
+    logger.info(event, extra={"job_id": "0x" + duty.job_id.hex(), **facts})
