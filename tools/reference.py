@@ -1,4 +1,4 @@
-"""Writes `docs/reference/{errors,settings,cli}.md` from the code; `--check` compares.
+"""Writes `docs/reference/{attacks,cli,errors,sdk,settings}.md`; `--check` compares.
 
 A page that repeats the code is written by the code, so it cannot go stale.
 """
@@ -16,16 +16,19 @@ from pydantic_core import PydanticUndefined
 
 import devnet.errors
 import protocol.errors
-from protocol.errors import REVERTS, MarketError
+from protocol.errors import MarketError
+from protocol.revert_rules import REVERTS
 from protocol.settings import RoleSettings
 from requester.settings import RequesterSettings
+from tools.attacks import attacks_page
+from tools.sdk import sdk_page
 from worker.settings import WorkerSettings
 
 __all__ = ["PAGES", "main", "render"]
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
-PAGES = ("errors.md", "settings.md", "cli.md")
+PAGES = ("attacks.md", "errors.md", "settings.md", "cli.md", "sdk.md")
 
 _WRITTEN_BY = "<!-- Written by `make reference`; do not edit. -->\n"
 _HELP_WIDTH = 88
@@ -33,7 +36,13 @@ _HELP_WIDTH = 88
 
 def render(page: str) -> str:
     """The contents of a page. Raises KeyError for one that is not ours."""
-    writers = {"errors.md": _errors, "settings.md": _settings, "cli.md": _cli}
+    writers = {
+        "attacks.md": attacks_page,
+        "errors.md": _errors,
+        "settings.md": _settings,
+        "cli.md": _cli,
+        "sdk.md": sdk_page,
+    }
     return "\n".join([_WRITTEN_BY, *writers[page]()]) + "\n"
 
 

@@ -1,0 +1,1 @@
+"""Kills, stalls and reorganisations while jobs flow: `python -m benchmarks.chaos`."""

@@ -1,0 +1,91 @@
+"""A worker that says what it used: `python -m benchmarks.market.worker SETTINGS FILE`.
+
+Honest in every respect. Twice a second it writes CPU seconds and memory to a file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from inference.batching import BatchingEngine
+from inference.engine import Engine
+from protocol.logs import configure_logging
+from worker.runner import run_worker
+from worker.settings import WorkerSettings
+from worker.signals import stop_on_signals
+
+__all__ = ["Usage", "read_usage"]
+
+_WRITE_SECONDS = 0.5
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a worker's process has used since its start.
+
+    Attributes:
+        cpu_seconds: All of its threads.
+        engine_seconds: The thread that computes.
+        memory_bytes: Resident now.
+    """
+
+    cpu_seconds: float
+    engine_seconds: float
+    memory_bytes: int
+
+
+def read_usage(path: Path) -> Usage:
+    """What a worker last wrote."""
+    return Usage(**json.loads(path.read_text(encoding="utf-8")))
+
+
+class _Gauge:
+    """Measures this process."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._engines: list[BatchingEngine] = []
+
+    def watch(self, engine: Engine) -> Engine:
+        assert isinstance(engine, BatchingEngine)
+        self._engines.append(engine)
+        return engine
+
+    def write_forever(self) -> None:
+        while True:
+            usage = Usage(
+                cpu_seconds=time.process_time(),
+                engine_seconds=sum(engine.cpu_seconds for engine in self._engines),
+                memory_bytes=_resident_bytes(),
+            )
+            draft = self._path.with_suffix(".draft")
+            draft.write_text(json.dumps(asdict(usage)), encoding="utf-8")
+            draft.replace(self._path)
+            time.sleep(_WRITE_SECONDS)
+
+
+def _resident_bytes() -> int:
+    fields = Path("/proc/self/statm").read_text(encoding="ascii").split()
+    return int(fields[1]) * _PAGE_BYTES
+
+
+def main() -> None:
+    """Run until told to stop."""
+    settings, path = json.loads(sys.argv[1]), Path(sys.argv[2])
+    configure_logging(as_json=True)
+    gauge = _Gauge(path)
+    threading.Thread(target=gauge.write_forever, daemon=True).start()
+    run_worker(
+        WorkerSettings.load(**settings), stop_on_signals(), wrap_engine=gauge.watch
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""Dishonest workers, each on a committee with honest ones: none of them gains."""
+
+from __future__ import annotations
+
+import pytest
+
+from protocol.chain.events import SeatSlashed
+from protocol.market import JobState, SlashReason
+from requester.job import Job
+from tests.adversarial.contest import contest
+from tests.adversarial.scene import TERMS, WORKER, Program, Scene
+from tests.adversarial.truth import is_truth
+
+LIAR: Program = ("devnet.liar",)
+BOND = TERMS.seat_bond
+NO_SHOW = BOND * TERMS.no_show_bps // 10_000
+
+
+def villain(kind: str) -> Program:
+    return ("tests.adversarial.villains", kind)
+
+
+def expect_the_truth(scene: Scene, job: Job) -> None:
+    """Whatever somebody tried, the requester has what it paid for."""
+    assert job.state() is JobState.ACCEPTED
+    assert is_truth(scene, job.results(), job.params)
+
+
+def slashes(scene: Scene, job: Job) -> list[SlashReason]:
+    logs = scene.keeper.events(job_id=job.job_id, kinds=(SeatSlashed,))
+    return [log.event.reason for log in logs if isinstance(log.event, SeatSlashed)]
+
+
+@pytest.mark.parametrize(
+    ("name", "program"), [("liar", LIAR), ("lazy", villain("lazy"))]
+)
+def test_answer_of_a_wrong_result_loses_the_bond(
+    scene: Scene, name: str, program: Program
+) -> None:
+    author = scene.new_account(BOND)
+    with contest(name, scene, authors=[author]) as now, scene.joined(program, author):
+        job = scene.post()
+        scene.draw(job.params)
+        scene.wait_for_state(job.job_id, JobState.ACCEPTED)
+        expect_the_truth(scene, job)
+    assert now.profit == -BOND
+    assert slashes(scene, job) == [SlashReason.WRONG_RESULT]
+
+
+def test_copy_of_a_commitment_loses_the_bond_and_finds_no_bytes(scene: Scene) -> None:
+    author = scene.new_account(BOND)
+    with (
+        contest("copycat", scene, authors=[author]) as now,
+        scene.joined(villain("copycat"), author) as (copycat,),
+    ):
+        job = scene.post()
+        scene.draw(job.params)
+        scene.wait_until(lambda: bool(copycat.told("refused")))
+        scene.wait_for_reveals(job.job_id, 2)
+        scene.let_window_pass(job.job_id)
+        scene.end_round(job.params)
+        expect_the_truth(scene, job)
+    (nothing,) = copycat.told("found nothing")
+    assert nothing["looks"] > 0
+    (found,) = copycat.told("found")
+    assert found["when"] == "after"
+    assert found["count"] == 1
+    refusals = [fact["reason"] for fact in copycat.told("refused")]
+    assert refusals == ["CommitmentMismatch"] * 2
+    assert now.profit == -BOND
+    assert slashes(scene, job) == [SlashReason.NOT_REVEALED]
+
+
+def test_silence_of_a_drawn_worker_costs_a_no_show(scene: Scene) -> None:
+    author = scene.new_account(BOND)
+    with (
+        contest("silent", scene, authors=[author]) as now,
+        scene.joined(villain("silent"), author),
+    ):
+        job = scene.post()
+        scene.draw(job.params)
+        scene.wait_for_commits(job.job_id, scene.honest[:2])
+        scene.let_window_pass(job.job_id)
+        scene.wait_for_state(job.job_id, JobState.ACCEPTED)
+        expect_the_truth(scene, job)
+    assert now.profit == -NO_SHOW
+    assert slashes(scene, job) == [SlashReason.NO_SHOW]
+
+
+def test_death_of_a_worker_on_arrival_costs_a_no_show(scene: Scene) -> None:
+    author = scene.new_account(BOND)
+    with (
+        contest("dead on arrival", scene, authors=[author]) as now,
+        scene.joined(WORKER, author) as (dead,),
+    ):
+        dead.end()
+        job = scene.post()
+        scene.draw(job.params)
+        scene.wait_for_commits(job.job_id, scene.honest[:2])
+        scene.let_window_pass(job.job_id)
+        scene.wait_for_state(job.job_id, JobState.ACCEPTED)
+        expect_the_truth(scene, job)
+    assert now.profit == -NO_SHOW
+    assert scene.keeper.account_of(dead.address).seats == 0
+
+
+def test_commitment_that_is_never_opened_loses_the_bond(scene: Scene) -> None:
+    author = scene.new_account(BOND)
+    with (
+        contest("commits, never reveals", scene, authors=[author]) as now,
+        scene.joined(villain("never-reveals"), author),
+    ):
+        job = scene.post()
+        scene.draw(job.params)
+        scene.wait_for_reveals(job.job_id, 2)
+        assert scene.keeper.state_of(job.job_id) is JobState.REVEALING
+        scene.let_window_pass(job.job_id)
+        scene.end_round(job.params)
+        expect_the_truth(scene, job)
+    assert now.profit == -BOND
+    assert slashes(scene, job) == [SlashReason.NOT_REVEALED]
+
+
+def test_commitment_after_the_window_is_refused_as_a_no_show(scene: Scene) -> None:
+    author = scene.new_account(BOND)
+    with (
+        contest("late to commit", scene, authors=[author]) as now,
+        scene.joined(villain("late-commit"), author) as (late,),
+    ):
+        job = scene.post()
+        scene.draw(job.params)
+        scene.wait_for_commits(job.job_id, scene.honest[:2])
+        scene.wait_until(lambda: bool(late.told("waits")))
+        scene.let_window_pass(job.job_id)
+        scene.wait_until(lambda: bool(late.told("refused")))
+        scene.wait_for_state(job.job_id, JobState.ACCEPTED)
+        expect_the_truth(scene, job)
+    assert late.told("went through") == []
+    assert now.profit == -NO_SHOW
+    assert slashes(scene, job) == [SlashReason.NO_SHOW]
+
+
+def test_reveal_after_the_window_is_refused_and_loses_the_bond(scene: Scene) -> None:
+    author = scene.new_account(BOND)
+    with (
+        contest("late to reveal", scene, authors=[author]) as now,
+        scene.joined(villain("late-reveal"), author) as (late,),
+    ):
+        job = scene.post()
+        scene.draw(job.params)
+        scene.wait_for_reveals(job.job_id, 2)
+        scene.let_window_pass(job.job_id)
+        scene.wait_until(lambda: bool(late.told("refused")))
+        scene.end_round(job.params)
+        expect_the_truth(scene, job)
+    assert [fact["reason"] for fact in late.told("refused")] == ["DeadlinePassed"]
+    assert now.profit == -BOND
+
+
+def test_equivocation_of_a_worker_loses_the_bond(scene: Scene) -> None:
+    author = scene.new_account(BOND)
+    with (
+        contest("equivocator", scene, authors=[author]) as now,
+        scene.joined(villain("equivocator"), author) as (equivocator,),
+    ):
+        job = scene.post()
+        scene.draw(job.params)
+        scene.wait_for_state(job.job_id, JobState.ACCEPTED)
+        expect_the_truth(scene, job)
+    refusals = [fact["reason"] for fact in equivocator.told("refused")]
+    # Its own commitment may have been the last one, which opens the reveals.
+    assert refusals[0] in ("AlreadyCommitted", "UnexpectedJobState")
+    assert refusals[1:] == ["CommitmentMismatch"]
+    done = [fact["what"] for fact in equivocator.told("went through")]
+    assert done == ["commit", "reveal"]
+    assert now.profit == -BOND
+    assert slashes(scene, job) == [SlashReason.WRONG_RESULT]
+
+
+def test_cartel_below_a_quorum_loses_all_its_bonds(scene: Scene) -> None:
+    authors = [scene.new_account(BOND), scene.new_account(BOND)]
+    with (
+        contest("cartel below a quorum", scene, authors=authors) as now,
+        scene.joined(LIAR, *authors),
+    ):
+        job = scene.post(redundancy=5, tick=1)
+        scene.draw(job.params)
+        scene.wait_for_state(job.job_id, JobState.ACCEPTED)
+        expect_the_truth(scene, job)
+    assert now.profit == -2 * BOND
+    assert slashes(scene, job) == [SlashReason.WRONG_RESULT] * 2
