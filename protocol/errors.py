@@ -3,18 +3,25 @@
 ```text
 MarketError
 ├── ConfigError              a setting, key file or deployment file
-│   └── DevelopmentKeyRefused
+│   ├── DevelopmentKeyRefused
+│   └── WrongPassword
 ├── RequestError             what a requester asked for cannot be had
+├── BatchError               a requester's batch cannot be gone on with
+│   └── BudgetReached        its budget does not pay for the next job
 ├── ProtocolError            bytes or values that break the protocol
 │   ├── BadDocument
 │   ├── BadReceipt
 │   └── BadTokenizer
 ├── ChainError
 │   ├── RpcUnavailable       retryable
+│   │   ├── RpcRateLimited   retryable
 │   │   └── RpcRefusal       the node answered with an error of its own
 │   ├── WrongChain
 │   ├── NoContract
 │   ├── NotEnoughFunds
+│   ├── GasPriceTooHigh      retryable
+│   ├── SpendingCapReached   retryable
+│   ├── OutboxError
 │   ├── TransactionDropped   retryable
 │   ├── JobNotFound
 │   └── ContractReverted     one row of REVERTS for each error of the contracts
@@ -49,6 +56,8 @@ __all__ = [
     "BadDocument",
     "BadReceipt",
     "BadTokenizer",
+    "BatchError",
+    "BudgetReached",
     "ChainError",
     "ConfigError",
     "ContentNotFound",
@@ -59,21 +68,26 @@ __all__ = [
     "DatabaseUnavailable",
     "DevelopmentKeyRefused",
     "DigestMismatch",
+    "GasPriceTooHigh",
     "JobNotFound",
     "JournalError",
     "MarketError",
     "ModelRefused",
     "NoContract",
     "NotEnoughFunds",
+    "OutboxError",
     "ProtocolError",
     "RequestError",
+    "RpcRateLimited",
     "RpcUnavailable",
+    "SpendingCapReached",
     "StoreError",
     "StoreUnavailable",
     "TransactionDropped",
     "WaitTimedOut",
     "WorkerError",
     "WrongChain",
+    "WrongPassword",
 ]
 
 
@@ -95,11 +109,29 @@ class DevelopmentKeyRefused(ConfigError):
     """A publicly known key was given for a chain where it could lose money."""
 
 
+class WrongPassword(ConfigError):
+    """A password that does not open a keystore."""
+
+
 class RequestError(MarketError):
     """A request that cannot be posted as it stands."""
 
     exit_code = 2
     http_status = 400
+
+
+class BatchError(MarketError):
+    """A batch whose journal is missing, held by another process, or damaged."""
+
+    exit_code = 11
+    http_status = 409
+
+
+class BudgetReached(BatchError):
+    """A batch's budget does not pay for its next job; nothing more was posted."""
+
+    exit_code = 12
+    http_status = 402
 
 
 class ProtocolError(MarketError):
@@ -134,6 +166,19 @@ class RpcUnavailable(ChainError):
     is_retryable = True
 
 
+class RpcRateLimited(RpcUnavailable):
+    """The RPC endpoint asks to be called less often.
+
+    Attributes:
+        retry_after_seconds: How long it asks to wait; None if it did not say.
+    """
+
+    def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
+        """Keep the wait apart from the full message."""
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(message)
+
+
 class WrongChain(ChainError):
     """The RPC serves another chain than the deployment is on."""
 
@@ -146,6 +191,22 @@ class NotEnoughFunds(ChainError):
     """Too few tokens, too little allowance, or no gas money."""
 
     http_status = 402
+
+
+class GasPriceTooHigh(ChainError):
+    """Gas costs more than the account may pay for a unit; nothing was sent."""
+
+    is_retryable = True
+
+
+class OutboxError(ChainError):
+    """The file of sent transactions is locked, damaged or of another version."""
+
+
+class SpendingCapReached(ChainError):
+    """The account may spend no more on gas today; nothing was sent."""
+
+    is_retryable = True
 
 
 class TransactionDropped(ChainError):
