@@ -23,6 +23,9 @@ MarketError
 │   ├── ContentNotFound      retryable
 │   ├── ContentTooLarge
 │   └── DigestMismatch
+├── DatabaseError            the gateway's database refuses
+│   ├── DatabaseUnavailable  retryable
+│   └── DatabaseOutdated     its tables are of another version
 ├── WaitTimedOut             retryable; what was waited for goes on
 └── WorkerError
     ├── ModelRefused
@@ -52,6 +55,9 @@ __all__ = [
     "ContentNotFound",
     "ContentTooLarge",
     "ContractReverted",
+    "DatabaseError",
+    "DatabaseOutdated",
+    "DatabaseUnavailable",
     "DevelopmentKeyRefused",
     "DigestMismatch",
     "JobNotFound",
@@ -181,6 +187,23 @@ class ContentTooLarge(StoreError):
 
 class DigestMismatch(StoreError):
     """Bytes were served that do not hash to the digest asked for."""
+
+
+class DatabaseError(MarketError):
+    """The gateway's database refuses a statement."""
+
+    exit_code = 7
+    http_status = 503
+
+
+class DatabaseUnavailable(DatabaseError):
+    """The gateway's database is down or locked."""
+
+    is_retryable = True
+
+
+class DatabaseOutdated(DatabaseError):
+    """The tables of the gateway's database are of another version."""
 
 
 class WaitTimedOut(MarketError):
