@@ -16,7 +16,8 @@ from pydantic_core import PydanticUndefined
 
 import devnet.errors
 import protocol.errors
-from protocol.errors import REVERTS, MarketError
+from protocol.errors import MarketError
+from protocol.revert_rules import REVERTS
 from protocol.settings import RoleSettings
 from requester.settings import RequesterSettings
 from worker.settings import WorkerSettings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, Literal, Self
 
 from eth_typing import ChecksumAddress
@@ -12,10 +12,13 @@ from web3 import Web3
 from web3.exceptions import BlockNotFound
 
 from protocol.chain.abi import Interface, interface
+from protocol.chain.costs import TransactionCost, fetch_cost
 from protocol.chain.deployment import CONTRACT_ROLES, Deployment
 from protocol.chain.events import EVENTS, Event, Log, topic_of
 from protocol.chain.header import fetch_header
 from protocol.chain.logs import fetch_logs
+from protocol.chain.proofs import JobProof
+from protocol.chain.proving import prove_job
 from protocol.chain.rpc import connect
 from protocol.errors import (
     ConfigError,
@@ -117,6 +120,10 @@ class MarketReader:
             ChainError: The chain's headers have a field unknown to this version.
         """
         return fetch_header(self._web3, block_number)
+
+    def transaction_cost(self, tx_hash: str) -> TransactionCost | None:
+        """What a mined transaction cost; None where the node has no such one."""
+        return fetch_cost(self._web3, tx_hash)
 
     def balance(self, address: ChecksumAddress) -> int:
         """Money for gas of an account, wei."""
@@ -248,6 +255,19 @@ class MarketReader:
             from_block=max(first, 0),
             to_block=self.block_number() if to_block is None else to_block,
         )
+
+    def prove_job(self, job_id: JobId, logs: Sequence[Log]) -> JobProof:
+        """Prove a job's word and events under one block's hash.
+
+        Args:
+            job_id: A job that has ended.
+            logs: Its events, in order; the last one ended it.
+
+        Raises:
+            RequestError: Too many blocks lie between them.
+            ChainError: The chain is of a fork that this version does not know.
+        """
+        return prove_job(self._web3, self._deployment.marketplace, job_id, logs)
 
     # ---------------------------------------------------------------- private
 

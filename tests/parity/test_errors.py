@@ -6,7 +6,8 @@ import pytest
 
 from protocol.chain.abi import CONTRACTS, interface
 from protocol.chain.reverts import NO_REASON, UNKNOWN_ERROR, error_definitions
-from protocol.errors import REVERTS, ContractReverted
+from protocol.errors import ContractReverted
+from protocol.revert_rules import REVERTS
 
 # What Solidity itself or a foreign contract reverts with.
 FOREIGN = {"Error", "Panic", NO_REASON, UNKNOWN_ERROR}

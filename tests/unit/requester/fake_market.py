@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from eth_typing import ChecksumAddress
 from eth_utils.crypto import keccak
@@ -28,6 +29,8 @@ from protocol.chain.events import (
     SeatSlashed,
     WorkerPaid,
 )
+from protocol.chain.proofs import JobProof
+from protocol.chain.proving import prove_job
 from protocol.chain.reader import BlockId
 from protocol.chain.sender import TxResult
 from protocol.commitments import commitment
@@ -55,6 +58,7 @@ from tests.unit.requester.fake_job import (
     a_config,
     an_address,
 )
+from tests.unit.requester.fake_node import NodeCache
 
 
 class FakeMarket(MarketClient):
@@ -92,6 +96,8 @@ class FakeMarket(MarketClient):
         self.logs: list[Log] = []
         self.jobs: dict[JobId, FakeJob] = {}
         self.failures: list[Exception] = []
+        self.oldest_state = 0
+        self._nodes = NodeCache()
         self.register(spec)
 
     # ------------------------------------------------------------ what tests do
@@ -339,6 +345,15 @@ class FakeMarket(MarketClient):
             and log.block_number >= (from_block or 0)
             and (job_id is None or getattr(log.event, "job_id", None) == job_id)
         ]
+
+    def prove_job(self, job_id: JobId, logs: Sequence[Log]) -> JobProof:
+        self._fail_if_told()
+        node: Any = self._nodes.at(self)
+        return prove_job(node, self.deployment.marketplace, job_id, logs)
+
+    def block_hash(self, number: int) -> str | None:
+        self._fail_if_told()
+        return self._nodes.at(self).block_hash(number)
 
     def deliver(
         self, params: JobParams, outcome: Outcome, transcript: bytes
