@@ -28,7 +28,8 @@ export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 export NODE_USE_SYSTEM_CA ?= 1
 
 .PHONY: help setup build test-fast test test-deep lint fix snapshots demo demo-liar \
-	docs reference ci clean contracts-test proofs slither symbolic mutation gas
+	docs reference ci clean contracts-test coverage proofs slither \
+	symbolic mutation gas
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' \
@@ -82,6 +83,9 @@ build: setup ## compile the contracts into contracts/artifacts
 contracts-test: setup
 	@FORGE_SNAPSHOT_CHECK=true $(FORGE) test
 
+coverage: setup ## fails when a branch of the contracts is taken by no test
+	@$(BIN)/python -m tools.proofs.coverage
+
 snapshots: build ## rewrite the committed gas figures, storage layouts and vectors
 	@FORGE_SNAPSHOT_CHECK=false UPDATE_VECTORS=true $(FORGE) test
 
@@ -130,7 +134,7 @@ fix: setup ## repair formatting and what lint can repair
 test-fast: setup ## the tests that start no process (at most two minutes)
 	@$(PYTEST) -q -n auto tests/unit tests/property tests/parity tests/architecture
 
-test: lint slither contracts-test ## everything: lint, Slither, forge and Python tests
+test: lint slither contracts-test coverage ## everything: lint, Slither, forge, coverage, Python
 	@$(PYTEST) -q
 
 test-deep: symbolic mutation ## random cases, symbolic checks, mutation, sanitizers, QEMU

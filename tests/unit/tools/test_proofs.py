@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tools.proofs.analysis import Finding, Waiver, complaints, findings_of, read_waivers
+from tools.proofs.coverage import Missed, missed_branches
 from tools.proofs.mutation_report import (
     Explained,
     Fate,
@@ -25,6 +26,24 @@ def a_mutant(
     start: int = 1, old: str = "a == b", new: str = "a <= b", contract: str = "Seats"
 ) -> Mutant:
     return Mutant("contracts/src/Seats.sol", contract, "ROR", 7, start, 9, old, new)
+
+
+# ---------------------------------------------------------------- coverage
+
+
+def test_missed_branches_of_a_report_are_those_of_the_sources() -> None:
+    report = """\
+SF:contracts/src/Seats.sol
+BRDA:7,0,0,3
+BRDA:7,0,1,0
+BRDA:9,1,0,-
+end_of_record
+SF:contracts/test/support/Ledger.sol
+BRDA:5,0,0,0
+end_of_record
+"""
+    missed = [Missed("contracts/src/Seats.sol", line) for line in (7, 9)]
+    assert missed_branches(report) == (3, missed)
 
 
 # ---------------------------------------------------------------- Slither
