@@ -8,11 +8,11 @@ that it lost the lease, so what it writes must be checked in the same transactio
 from __future__ import annotations
 
 from sqlalchemy import Float, String, and_, delete, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from gateway.database.base import Base
 from gateway.database.clock import DatabaseNow
+from gateway.database.inserts import insert_if_absent
 
 __all__ = ["Lease", "acquire", "is_held", "release"]
 
@@ -45,7 +45,7 @@ def acquire(session: Session, name: str, holder: str, seconds: float) -> bool:
     Returns:
         Whether the lease is the holder's now.
     """
-    _insert_free(session, name)
+    insert_if_absent(session, Lease, name=name, holder="", expires_at=0.0)
     taken = session.execute(
         update(Lease)
         .where(
@@ -79,10 +79,3 @@ def is_held(session: Session, name: str, holder: str) -> bool:
 def release(session: Session, name: str, holder: str) -> None:
     """Give a lease back early, if it is the holder's."""
     session.execute(delete(Lease).where(Lease.name == name, Lease.holder == holder))
-
-
-def _insert_free(session: Session, name: str) -> None:
-    is_sqlite = session.get_bind().dialect.name == "sqlite"
-    insert = sqlite.insert if is_sqlite else postgresql.insert
-    row = insert(Lease).values(name=name, holder="", expires_at=0.0)
-    session.execute(row.on_conflict_do_nothing())

@@ -17,7 +17,7 @@ from protocol.errors import DatabaseOutdated
 
 __all__ = ["MODEL_MODULES", "migrate", "require_current", "schema_metadata"]
 
-MODEL_MODULES = ("gateway.database.leases",)
+MODEL_MODULES = ("gateway.database.leases", "gateway.indexer.models")
 """Modules that declare tables."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
