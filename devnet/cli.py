@@ -47,6 +47,9 @@ _COMMANDS: Mapping[str, LazyCommand] = {
         "worker.model_cli", "model", "Import a GPT-2 into integers, and publish it."
     ),
     "worker": LazyCommand("worker.cli", "worker", "Run inference for others."),
+    "gateway": LazyCommand(
+        "gateway.cli", "gateway", "Serve the OpenAI API over the market."
+    ),
 }
 
 

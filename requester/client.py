@@ -12,11 +12,9 @@ from protocol.chain.client import MarketClient
 from protocol.chain.deployment import Deployment
 from protocol.chain.events import JobPosted, ModelRegistered
 from protocol.chain.keys import load_account
-from protocol.digests import Digest
 from protocol.errors import (
     ConfigError,
     ContractReverted,
-    DigestMismatch,
     NotEnoughFunds,
     RequestError,
     StoreError,
@@ -29,6 +27,7 @@ from requester.connections import Connections
 from requester.decoding import Decoding
 from requester.drafts import Draft, Market, Terms, draft_job
 from requester.job import Job
+from requester.posting import store_prompts
 from requester.pricing import Estimate
 from requester.prompts import PromptRequest
 from requester.rounds import Entry
@@ -191,7 +190,9 @@ class Client:
                 f"the marketplace may take {allowance} units from {account}, "
                 f"{needed} are needed; approve them, or let this client do it"
             )
-        self._store(draft)
+        store_prompts(
+            self._connections.store, draft.content, draft.params.prompts_digest
+        )
         try:
             if allowance < needed:
                 self.market.approve(needed)
@@ -282,18 +283,6 @@ class Client:
             )
         return escrow - min(credit, escrow)
 
-    def _store(self, draft: Draft) -> None:
-        """Put, pin and read back: workers that cannot fetch cost a failed job."""
-        store, digest = self._connections.store, draft.params.prompts_digest
-        stored = store.put(draft.content)
-        _require_same(stored, digest)
-        store.pin(digest)
-        if store.get(digest, max_bytes=len(draft.content)) != draft.content:
-            raise DigestMismatch(
-                f"the content store returned other prompts under 0x{digest.hex()}; "
-                "use another IPFS node"
-            )
-
     def _post(self, draft: Draft) -> Job:
         job_id = self.market.job_id_of(draft.params)
         try:
@@ -308,11 +297,3 @@ class Client:
 def _requests(prompts: Prompts) -> list[PromptRequest]:
     listed = [prompts] if isinstance(prompts, str | PromptRequest) else list(prompts)
     return [PromptRequest(p) if isinstance(p, str) else p for p in listed]
-
-
-def _require_same(stored: Digest, expected: Digest) -> None:
-    if stored != expected:
-        raise DigestMismatch(
-            f"the content store put the prompts under 0x{stored.hex()} instead of "
-            f"0x{expected.hex()}; it must chunk by 256 KiB and make CIDv0"
-        )

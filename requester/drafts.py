@@ -243,13 +243,14 @@ def _prompt(
     general: Decoding,
     codec: TokenCodec,
 ) -> Prompt:
-    if not request.text.strip():
+    is_empty = not request.text.strip() if request.ids is None else not request.ids
+    if is_empty:
         raise RequestError("it is empty; write some text")
     seed = ((general.seed or 0) + index) % _SEEDS
     chosen = request.decoding.over(Decoding(seed=seed)).over(general)
     text = frame(task, request.text)
     values = {
-        "ids": codec.encode(text),
+        "ids": codec.encode(text) if request.ids is None else request.ids,
         "logprobs": 0 if chosen.logprobs is None else chosen.logprobs + 1,
         "max_new_tokens": chosen.max_new_tokens,
         "seed": chosen.seed,

@@ -15,6 +15,7 @@ import click
 from pydantic_core import PydanticUndefined
 
 import devnet.errors
+import gateway.errors
 import protocol.errors
 from protocol.errors import MarketError
 from protocol.revert_rules import REVERTS
@@ -40,9 +41,10 @@ def render(page: str) -> str:
 
 def _errors() -> Iterator[str]:
     yield "# Errors\n"
-    yield "One tree, `protocol/errors.py`, with a branch for the local network in"
-    yield "`devnet/errors.py`. `exit` is what a command exits with.\n"
-    for module in (protocol.errors, devnet.errors):
+    yield "One tree, `protocol/errors.py`, with branches for the local network in"
+    yield "`devnet/errors.py` and for the gateway in `gateway/errors.py`. `exit` is"
+    yield "what a command exits with.\n"
+    for module in (protocol.errors, devnet.errors, gateway.errors):
         yield from _tree(module)
     yield "## Errors of the contracts\n"
     yield "`ContractReverted` carries one of these.\n"

@@ -17,7 +17,13 @@ from protocol.errors import DatabaseOutdated
 
 __all__ = ["MODEL_MODULES", "migrate", "require_current", "schema_metadata"]
 
-MODEL_MODULES = ("gateway.database.leases", "gateway.indexer.models")
+MODEL_MODULES = (
+    "gateway.accounts.tables",
+    "gateway.batches.tables",
+    "gateway.database.leases",
+    "gateway.indexer.models",
+    "gateway.jobs.tables",
+)
 """Modules that declare tables."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"

@@ -15,7 +15,14 @@ from eth_account.signers.local import LocalAccount
 from protocol.errors import ConfigError, DevelopmentKeyRefused
 from protocol.market import DEVELOPMENT_CHAIN_IDS
 
-__all__ = ["WELL_KNOWN_ADDRESSES", "load_account", "salt_secret", "save_key"]
+__all__ = [
+    "WELL_KNOWN_ADDRESSES",
+    "load_account",
+    "read_private",
+    "salt_secret",
+    "save_key",
+    "write_private",
+]
 
 _KEY = re.compile(r"(?:0x)?([0-9a-fA-F]{64})")
 _KEY_BYTES = 32
@@ -64,7 +71,7 @@ def load_account(path: Path, *, chain_id: int) -> LocalAccount:
         DevelopmentKeyRefused: The key is publicly known and the chain is not one of
             `DEVELOPMENT_CHAIN_IDS`.
     """
-    match = _KEY.fullmatch(_read_private(path).strip())
+    match = _KEY.fullmatch(read_private(path).strip())
     if match is None:
         raise ConfigError(f"key file {path} must hold 64 hexadecimal digits only")
     try:
@@ -95,12 +102,26 @@ def save_key(path: Path, key: bytes) -> None:
     """
     if len(key) != _KEY_BYTES:
         raise ConfigError(f"a key has {_KEY_BYTES} bytes, got {len(key)}")
+    write_private(path, f"0x{bytes(key).hex()}\n", "key file")
+
+
+def write_private(path: Path, text: str, what: str) -> None:
+    """Write a secret to a new file of mode 600, whole or not at all.
+
+    Args:
+        path: File to create; an existing one is never replaced.
+        text: What it holds, ASCII.
+        what: What the file is called in errors.
+
+    Raises:
+        ConfigError: The file exists or cannot be written.
+    """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                file.write(f"0x{bytes(key).hex()}\n")
+                file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
             # Unlike a rename, a link fails when the name is taken.
@@ -109,11 +130,11 @@ def save_key(path: Path, key: bytes) -> None:
             draft.unlink()
     except FileExistsError:
         raise ConfigError(
-            f"key file {path} exists and is not replaced; choose another name"
+            f"{what} {path} exists and is not replaced; choose another name"
         ) from None
     except OSError as error:
         raise ConfigError(
-            f"key file {path} cannot be written: {error.strerror}"
+            f"{what} {path} cannot be written: {error.strerror}"
         ) from error
 
 
@@ -125,19 +146,29 @@ def salt_secret(account: LocalAccount) -> bytes:
     return hmac.digest(bytes(account.key), _SALT_SECRET_LABEL, "sha256")
 
 
-def _read_private(path: Path) -> str:
+def read_private(
+    path: Path, what: str = "key file", *, max_bytes: int = _MAX_FILE_BYTES
+) -> str:
+    """Read a file that only its owner may read.
+
+    Args:
+        path: The file.
+        what: What the file is called in errors.
+        max_bytes: Bytes that are read at most.
+
+    Raises:
+        ConfigError: It is missing, or readable by others.
+    """
     try:
         with path.open("rb") as file:
             # Of the open file, so that nobody can swap it in between.
             mode = os.fstat(file.fileno()).st_mode
             if stat.S_ISREG(mode) and mode & _OTHERS:
                 raise ConfigError(
-                    f"key file {path} has mode {stat.S_IMODE(mode):o}, so others can "
-                    f"read the key: run `chmod 600 {path}`"
+                    f"{what} {path} has mode {stat.S_IMODE(mode):o}, so others can "
+                    f"read it: run `chmod 600 {path}`"
                 )
-            content = file.read(_MAX_FILE_BYTES)
+            content = file.read(max_bytes)
     except OSError as error:
-        raise ConfigError(
-            f"key file {path} cannot be read: {error.strerror}"
-        ) from error
-    return content.decode("ascii", errors="replace")
+        raise ConfigError(f"{what} {path} cannot be read: {error.strerror}") from error
+    return content.decode("utf-8", errors="replace")

@@ -88,6 +88,11 @@ class IpfsStore:
         )
         _bypass_proxies(self._client, self.api)
 
+    def check(self) -> None:
+        """Ask the node for anything at all. Raises StoreUnavailable."""
+        with self._translated("its version"):
+            self._client.version()
+
     def put(self, data: bytes) -> Digest:
         """See `ContentStore.put`."""
         with self._translated("a file"):
