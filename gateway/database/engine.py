@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
+from gateway.database.sums import register_exact_sum
 from protocol.errors import ConfigError, DatabaseError, DatabaseUnavailable
 
 __all__ = ["Database", "create_database"]
@@ -200,6 +201,7 @@ def _configure_sqlite(connection: sqlite3.Connection, _: object) -> None:
     connection.isolation_level = None
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
+    register_exact_sum(connection)
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,17 @@ from gateway.database.engine import Database, create_database
 from gateway.database.schema import migrate
 from tests.support.postgres import PostgresServer
 
-__all__ = ["database", "database_url", "migrated_sqlite", "open_quick", "postgres"]
+__all__ = [
+    "KINDS",
+    "database",
+    "database_url",
+    "fresh_url",
+    "migrated_sqlite",
+    "open_quick",
+    "postgres",
+]
+
+KINDS = ("sqlite", "postgresql")
 
 _TEMPLATE = "migrated"
 
@@ -40,18 +51,26 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(
-    request: pytest.FixtureRequest, migrated_sqlite: Path, tmp_path: Path
-) -> Iterator[str]:
-    """URL of an empty database with all tables, on each kind of server in turn."""
+@contextmanager
+def fresh_url(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    """URL of an empty database with all tables, of the kind `request.param`.
+
+    A fixture of any scope can use it; a folder holds one SQLite database.
+    """
     if request.param == "sqlite":
-        path = tmp_path / "gateway.sqlite"
-        shutil.copyfile(migrated_sqlite, path)
+        path = folder / "gateway.sqlite"
+        shutil.copyfile(request.getfixturevalue("migrated_sqlite"), path)
         yield f"sqlite:///{path}"
         return
     server: PostgresServer = request.getfixturevalue("postgres")
     with server.database(_TEMPLATE) as url:
+        yield url
+
+
+@pytest.fixture(params=KINDS)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """URL of an empty database with all tables, on each kind of server in turn."""
+    with fresh_url(request, tmp_path) as url:
         yield url
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -65,6 +65,7 @@ class MadeChain:
         self._made = count(1)
         self._states_times = states_times
         self.blocks: list[MadeBlock] = []
+        self.before_events: Callable[[], None] = lambda: None
         self.mine()
 
     def mine(self, *transactions: Iterable[Event]) -> None:
@@ -92,6 +93,7 @@ class MadeChain:
         to_block: int | None = None,
         kinds: Collection[type[Event]] | None = None,
     ) -> list[Log]:
+        self.before_events()
         first = 0 if from_block is None else from_block
         last = self.block_number() if to_block is None else to_block
         numbers = range(first, min(last + 1, len(self.blocks)))

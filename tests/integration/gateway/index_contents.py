@@ -32,10 +32,13 @@ def table_names() -> list[str]:
     return [table.name for table in tables()]
 
 
-def contents(database: Database) -> dict[str, list[dict[str, Any]]]:
+def contents(
+    database: Database, *, has_costs: bool = True
+) -> dict[str, list[dict[str, Any]]]:
     """Rows of all tables of the index, in the order of their keys.
 
-    How often it was polled, and the heads that were seen on the way, are left out.
+    How often it was polled, and the heads that were seen on the way, are left out; what
+    transactions cost too, where it is not wanted.
     """
     found: dict[str, list[dict[str, Any]]] = {}
     with database.reading() as session:
@@ -46,6 +49,8 @@ def contents(database: Database) -> dict[str, list[dict[str, Any]]]:
             rows = [dict(row) for row in session.execute(query).mappings()]
             for row in rows:
                 row.pop("version", None)
+                if not has_costs and "gas_used" in row:
+                    row |= {"gas_used": None, "gas_price": None}
             found[table.name] = rows
     return found
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -45,9 +43,8 @@ from tests.integration.gateway.index_contents import (
     index_all,
 )
 from tests.support.chain import a_digest, a_job, a_model, an_outcome
-from tests.support.databases import open_quick
+from tests.support.databases import KINDS, fresh_url, open_quick
 from tests.support.market_history import MadeChain, a_job_life, an_account, opening
-from tests.support.postgres import PostgresServer
 
 # Few of everything, so that events of a history have to do with each other.
 JOBS = st.sampled_from([JobId(a_digest(f"job {n}")) for n in range(3)])
@@ -118,25 +115,14 @@ CHANGES = st.lists(st.tuples(st.integers(0, 6), BLOCKS, st.booleans()), max_size
 EXAMPLES = settings().max_examples // 4
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=KINDS)
 def pair(
-    request: pytest.FixtureRequest,
-    migrated_sqlite: Path,
-    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Database, Database]]:
     """Two databases of a kind; hypothesis empties them for each example."""
-    if request.param == "sqlite":
-        folder = tmp_path_factory.mktemp("pair")
-        for name in ("a", "b"):
-            shutil.copyfile(migrated_sqlite, folder / name)
-        urls = [f"sqlite:///{folder / name}" for name in ("a", "b")]
-        with open_quick(urls[0]) as one, open_quick(urls[1]) as other:
-            yield one, other
-        return
-    server: PostgresServer = request.getfixturevalue("postgres")
     with (
-        server.database("migrated") as first,
-        server.database("migrated") as second,
+        fresh_url(request, tmp_path_factory.mktemp("followed")) as first,
+        fresh_url(request, tmp_path_factory.mktemp("fresh")) as second,
         open_quick(first) as one,
         open_quick(second) as other,
     ):
