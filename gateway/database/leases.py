@@ -23,13 +23,13 @@ class Lease(Base):
     __tablename__ = "leases"
 
     name: Mapped[str] = mapped_column(
-        String(64), primary_key=True, comment="The piece of work."
+        String(64), primary_key=True, doc="The piece of work."
     )
     holder: Mapped[str] = mapped_column(
-        String(64), comment="The replica that does it, a name of its own choice."
+        String(64), doc="The replica that does it, a name of its own choice."
     )
     expires_at: Mapped[float] = mapped_column(
-        Float(53), comment="Unix time from which on another may take it."
+        Float(53), doc="Unix time from which on another may take it."
     )
 
 
