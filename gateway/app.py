@@ -11,20 +11,33 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.staticfiles import StaticFiles
 
 from gateway import operation
 from gateway.batches import router as batches
 from gateway.completions import router as completions
 from gateway.envelope import handle_error
+from gateway.explorer import playground, receipt_pages
+from gateway.explorer import router as explorer
+from gateway.explorer.pages import FOLDER
 from gateway.middleware.limits import BodyLimits, ConcurrencyLimit
 from gateway.middleware.observation import Observation
 from gateway.openapi import describe
+from gateway.receipts import router as receipts
 from gateway.services import Services
 from protocol.errors import MarketError
 
 __all__ = ["create_app"]
 
-_ROUTERS = (operation.router, completions.router, batches.router)
+_ROUTERS = (
+    operation.router,
+    completions.router,
+    batches.router,
+    receipts.router,
+    explorer.router,
+    playground.router,
+    receipt_pages.router,
+)
 # A form has boundaries and headers around the file.
 _FORM_BYTES = 64 * 1024
 _THREADS = 64
@@ -58,6 +71,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     for router in _ROUTERS:
         app.include_router(router)
+    app.mount("/static", StaticFiles(directory=FOLDER / "static"))
     for kind in (MarketError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, handle_error)
     _add_middleware(app, services)

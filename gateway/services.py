@@ -12,12 +12,15 @@ from gateway.completions.catalogue import Catalogue
 from gateway.completions.delivery import Delivery
 from gateway.database.engine import Database
 from gateway.database.schema import migrate
+from gateway.explorer.live import HeadWatch
+from gateway.indexer.service import IndexService, market_of
 from gateway.jobs.engine import EngineOptions, JobEngine, new_replica_name
 from gateway.jobs.market import MarketAccess
 from gateway.jobs.runner import JobRunner
 from gateway.jobs.waiters import Waiters
 from gateway.metrics import Metrics
 from gateway.operation import Readiness
+from gateway.receipts.shelf import ReceiptShelf
 from gateway.retention import Retention
 from gateway.settings import GatewaySettings
 from gateway.wallet import load_wallet
@@ -26,6 +29,7 @@ from protocol.chain.deployment import Deployment
 from protocol.store.ipfs import IpfsStore
 from requester.clock import SystemClock
 from requester.connections import Connections
+from requester.scaled import Amounts
 from requester.tokenizers import TokenizerCache
 
 __all__ = ["Background", "Services", "connect_services"]
@@ -58,6 +62,9 @@ class Services:
         feed: Moves batches on.
         metrics: Counts.
         readiness: Whether all of it works.
+        receipts: Makes receipts, and keeps some.
+        watch: Says when the index has moved.
+        amounts: How pages write amounts of the token.
         background: What is started and stopped with the server, in this order.
     """
 
@@ -71,6 +78,9 @@ class Services:
     feed: BatchFeed
     metrics: Metrics
     readiness: Readiness
+    receipts: ReceiptShelf
+    watch: HeadWatch
+    amounts: Amounts
     background: Sequence[Background]
 
     def start(self) -> None:
@@ -120,6 +130,13 @@ def connect_services(settings: GatewaySettings, database: Database) -> Services:
     )
     engine = _engine(settings, database, access, waiters, metrics, replica, feed)
     metrics.watch("callers_waiting", "Calls that somebody waits for.", waiters.count)
+    index = IndexService(
+        database,
+        access.market,
+        market_of(access.market),
+        poll_seconds=settings.index_poll_seconds,
+        confirmations=settings.index_confirmations,
+    )
     retention = Retention(database, hours=settings.retention_hours)
     store = IpfsStore(settings.ipfs_api)
     readiness = Readiness(
@@ -127,6 +144,7 @@ def connect_services(settings: GatewaySettings, database: Database) -> Services:
             "chain": lambda: bool(access.market.block_number()),
             "content_store": store.check,
             "database": database.check,
+            "index": index.check,
             "jobs": engine.check,
         }
     )
@@ -141,7 +159,10 @@ def connect_services(settings: GatewaySettings, database: Database) -> Services:
         feed=feed,
         metrics=metrics,
         readiness=readiness,
-        background=(engine, retention),
+        receipts=ReceiptShelf(access),
+        watch=HeadWatch(database),
+        amounts=settings.amounts,
+        background=(index, engine, retention),
     )
 
 

@@ -11,6 +11,7 @@ from pydantic_settings import SettingsConfigDict
 
 from protocol.market import TICKS
 from protocol.settings import RoleSettings
+from requester.scaled import Amounts
 
 __all__ = ["GatewaySettings"]
 
@@ -63,6 +64,8 @@ class GatewaySettings(RoleSettings):
         retention_hours: How long prompts and answers of ended calls are kept.
         cors_origins: Origins whose pages may call the API; none by default.
         data_dir: Folder for tokenizers that were fetched before.
+        token_decimals: Decimals of the escrow token, for amounts that people read.
+        token_symbol: Its name in such amounts.
     """
 
     role: ClassVar[str] = "gateway"
@@ -108,6 +111,8 @@ class GatewaySettings(RoleSettings):
     retention_hours: float = Field(default=72, gt=0, le=87_600)
     cors_origins: tuple[str, ...] = Field(default=(), max_length=64)
     data_dir: Path = Path(".assay/gateway")
+    token_decimals: int = Field(default=6, ge=0, le=36)
+    token_symbol: str = Field(default="tokens", max_length=16)
 
     @field_validator("public_url")
     @classmethod
@@ -118,6 +123,11 @@ class GatewaySettings(RoleSettings):
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("give an address such as https://assay.example.org")
         return url.rstrip("/")
+
+    @property
+    def amounts(self) -> Amounts:
+        """How pages write amounts of the token."""
+        return Amounts(self.token_decimals, self.token_symbol)
 
     @property
     def base_url(self) -> str:

@@ -36,7 +36,15 @@ from requester.receipt_proof import PROVEN, Trusted, proof_section
 from requester.strict_json import parse_json
 from requester.timeline import Timeline
 
-__all__ = ["Check", "build", "check_alone", "read_receipt", "verify", "verify_offline"]
+__all__ = [
+    "Check",
+    "build",
+    "check_alone",
+    "parse_receipt",
+    "read_receipt",
+    "verify",
+    "verify_offline",
+]
 
 # Receipt, outputs, one of them, its output, its ids; some room for what is refused.
 _MAX_DEPTH = 8
@@ -137,14 +145,27 @@ def read_receipt(path: Path) -> dict[str, Any]:
         raise RequestError(
             f"receipt {path} cannot be read: {error.strerror}; check the path"
         ) from error
+    return parse_receipt(data, str(path))
+
+
+def parse_receipt(data: bytes, name: str) -> dict[str, Any]:
+    """Reads a receipt's bytes.
+
+    Args:
+        data: The bytes.
+        name: Where they are from, for messages.
+
+    Raises:
+        BadReceipt: They are no JSON object, or state a field twice.
+    """
     if len(data) > _MAX_FILE_BYTES:
-        raise BadReceipt(f"shape: {path} has more than {_MAX_FILE_BYTES} bytes")
+        raise BadReceipt(f"shape: {name} has more than {_MAX_FILE_BYTES} bytes")
     try:
         value = parse_json(data.decode("utf-8"), max_depth=_MAX_DEPTH)
     except ValueError as error:
-        raise BadReceipt(f"shape: {path} is not JSON: {error}") from error
+        raise BadReceipt(f"shape: {name} is not JSON: {error}") from error
     if not isinstance(value, dict):
-        raise BadReceipt(f"shape: {path} holds no JSON object")
+        raise BadReceipt(f"shape: {name} holds no JSON object")
     return value
 
 

@@ -47,6 +47,11 @@ class Catalogue:
         self._times: dict[ModelId, int] = {}
         self._lock = threading.Lock()
 
+    @property
+    def names(self) -> Mapping[ModelId, str]:
+        """What the operator calls models, by their ids."""
+        return {model_id: name for name, model_id in self._names.items()}
+
     def resolve(self, name: str) -> ModelId:
         """The model that a call names, by its name or its id.
 
