@@ -1,4 +1,4 @@
-"""Writes `docs/reference/{errors,settings,cli}.md` from the code; `--check` compares.
+"""Writes pages of `docs/reference` from the code; `--check` compares.
 
 A page that repeats the code is written by the code, so it cannot go stale.
 """
@@ -12,22 +12,25 @@ from pathlib import Path
 from types import ModuleType
 
 import click
+from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
 import devnet.errors
 import gateway.errors
 import protocol.errors
+from gateway.settings import GatewaySettings
 from protocol.errors import MarketError
 from protocol.revert_rules import REVERTS
 from protocol.settings import RoleSettings
 from requester.settings import RequesterSettings
+from tools.database_reference import database_page
 from worker.settings import WorkerSettings
 
 __all__ = ["PAGES", "main", "render"]
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
-PAGES = ("errors.md", "settings.md", "cli.md")
+PAGES = ("errors.md", "settings.md", "cli.md", "database.md")
 
 _WRITTEN_BY = "<!-- Written by `make reference`; do not edit. -->\n"
 _HELP_WIDTH = 88
@@ -35,7 +38,12 @@ _HELP_WIDTH = 88
 
 def render(page: str) -> str:
     """The contents of a page. Raises KeyError for one that is not ours."""
-    writers = {"errors.md": _errors, "settings.md": _settings, "cli.md": _cli}
+    writers = {
+        "errors.md": _errors,
+        "settings.md": _settings,
+        "cli.md": _cli,
+        "database.md": database_page,
+    }
     return "\n".join([_WRITTEN_BY, *writers[page]()]) + "\n"
 
 
@@ -76,13 +84,19 @@ def _settings() -> Iterator[str]:
         "Precedence: flag, environment variable, the role's table in\n"
         "`.assay/assay.toml` (or the file that `ASSAY_CONFIG` names), default.\n"
     )
-    roles: tuple[type[RoleSettings], ...] = (RequesterSettings, WorkerSettings)
+    roles: tuple[type[RoleSettings], ...] = (
+        RequesterSettings,
+        WorkerSettings,
+        GatewaySettings,
+    )
     for settings in roles:
         yield f"## {settings.role}\n"
         yield "| setting | environment | default |\n|---|---|---|"
         for name, field in settings.model_fields.items():
             variable = f"ASSAY_{settings.role}_{name}".upper()
             default = field.get_default(call_default_factory=True)
+            if isinstance(default, SecretStr):
+                default = default.get_secret_value()
             shown = "required" if default is PydanticUndefined else f"`{default}`"
             yield f"| `{name}` | `{variable}` | {shown} |"
         yield ""
