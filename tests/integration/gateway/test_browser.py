@@ -228,7 +228,6 @@ def test_screenshots_of_every_page_are_taken(
         expect(page.locator("h1")).to_be_visible()
         place = "-phone" if size == PHONE else ""
         tone = "-dark" if scheme == "dark" else ""
-            "-dark" if scheme == "dark" else ""
-        )
-        page.screenshot(path=folder / f"explorer-{name}{place}{tone}.png", full_page=True)
+        path = folder / f"explorer-{name}{place}{tone}.png"
+        page.screenshot(path=path, full_page=True)
         context.close()
