@@ -15,6 +15,7 @@ from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
+from protocol.addresses import checksum_address
 from protocol.digests import Digest
 
 __all__ = [
@@ -116,7 +117,7 @@ class _AbiStruct:
     def from_abi(cls, values: Any) -> Self:
         """Rebuild from the tuple that a decoder returns."""
         typed = zip(cls.abi_types(), values, strict=True)
-        return cls(*(to_checksum_address(v) if t == "address" else v for t, v in typed))
+        return cls(*(checksum_address(v) if t == "address" else v for t, v in typed))
 
     def to_bytes(self) -> bytes:
         """`abi.encode(struct)`."""

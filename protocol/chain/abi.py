@@ -21,9 +21,9 @@ from eth_utils.abi import (
     event_abi_to_log_topic,
     function_signature_to_4byte_selector,
 )
-from eth_utils.address import to_checksum_address
 
 from contracts import load_artifact
+from protocol.addresses import checksum_address
 from protocol.calls import CommitEntry, PermitSignature, RevealEntry
 from protocol.errors import RequestError
 from protocol.market import (
@@ -256,6 +256,6 @@ def _to_twin(parameter: Parameter, value: Any) -> Any:
     if kind == "tuple":
         value = _to_twins(parameter["components"], value)
     elif kind == "address":
-        value = to_checksum_address(value)
+        value = checksum_address(value)
     twin = TWINS.get(str(parameter.get("internalType", "")))
     return value if twin is None else twin(value)

@@ -8,8 +8,8 @@ from functools import cache
 from typing import Any
 
 from eth_typing import ChecksumAddress
-from eth_utils.address import to_checksum_address
 
+from protocol.addresses import checksum_address
 from protocol.chain.abi import Parameter, decode_log_fields, interface
 from protocol.errors import RpcUnavailable
 from protocol.market import (
@@ -349,7 +349,7 @@ def decode_log(raw: Mapping[str, Any]) -> Log | None:
             block_hash=raw["blockHash"],
             tx_hash=raw["transactionHash"],
             log_index=int(raw["logIndex"], 16),
-            address=to_checksum_address(raw["address"]),
+            address=checksum_address(raw["address"]),
             block_time=_time_of(raw),
         )
     except (KeyError, TypeError, ValueError) as error:
