@@ -11,12 +11,13 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.staticfiles import StaticFiles
 
 from gateway import operation
 from gateway.batches import router as batches
 from gateway.completions import router as completions
-from gateway.envelope import handle_error
+from gateway.envelope import handle_error, handle_hang_up
 from gateway.explorer import playground, receipt_pages
 from gateway.explorer import router as explorer
 from gateway.explorer.pages import FOLDER
@@ -75,6 +76,7 @@ def create_app(services: Services) -> FastAPI:
     for kind in (MarketError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, handle_error)
     _add_middleware(app, services)
+    app.add_exception_handler(ClientDisconnect, handle_hang_up)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     return app
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from gateway.errors import (
     ApiKeyRefused,
@@ -32,7 +32,17 @@ from protocol.errors import (
     WaitTimedOut,
 )
 
-__all__ = ["Answer", "answer_of", "error_response", "handle_error"]
+__all__ = [
+    "GONE",
+    "Answer",
+    "answer_of",
+    "error_response",
+    "handle_error",
+    "handle_hang_up",
+]
+
+GONE = 499
+"""Status of a call whose caller hung up; only the log shows it."""
 
 _log = logging.getLogger(__name__)
 
@@ -94,6 +104,11 @@ async def handle_error(request: Request, error: Exception) -> JSONResponse:
         facts = {"kind": type(error).__name__, "reason": str(error)}
         _log.warning("call failed", extra=facts)
     return answer.to_response()
+
+
+async def handle_hang_up(request: Request, error: Exception) -> Response:
+    """The caller left while it sent its call: nobody reads this, but the log does."""
+    return Response(status_code=GONE)
 
 
 def _of_gateway(error: GatewayError) -> Answer:

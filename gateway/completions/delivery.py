@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 import anyio
 import anyio.to_thread
@@ -49,9 +50,10 @@ class CallerGone(Exception):
     """Nobody waits for the answer any more."""
 
 
-def receipt_url(base_url: str, job_id: bytes, output: int) -> str:
-    """Where the receipt of a job's output is."""
-    return f"{base_url}/v1/receipts/0x{job_id.hex()}?output={output}"
+def receipt_url(base_url: str, job_id: bytes, outputs: Sequence[int]) -> str:
+    """Where the receipt of some outputs of a job is."""
+    wanted = "&".join(f"output={index}" for index in outputs)
+    return f"{base_url}/v1/receipts/0x{job_id.hex()}?{wanted}"
 
 
 def fault_error(status: int, message: str) -> GatewayError:
@@ -118,7 +120,7 @@ class Delivery:
                 "with the same Idempotency-Key to get its answer"
             ) from error
         except (CallerGone, asyncio.CancelledError):
-            await self._take_back(call_id)
+            await self.take_back(call_id)
             raise
         finally:
             leaving.cancel()
@@ -150,8 +152,8 @@ class Delivery:
             raise JobUnsuccessful("the call is not known any more")
         return row
 
-    async def _take_back(self, call_id: str) -> None:
-        """Nobody wants the answer: without a job yet, the call costs nothing."""
+    async def take_back(self, call_id: str) -> None:
+        """Ends a call that nobody waits for and that is part of no job: it is free."""
 
         def release() -> bool:
             return self._database.write(
@@ -190,14 +192,14 @@ class Delivery:
         if row.job_id is None or row.outputs is None or row.first_output is None:
             raise JobUnsuccessful("the call's answer is not kept any more")
         prompts = prompts_from_json(row.prompts)
-        first = row.first_output
+        own = list(range(row.first_output, row.first_output + row.prompt_count))
         return Facts(
             call_id=row.call_id,
             created_at=int(row.created_at),
             origin=Origin(
                 job_id="0x" + row.job_id.hex(),
-                receipt_url=receipt_url(self._base_url, row.job_id, first),
-                outputs=list(range(first, first + row.prompt_count)),
+                receipt_url=receipt_url(self._base_url, row.job_id, own),
+                outputs=own,
             ),
             prompts=tuple(prompt.text for prompt in prompts),
             own_tokens=row.own_tokens,

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Message
 
 from gateway.access import Caller, MeteredCaller, Parts
 from gateway.accounts.keys import ApiKey
@@ -19,7 +20,7 @@ from gateway.completions.delivery import CallerGone
 from gateway.completions.parsing import CALLS, CHAT, COMPLETIONS, parse_body
 from gateway.completions.responses import ChatCompletion, Completion, Model, ModelList
 from gateway.completions.schemas import ChatCall, CompletionCall
-from gateway.envelope import answer_of
+from gateway.envelope import GONE, answer_of
 from gateway.openapi import ERRORS, body_of
 from gateway.services import Services
 from protocol.errors import MarketError
@@ -38,7 +39,6 @@ IdempotencyKey = Annotated[
     ),
 ]
 _STREAM = {"text/event-stream": {"schema": {"type": "string"}}}
-_GONE = 499
 
 
 @router.get("/v1/models")
@@ -106,7 +106,7 @@ async def _respond(
     try:
         row = await services.delivery.wait(call_id, request)
     except CallerGone:
-        return Response(status_code=_GONE)
+        return Response(status_code=GONE)
     answer = await anyio.to_thread.run_sync(services.delivery.answer, row)
     headers = {
         "X-Assay-Job-Id": answer.assay.job_id,
@@ -117,11 +117,17 @@ async def _respond(
 
 def _stream(services: Services, call_id: str) -> EventSourceResponse:
     settings = services.settings
+
+    async def hang_up(message: Message) -> None:
+        # Before the stream has begun nothing else notices.
+        await services.delivery.take_back(call_id)
+
     return EventSourceResponse(
         _events(services, call_id),
         ping=settings.keep_alive_seconds,
         ping_message_factory=lambda: ServerSentEvent(comment="waiting"),
         shutdown_grace_period=max(0, settings.shutdown_seconds - 1),
+        client_close_handler_callable=hang_up,
         sep="\n",
     )
 

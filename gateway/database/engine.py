@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,6 +47,7 @@ class Database:
         self._engine = engine
         self._wait_seconds = wait_seconds
         is_sqlite = engine.dialect.name == _SQLITE
+        self._turn = threading.Lock() if is_sqlite else None
         options: dict[str, Any] = {} if is_sqlite else _READ_OPTIONS
         self._reading = engine.execution_options(**options)
         # Taking the write lock at once leaves no moment in which a transaction that
@@ -84,11 +86,31 @@ class Database:
             DatabaseError: It refuses.
         """
         with (
+            self._in_turn(),
             _explained(self._engine.url),
             Session(self._writing, expire_on_commit=False) as session,
             session.begin(),
         ):
             yield session
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """Lets the threads of this process write to SQLite one after the other.
+
+        Its own way of waiting is to sleep ever longer and to try again, in which a
+        hundred callers starve each other.
+        """
+        if self._turn is None:
+            yield
+            return
+        if not self._turn.acquire(timeout=self._wait_seconds):
+            raise DatabaseUnavailable(
+                "the database is busy with other calls; try again"
+            )
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def write(self, work: Callable[[Session], Result]) -> Result:
         """Run a transaction, again while the database is passingly unavailable.

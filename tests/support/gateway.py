@@ -104,7 +104,7 @@ class GatewayMarket:
             "database_url": database_url,
             "models": json.dumps({_MODEL_NAME: "0x" + self.model_id.hex()}),
             "port": 0,
-            "poll_seconds": 0.05,
+            "poll_seconds": 0.1,
             "batch_window_ms": 50,
             "lease_seconds": 1,
         }
@@ -138,7 +138,7 @@ class GatewayMarket:
             "--data-dir": self.folder / f"worker-{index}",
             "--model": "0x" + self.model_id.hex(),
             "--max-seats": _SEATS,
-            "--poll-seconds": 0.05,
+            "--poll-seconds": 0.2,
         }
         flat = [str(part) for option in options.items() for part in option]
         with (self.folder / f"worker-{index}.log").open("ab") as log:
