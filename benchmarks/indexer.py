@@ -89,13 +89,9 @@ def measure(database: Database, chain: RawChain, kind: str, rounds: int) -> list
         _forget(database)
         indexer = Indexer(database, chain, _MARKET)
         chain.head = chain.length - LIVE_BLOCKS - 1
-        began, events = time.perf_counter(), 0
         cpu -= time.process_time()
-        while True:
-            step = indexer.step()
-            events += step.event_count
-            if step.lag_blocks == 0:
-                break
+        began = time.perf_counter()
+        events = _catch_up(indexer)
         catching_up.append(events / (time.perf_counter() - began))
         cpu += time.process_time()
         busy -= time.process_time()
@@ -124,6 +120,16 @@ def measure(database: Database, chain: RawChain, kind: str, rounds: int) -> list
             round(statistics.quantiles(latencies, n=20)[_PERCENT_95], 1),
         ),
     ]
+
+
+def _catch_up(indexer: Indexer) -> int:
+    """How many events it was."""
+    events = 0
+    while True:
+        step = indexer.step()
+        events += step.event_count
+        if step.lag_blocks == 0:
+            return events
 
 
 def _follow(indexer: Indexer, chain: RawChain) -> Iterator[tuple[int, float]]:

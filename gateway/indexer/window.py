@@ -11,7 +11,8 @@ __all__ = ["Window"]
 
 FIRST_BLOCKS = 256
 MOST_BLOCKS = 20_000
-EVENTS_WANTED = 5_000
+# A transaction of so many keeps other writers of a SQLite file waiting only a moment.
+EVENTS_WANTED = 2_000
 
 
 class Window:

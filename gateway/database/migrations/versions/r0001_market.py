@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -140,41 +142,8 @@ def _make_index() -> None:
 def _make_jobs() -> None:
     op.create_table(
         "market_jobs",
-        sa.Column("job_id", Bytes32, nullable=False),
-        sa.Column("posted_block", Count, nullable=False),
-        sa.Column("posted_index", sa.Integer(), nullable=False),
-        sa.Column("posted_at", Count, nullable=False),
-        sa.Column("posted_tx", Bytes32, nullable=False),
-        sa.Column("requester", Address, nullable=False),
-        sa.Column("nonce", Amount(), nullable=False),
-        sa.Column("model_id", Bytes32, nullable=False),
-        sa.Column("tick", sa.Integer(), nullable=False),
-        sa.Column("prompts_digest", Bytes32, nullable=False),
-        sa.Column("prompt_count", Count, nullable=False),
-        sa.Column("max_tokens", Count, nullable=False),
-        sa.Column("redundancy", sa.Integer(), nullable=False),
-        sa.Column("max_rounds", sa.Integer(), nullable=False),
-        sa.Column("min_seats", Count, nullable=False),
-        sa.Column("callback", Address, nullable=True),
-        sa.Column("callback_gas_limit", Count, nullable=False),
-        sa.Column("escrowed", Amount(), nullable=False),
-        sa.Column("state", sa.Integer(), nullable=False),
-        sa.Column("round_number", sa.Integer(), nullable=False),
-        sa.Column("deadline_at", Count, nullable=True),
-        sa.Column("expiry_block", Count, nullable=True),
-        sa.Column("accepted_at", Count, nullable=True),
-        sa.Column("ended_block", Count, nullable=True),
-        sa.Column("ended_at", Count, nullable=True),
-        sa.Column("paid", Amount(), nullable=True),
-        sa.Column("refunded", Amount(), nullable=True),
-        sa.Column("fee", Amount(), nullable=True),
-        sa.Column("transcript", Bytes32, nullable=True),
-        sa.Column("outcome_status", sa.Integer(), nullable=True),
-        sa.Column("token_count", Count, nullable=True),
-        sa.Column("results_root", Bytes32, nullable=True),
-        sa.Column("results_digest", Bytes32, nullable=True),
-        sa.Column("delivered_at", Count, nullable=True),
-        sa.Column("is_delivered", sa.Boolean(), nullable=True),
+        *_terms_of_a_job(),
+        *_progress_of_a_job(),
         sa.PrimaryKeyConstraint("job_id", name="pk_market_jobs"),
     )
     op.create_index("ix_market_jobs_ended_at", "market_jobs", ["ended_at"])
@@ -199,6 +168,51 @@ def _make_jobs() -> None:
         "market_jobs",
         ["state", "posted_block", "posted_index"],
     )
+
+
+def _terms_of_a_job() -> list[sa.Column[Any]]:
+    return [
+        sa.Column("job_id", Bytes32, nullable=False),
+        sa.Column("posted_block", Count, nullable=False),
+        sa.Column("posted_index", sa.Integer(), nullable=False),
+        sa.Column("posted_at", Count, nullable=False),
+        sa.Column("posted_tx", Bytes32, nullable=False),
+        sa.Column("requester", Address, nullable=False),
+        sa.Column("nonce", Amount(), nullable=False),
+        sa.Column("model_id", Bytes32, nullable=False),
+        sa.Column("tick", sa.Integer(), nullable=False),
+        sa.Column("prompts_digest", Bytes32, nullable=False),
+        sa.Column("prompt_count", Count, nullable=False),
+        sa.Column("max_tokens", Count, nullable=False),
+        sa.Column("redundancy", sa.Integer(), nullable=False),
+        sa.Column("max_rounds", sa.Integer(), nullable=False),
+        sa.Column("min_seats", Count, nullable=False),
+        sa.Column("callback", Address, nullable=True),
+        sa.Column("callback_gas_limit", Count, nullable=False),
+        sa.Column("escrowed", Amount(), nullable=False),
+    ]
+
+
+def _progress_of_a_job() -> list[sa.Column[Any]]:
+    return [
+        sa.Column("state", sa.Integer(), nullable=False),
+        sa.Column("round_number", sa.Integer(), nullable=False),
+        sa.Column("deadline_at", Count, nullable=True),
+        sa.Column("expiry_block", Count, nullable=True),
+        sa.Column("accepted_at", Count, nullable=True),
+        sa.Column("ended_block", Count, nullable=True),
+        sa.Column("ended_at", Count, nullable=True),
+        sa.Column("paid", Amount(), nullable=True),
+        sa.Column("refunded", Amount(), nullable=True),
+        sa.Column("fee", Amount(), nullable=True),
+        sa.Column("transcript", Bytes32, nullable=True),
+        sa.Column("outcome_status", sa.Integer(), nullable=True),
+        sa.Column("token_count", Count, nullable=True),
+        sa.Column("results_root", Bytes32, nullable=True),
+        sa.Column("results_digest", Bytes32, nullable=True),
+        sa.Column("delivered_at", Count, nullable=True),
+        sa.Column("is_delivered", sa.Boolean(), nullable=True),
+    ]
 
 
 def _make_members() -> None:
