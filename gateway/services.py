@@ -130,24 +130,8 @@ def connect_services(settings: GatewaySettings, database: Database) -> Services:
     )
     engine = _engine(settings, database, access, waiters, metrics, replica, feed)
     metrics.watch("callers_waiting", "Calls that somebody waits for.", waiters.count)
-    index = IndexService(
-        database,
-        access.market,
-        market_of(access.market),
-        poll_seconds=settings.index_poll_seconds,
-        confirmations=settings.index_confirmations,
-    )
+    index = _index(settings, database, access)
     retention = Retention(database, hours=settings.retention_hours)
-    store = IpfsStore(settings.ipfs_api)
-    readiness = Readiness(
-        {
-            "chain": lambda: bool(access.market.block_number()),
-            "content_store": store.check,
-            "database": database.check,
-            "index": index.check,
-            "jobs": engine.check,
-        }
-    )
     return Services(
         settings=settings,
         database=database,
@@ -158,11 +142,41 @@ def connect_services(settings: GatewaySettings, database: Database) -> Services:
         engine=engine,
         feed=feed,
         metrics=metrics,
-        readiness=readiness,
+        readiness=_readiness(settings, database, access, index, engine),
         receipts=ReceiptShelf(access),
         watch=HeadWatch(database),
         amounts=settings.amounts,
         background=(index, engine, retention),
+    )
+
+
+def _index(
+    settings: GatewaySettings, database: Database, access: MarketAccess
+) -> IndexService:
+    return IndexService(
+        database,
+        access.market,
+        market_of(access.market),
+        poll_seconds=settings.index_poll_seconds,
+        confirmations=settings.index_confirmations,
+    )
+
+
+def _readiness(
+    settings: GatewaySettings,
+    database: Database,
+    access: MarketAccess,
+    index: IndexService,
+    engine: JobEngine,
+) -> Readiness:
+    return Readiness(
+        {
+            "chain": lambda: bool(access.market.block_number()),
+            "content_store": IpfsStore(settings.ipfs_api).check,
+            "database": database.check,
+            "index": index.check,
+            "jobs": engine.check,
+        }
     )
 
 
