@@ -113,13 +113,7 @@ def connect_services(settings: GatewaySettings, database: Database) -> Services:
     metrics, waiters = Metrics(), Waiters()
     replica = new_replica_name()
     admission = Admission(database, access, catalogue, settings, replica=replica)
-    delivery = Delivery(
-        database,
-        access,
-        waiters,
-        base_url=settings.base_url,
-        timeout_seconds=settings.call_timeout_seconds,
-    )
+    delivery = _delivery(settings, database, access, waiters)
     feed = BatchFeed(
         database,
         admission,
@@ -147,6 +141,21 @@ def connect_services(settings: GatewaySettings, database: Database) -> Services:
         watch=HeadWatch(database),
         amounts=settings.amounts,
         background=(index, engine, retention),
+    )
+
+
+def _delivery(
+    settings: GatewaySettings,
+    database: Database,
+    access: MarketAccess,
+    waiters: Waiters,
+) -> Delivery:
+    return Delivery(
+        database,
+        access,
+        waiters,
+        base_url=settings.base_url,
+        timeout_seconds=settings.call_timeout_seconds,
     )
 
 
