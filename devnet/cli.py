@@ -41,12 +41,15 @@ _COMMANDS: Mapping[str, LazyCommand] = {
         "requester.cli", "job", "Post jobs, follow them, read their results."
     ),
     "verify": LazyCommand(
-        "requester.cli", "verify", "Check a receipt against the chain."
+        "requester.verify_cli", "verify", "Check a receipt, also without a chain."
     ),
     "model": LazyCommand(
         "worker.model_cli", "model", "Import a GPT-2 into integers, and publish it."
     ),
     "worker": LazyCommand("worker.cli", "worker", "Run inference for others."),
+    "gateway": LazyCommand(
+        "gateway.cli", "gateway", "Serve the OpenAI API over the market."
+    ),
 }
 
 

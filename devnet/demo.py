@@ -19,6 +19,7 @@ from devnet.books import audit
 from devnet.errors import DemoFailed
 from devnet.evidence import collect
 from devnet.folder import NetworkFolder
+from devnet.gateway_call import GatewayCall, call_gateway
 from devnet.ports import free_ports
 from devnet.python import python_environment
 from devnet.stack import Network, NetworkPlan, WorkerPlan, start_network
@@ -87,6 +88,7 @@ class DemoReport:
         results: Prompts and accepted outputs; None if there are none.
         checks: What had to hold.
         verification: What `assay verify` printed.
+        call: The completion that was asked of the gateway.
         liar: Address of the worker that lied, if one was told to.
         folder: Where summary and receipt are.
         logs: Where the processes' logs are, unless all went well.
@@ -96,6 +98,7 @@ class DemoReport:
     results: Results | None
     checks: Sequence[Check]
     verification: str
+    call: GatewayCall
     liar: str | None
     folder: Path
     logs: Path
@@ -128,7 +131,7 @@ def run_demo(
         MarketError: The network could not be started, or the job not be posted.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("summary.json", "receipt.json"):
+    for name in ("summary.json", "receipt.json", "gateway-receipt.json"):
         (folder / name).unlink(missing_ok=True)
     _remove_leftovers(folder)
     files = NetworkFolder(Path(tempfile.mkdtemp(prefix=_NETWORK, dir=folder)))
@@ -152,7 +155,7 @@ def _remove_leftovers(folder: Path) -> None:
 
 
 def _plan(is_lying: bool, model: Path) -> NetworkPlan:
-    rpc_port, ipfs_port, swarm_port = free_ports(3)
+    rpc_port, ipfs_port, swarm_port, gateway_port = free_ports(4)
     workers = tuple(
         WorkerPlan(max_seats=seats, is_liar=is_lying and index == _LIAR)
         for index, seats in enumerate(_SEATS)
@@ -164,6 +167,7 @@ def _plan(is_lying: bool, model: Path) -> NetworkPlan:
         block_seconds=_BLOCK_SECONDS,
         workers=workers,
         model=model,
+        gateway_port=gateway_port,
     )
 
 
@@ -199,6 +203,8 @@ class _Demo:
             *check_worker(summary, self._liar, market.config.seat_bond, sink),
             verified,
         ]
+        call = self._call_gateway()
+        checks.append(call.check)
         if self._liar is not None and results is not None:
             self._view.step("computing the batch once more, honestly, to compare")
             spec = market.spec_of(job.params.model_id)
@@ -206,6 +212,7 @@ class _Demo:
             checks.append(check_truth(model, spec, results, job.params))
         summary["liar"] = self._liar
         summary["outputs"] = _texts(results)
+        summary["gateway"] = call.to_json()
         summary["checks"] = [
             {"name": one.name, "holds": one.holds, "fact": one.fact} for one in checks
         ]
@@ -216,10 +223,17 @@ class _Demo:
             results=results,
             checks=checks,
             verification=verification,
+            call=call,
             liar=self._liar,
             folder=self._folder,
             logs=self._network.folder.logs,
         )
+
+    def _call_gateway(self) -> GatewayCall:
+        """After all that counts the batch's money: this is a job of its own."""
+        self._view.step("asking the gateway with OpenAI's client")
+        path = self._folder / "gateway-receipt.json"
+        return call_gateway(self._network, self._client.market, path)
 
     def _post_and_wait(self) -> tuple[Job, Timeline]:
         self._view.step(f"posting a batch of {len(PROMPTS)} prompts")

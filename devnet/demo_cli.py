@@ -110,6 +110,12 @@ def _print_report(report: DemoReport) -> None:
     _heading(f"assay verify {report.folder / 'receipt.json'}")
     for line in report.verification.splitlines():
         click.echo(f"  {line}")
+    _heading("The gateway, asked with OpenAI's client")
+    asked = click.style(_printable(report.call.prompt), underline=True)
+    click.echo(f"  {asked}{_printable(report.call.text)}")
+    click.echo(f"  {report.call.receipt_url}")
+    for line in report.call.lines:
+        click.echo(f"  {line}")
     _heading("What had to hold")
     for check in report.checks:
         mark = click.style("ok  ", fg="green") if check.holds else "FAIL"
@@ -183,7 +189,7 @@ def _print_times(summary: dict[str, Any]) -> None:
 
 def _print_end(report: DemoReport) -> None:
     click.echo()
-    for name in ("summary.json", "receipt.json"):
+    for name in ("summary.json", "receipt.json", "gateway-receipt.json"):
         path = report.folder / name
         if path.exists():
             click.echo(f"wrote {path}")

@@ -23,7 +23,16 @@ __all__ = [
 
 _PRIVATE_FOLDER = 0o700
 _PID_BYTES = 32
-_GENERATED = ("anvil", "ipfs", "ipfs-run", "keys", "logs", "requester", "workers")
+_GENERATED = (
+    "anvil",
+    "gateway",
+    "ipfs",
+    "ipfs-run",
+    "keys",
+    "logs",
+    "requester",
+    "workers",
+)
 
 
 class Phase(StrEnum):
@@ -63,6 +72,8 @@ class NetworkState:
         phase: How far it is.
         rpc_url: The chain's RPC endpoint.
         ipfs_api: The IPFS node's RPC address.
+        gateway_url: Where the gateway listens; empty without one.
+        api_key_file: File with an API key of it; empty without one.
         model_id: Id of the bundled model, `0x` and 64 digits; empty before.
         error: Why it failed; empty otherwise.
         processes: What was started.
@@ -73,6 +84,8 @@ class NetworkState:
     phase: Phase
     rpc_url: str
     ipfs_api: str
+    gateway_url: str = ""
+    api_key_file: str = ""
     model_id: str = ""
     error: str = ""
     processes: tuple[ProcessRecord, ...] = ()
@@ -135,6 +148,16 @@ class NetworkFolder:
     def supervisor_log(self) -> Path:
         """Output of a detached supervisor; outside of what `clear` removes."""
         return self.devnet / "supervisor.log"
+
+    @property
+    def gateway_folder(self) -> Path:
+        """The gateway's database and files."""
+        return self.devnet / "gateway"
+
+    @property
+    def api_key_file(self) -> Path:
+        """An API key of the gateway."""
+        return self.keys / "gateway-api.key"
 
     def worker_folder(self, name: str) -> Path:
         """Journal and model cache of a worker."""

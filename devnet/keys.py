@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ class Identity:
     """An account of the local network.
 
     Attributes:
-        name: `deployer`, `requester`, `worker-1`, ….
+        name: `deployer`, `requester`, `worker-1`, …, `gateway`.
         account: It, with its key.
         key_file: Where the key is written, mode 600.
     """
@@ -31,13 +32,16 @@ class Identity:
     key_file: Path
 
 
-def write_identities(folder: Path, *, workers: int) -> list[Identity]:
-    """Write the key files of deployer, requester and workers, in this order.
+def write_identities(
+    folder: Path, *, workers: int, others: Sequence[str] = ()
+) -> list[Identity]:
+    """Write the key files of deployer, requester, workers and others, in this order.
 
     Raises:
         ConfigError: A file exists, or cannot be written.
     """
-    names = ["deployer", "requester", *(f"worker-{i + 1}" for i in range(workers))]
+    numbered = (f"worker-{i + 1}" for i in range(workers))
+    names = ["deployer", "requester", *numbered, *others]
     folder.mkdir(_PRIVATE_FOLDER, parents=True, exist_ok=True)
     return [_write(folder, name, index) for index, name in enumerate(names)]
 

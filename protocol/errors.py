@@ -10,6 +10,7 @@ MarketError
 │   └── BudgetReached        its budget does not pay for the next job
 ├── ProtocolError            bytes or values that break the protocol
 │   ├── BadDocument
+│   ├── BadProof
 │   ├── BadReceipt
 │   └── BadTokenizer
 ├── ChainError
@@ -54,6 +55,7 @@ from protocol.revert_rules import REVERTS, RevertRule
 __all__ = [
     "AlreadyRunning",
     "BadDocument",
+    "BadProof",
     "BadReceipt",
     "BadTokenizer",
     "BatchError",
@@ -143,6 +145,10 @@ class ProtocolError(MarketError):
 
 class BadDocument(ProtocolError):
     """A prompts or results document that is not canonical or not valid."""
+
+
+class BadProof(ProtocolError):
+    """Bytes that do not prove what they should, from a receipt or from a node."""
 
 
 class BadReceipt(ProtocolError):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from enum import IntEnum
-from functools import lru_cache
 from typing import Any, NewType, Self
 
 from eth_abi.abi import decode, encode
@@ -16,6 +15,7 @@ from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
+from protocol.addresses import checksum_address
 from protocol.digests import Digest
 
 __all__ = [
@@ -54,9 +54,6 @@ EXACT_PROFILES = frozenset({"int-w8a16", "int-w8b8", "int-w12a16"})
 other would sooner or later slash an honest worker."""
 
 _ANSWER_TAIL_BITS = 34
-
-# A market's addresses come again and again, and each costs a hash to spell.
-_checksummed = lru_cache(maxsize=4096)(to_checksum_address)
 
 
 class JobState(IntEnum):
@@ -120,7 +117,7 @@ class _AbiStruct:
     def from_abi(cls, values: Any) -> Self:
         """Rebuild from the tuple that a decoder returns."""
         typed = zip(cls.abi_types(), values, strict=True)
-        return cls(*(_checksummed(v) if t == "address" else v for t, v in typed))
+        return cls(*(checksum_address(v) if t == "address" else v for t, v in typed))
 
     def to_bytes(self) -> bytes:
         """`abi.encode(struct)`."""

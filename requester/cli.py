@@ -1,4 +1,4 @@
-"""`assay job` and `assay verify`: parse and print, nothing else.
+"""`assay job`: parse and print, nothing else.
 
 Everything heavy is imported by the command that needs it, so that `assay --help` is
 quick and an install without an extra still works.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from protocol.errors import ConfigError, RequestError, RpcUnavailable
+from protocol.errors import RequestError
 from requester.cli_batches import batches, is_batch, resume, submit_batch
 from requester.cli_options import (
     BATCH,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from requester.settings import RequesterSettings
     from requester.timeline import Timeline
 
-__all__ = ["job", "verify"]
+__all__ = ["job"]
 
 _FAILED, _CANCELLED = 7, 8
 _EPILOG = (
@@ -223,43 +223,6 @@ def cancel(job_id: str, *, as_json: bool, **given: Any) -> None:
     if not as_json:
         refunded = settings.amounts.text(view["refunded"])
         click.echo(f"cancelled; {refunded} are back in your credit")
-
-
-@click.command(epilog=_EPILOG)
-@click.argument("receipt", type=Path)
-@options(CONNECTION[:2], [JSON])
-def verify(receipt: Path, *, as_json: bool, **given: Any) -> None:
-    """Check a receipt: by itself, then against the chain."""
-    from protocol.chain.client import MarketClient
-    from protocol.chain.deployment import Deployment
-    from requester.receipts import check_alone, read_receipt
-    from requester.receipts import verify as verify_receipt
-
-    value = read_receipt(receipt)
-    held = check_alone(value)
-    settings = settings_of(given)
-    try:
-        deployment = Deployment.load(settings.deployment)
-        market = MarketClient.connect(settings.rpc_url, deployment)
-    except (ConfigError, RpcUnavailable) as error:
-        # A receipt that agrees with itself may still be made up.
-        kind = ConfigError if isinstance(error, ConfigError) else RpcUnavailable
-        raise kind(
-            f"{len(held)} checks of the receipt itself hold, but whether the chain "
-            f"agrees needs an RPC of chain {value['chainId']}: {error}; give --rpc-url "
-            "and --deployment"
-        ) from error
-    checks = verify_receipt(value, market)
-    view = {
-        "isValid": True,
-        "jobId": value["jobId"],
-        "checks": [{"step": check.step, "fact": check.fact} for check in checks],
-    }
-    print_json(view, as_json)
-    if not as_json:
-        for check in checks:
-            click.echo(f"ok  {check.step}: {check.fact}")
-        click.echo(f"the receipt of job {value['jobId']} is valid")
 
 
 # ---------------------------------------------------------------- shared

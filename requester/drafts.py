@@ -140,12 +140,9 @@ def draft_job(
     own = [len(prompt.ids) for prompt in prompts]
     asked = [prompt.max_new_tokens for prompt in prompts]
     new = fit_new_tokens(own, asked, _budget(terms, market.config))
-    fitted = [
-        _with_limit(prompt, limit) for prompt, limit in zip(prompts, new, strict=True)
-    ]
-    document = PromptsDocument(
-        model_id="0x" + market.model_id.hex(), prompts=tuple(fitted)
-    )
+    pairs = zip(prompts, new, strict=True)
+    fitted = tuple(_with_limit(prompt, limit) for prompt, limit in pairs)
+    document = PromptsDocument(model_id="0x" + market.model_id.hex(), prompts=fitted)
     content = _content(document)
     params = job_params(
         requester,
@@ -285,14 +282,15 @@ def draft_prompt(
         RequestError: It is empty or does not fit the model.
         BadTokenizer: Its text cannot be encoded.
     """
-    if not request.text.strip():
+    is_empty = not request.text.strip() if request.ids is None else not request.ids
+    if is_empty:
         raise RequestError("it is empty; write some text")
     general = decoding.over(decoding_of(task))
     seed = ((general.seed or 0) + index) % _SEEDS
     chosen = request.decoding.over(Decoding(seed=seed)).over(general)
     text = frame(task, request.text)
     values = {
-        "ids": codec.encode(text),
+        "ids": codec.encode(text) if request.ids is None else request.ids,
         "logprobs": 0 if chosen.logprobs is None else chosen.logprobs + 1,
         "max_new_tokens": chosen.max_new_tokens,
         "seed": chosen.seed,

@@ -11,6 +11,7 @@ from eth_typing import ChecksumAddress
 
 from protocol.chain.endings import ending_of
 from protocol.chain.events import JobPosted, ResultRevealed
+from protocol.chain.proofs import JobProof
 from protocol.crash_points import crash_point
 from protocol.digests import Digest
 from protocol.documents import PromptsDocument, ResultsDocument
@@ -27,6 +28,7 @@ from protocol.errors import (
 )
 from protocol.market import JobId, JobParams, JobState, Outcome, OutcomeStatus, Round
 from requester.connections import Connections
+from requester.receipt_events import RECEIPT_EVENTS
 from requester.results import Results, check_results, fetch_document
 from requester.rounds import Entry
 from requester.timeline import Timeline
@@ -95,6 +97,29 @@ class Job:
             job_id=self.job_id, from_block=self.posted_block
         )
         return Timeline.of(self.job_id, logs)
+
+    def prove(self, timeline: Timeline) -> JobProof:
+        """Prove the job's end and events under the hash of one block.
+
+        Args:
+            timeline: Of a job that was settled.
+
+        Raises:
+            RequestError: The job was not settled, or spans too many blocks.
+            ChainError: The chain is of a fork that this version does not know.
+            RpcUnavailable: The node failed.
+        """
+        settled = timeline.settled
+        if settled is None:
+            raise RequestError(f"job 0x{self.job_id.hex()} is not settled yet")
+        end = (settled.log.block_number, settled.log.log_index)
+        logs = [
+            log
+            for log in timeline.logs
+            if isinstance(log.event, RECEIPT_EVENTS)
+            and (log.block_number, log.log_index) <= end
+        ]
+        return self._connections.market.prove_job(self.job_id, logs)
 
     def wait(
         self,

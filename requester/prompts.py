@@ -52,10 +52,12 @@ class PromptRequest:
     Attributes:
         text: The text as handed in, before a task frames it.
         decoding: Parameters of this prompt alone.
+        ids: Token ids to send instead of those of the text, which is then for people.
     """
 
     text: str
     decoding: Decoding = field(default_factory=Decoding)
+    ids: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

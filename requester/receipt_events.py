@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from enum import IntEnum
 from typing import Any, TypeVar
 
@@ -56,15 +58,20 @@ from requester.rounds import Entry, RoundHistory
 from requester.timeline import Timeline
 
 __all__ = [
+    "NOT_STATED",
     "RECEIPT_EVENTS",
     "from_hex",
     "logs_of",
+    "ordered_logs",
     "params_of",
     "sections_of",
     "to_hex",
 ]
 
 _SectionT = TypeVar("_SectionT", bound=Position)
+
+NOT_STATED = ""
+"""Hashes of a log that a receipt's proof makes needless."""
 
 RECEIPT_EVENTS: tuple[type[Event], ...] = (
     JobPosted,
@@ -113,16 +120,17 @@ def logs_of(receipt: Receipt) -> list[Log]:
         (receipt.settled, _settled(receipt)),
         *_money_events(receipt),
     ]
-    return [_log(receipt, position, event) for position, event in pairs]
+    ordered = sorted(pairs, key=lambda pair: pair[0].order)
+    return [_log(receipt, position, event) for position, event in ordered]
 
 
 def _log(receipt: Receipt, position: Position, event: Event) -> Log:
     return Log(
         event=event,
         block_number=position.block_number,
-        block_hash=position.block_hash,
-        tx_hash=position.transaction_hash,
-        log_index=position.log_index,
+        block_hash=NOT_STATED,
+        tx_hash=NOT_STATED,
+        log_index=position.order,
         address=to_checksum_address(receipt.marketplace),
     )
 
@@ -238,6 +246,24 @@ def _money_events(receipt: Receipt) -> list[tuple[Position, Event]]:
 # ---------------------------------------------------------------- writing
 
 
+def ordered_logs(logs: Iterable[Log]) -> list[Log]:
+    """The events that a receipt states of a job, numbered as it numbers them.
+
+    Args:
+        logs: The job's, in the chain's order. What follows the end is left out.
+    """
+    kept: list[Log] = []
+    for log in logs:
+        if not isinstance(log.event, RECEIPT_EVENTS):
+            continue
+        kept.append(
+            replace(log, block_hash=NOT_STATED, tx_hash=NOT_STATED, log_index=len(kept))
+        )
+        if isinstance(log.event, JobSettled):
+            break
+    return kept
+
+
 def sections_of(timeline: Timeline) -> dict[str, Any]:
     """The sections of a receipt that follow from a job's events.
 
@@ -299,12 +325,7 @@ def _section(kind: type[_SectionT], entry: Entry[Any]) -> _SectionT:
 
 
 def _position(log: Log) -> dict[str, Any]:
-    return {
-        "block_number": log.block_number,
-        "block_hash": log.block_hash,
-        "transaction_hash": log.tx_hash,
-        "log_index": log.log_index,
-    }
+    return {"block_number": log.block_number, "order": log.log_index}
 
 
 def _fields(kind: type[BaseModel], source: object) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""The receipt of an accepted job as a document, version 2 (`docs/spec/receipts.md`).
+"""The receipt of an accepted job as a document, version 3 (`docs/spec/receipts.md`).
 
 JSON with exactly the fields below, in camel case. Hashes and digests are ``0x`` and 64
 lower-case digits, addresses carry their checksum (EIP-55), amounts are integers in
-units of the escrow token. What is stated twice must agree.
+units of the escrow token. What is stated twice must agree. Positions are checked
+against the proof, which ends in the hash of one block.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from eth_utils.address import is_checksum_address
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
+from protocol.chain.proving import MOST_HEADERS
 from protocol.documents import Output
 
 __all__ = [
@@ -30,16 +32,18 @@ __all__ = [
     "ParamsSection",
     "Position",
     "PostedSection",
+    "ProofSection",
     "Receipt",
     "RevealedSection",
     "RoundSection",
     "SettledSection",
     "SlashedSection",
     "SplitSection",
+    "TransactionSection",
 ]
 
-RECEIPT_VERSION = 2
-"""Version 1 was of the contracts that had one round."""
+RECEIPT_VERSION = 3
+"""Version 1 was of the contracts that had one round, version 2 had no proof."""
 
 
 def _checksummed(text: str) -> ChecksumAddress:
@@ -48,6 +52,7 @@ def _checksummed(text: str) -> ChecksumAddress:
     return ChecksumAddress(text)  # type: ignore[arg-type]
 
 
+_Bytes = Annotated[str, StringConstraints(pattern=r"^0x(?:[0-9a-f]{2})+$")]
 _Word = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-f]{64}$")]
 _Address = Annotated[str, AfterValidator(_checksummed)]
 _Cid = Annotated[str, StringConstraints(pattern=r"^Qm[1-9A-HJ-NP-Za-km-z]{44}$")]
@@ -72,12 +77,10 @@ class _Section(BaseModel):
 
 
 class Position(_Section):
-    """Where an event stands on the chain."""
+    """Where an event stands: its block, and its place among the receipt's events."""
 
     block_number: _Uint64
-    block_hash: _Word
-    transaction_hash: _Word
-    log_index: _Uint32
+    order: _Uint32
 
 
 class ParamsSection(_Section):
@@ -234,8 +237,35 @@ class OutputSection(_Section):
     siblings: tuple[_Word, ...] = Field(max_length=32)
 
 
+class TransactionSection(_Section):
+    """A transaction that emitted some of the events.
+
+    `receipt` are the nodes from the block's receipts root down to its receipt.
+    """
+
+    block_number: _Uint64
+    index: _Uint32
+    receipt: tuple[_Bytes, ...] = Field(min_length=1, max_length=64)
+
+
+class ProofSection(_Section):
+    """What lies between the events and the hash of one block.
+
+    `headers` are consecutive, from the posting's block to that block; `account` and
+    `storage` are what `eth_getProof` says of the job's word there.
+    """
+
+    headers: tuple[_Bytes, ...] = Field(min_length=1, max_length=MOST_HEADERS)
+    account: tuple[_Bytes, ...] = Field(min_length=1, max_length=64)
+    storage: tuple[_Bytes, ...] = Field(min_length=1, max_length=64)
+    transactions: tuple[TransactionSection, ...] = Field(min_length=1, max_length=64)
+
+
 class Receipt(_Section):
-    """A job's receipt; `results` is null where the accepted outcome has none."""
+    """A job's receipt; `results` is null where the accepted outcome has none.
+
+    `outputs` are some of the job's, in order: all of them, or those of one caller.
+    """
 
     # No Literal: that would take 1.0 and true for 1.
     version: Annotated[int, Field(ge=RECEIPT_VERSION, le=RECEIPT_VERSION)]
@@ -251,3 +281,4 @@ class Receipt(_Section):
     results: ContentSection | None
     outputs: tuple[OutputSection, ...]
     money: MoneySection
+    proof: ProofSection

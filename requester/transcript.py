@@ -16,7 +16,9 @@ from eth_abi.abi import encode
 from eth_typing import ChecksumAddress
 from eth_utils.crypto import keccak
 
-__all__ = ["Member", "Phase", "round_word", "transcript"]
+from protocol.market import JobState
+
+__all__ = ["Member", "Phase", "final_word", "round_word", "transcript"]
 
 _SEAT_BITS = 20
 _TIME_AT = 8
@@ -97,3 +99,15 @@ def transcript(word: int, members: Sequence[Member], earlier: bytes) -> bytes:
     answers = [member.word for member in members]
     types = ["bytes32", "uint256", "address[]", "bytes32[]"]
     return keccak(encode(types, [earlier, word, workers, answers]))
+
+
+def final_word(state: JobState, answer: bytes, transcript: bytes) -> int:
+    """The storage word of a job that has ended.
+
+    Args:
+        state: Accepted or Failed.
+        answer: The accepted answer; zero if there is none.
+        transcript: Of all rounds.
+    """
+    record = int.from_bytes(keccak(answer + transcript))
+    return record >> 8 << 8 | state

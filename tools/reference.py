@@ -1,4 +1,4 @@
-"""Writes `docs/reference/{attacks,cli,errors,sdk,settings}.md`; `--check` compares.
+"""Writes pages of `docs/reference` from the code; `--check` compares.
 
 A page that repeats the code is written by the code, so it cannot go stale.
 """
@@ -12,15 +12,19 @@ from pathlib import Path
 from types import ModuleType
 
 import click
+from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
 import devnet.errors
+import gateway.errors
 import protocol.errors
+from gateway.settings import GatewaySettings
 from protocol.errors import MarketError
 from protocol.revert_rules import REVERTS
 from protocol.settings import RoleSettings
 from requester.settings import RequesterSettings
 from tools.attacks import attacks_page
+from tools.database_reference import database_page
 from tools.sdk import sdk_page
 from worker.settings import WorkerSettings
 
@@ -28,7 +32,14 @@ __all__ = ["PAGES", "main", "render"]
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
-PAGES = ("attacks.md", "errors.md", "settings.md", "cli.md", "sdk.md")
+PAGES = (
+    "attacks.md",
+    "errors.md",
+    "settings.md",
+    "cli.md",
+    "database.md",
+    "sdk.md",
+)
 
 _WRITTEN_BY = "<!-- Written by `make reference`; do not edit. -->\n"
 _HELP_WIDTH = 88
@@ -42,15 +53,17 @@ def render(page: str) -> str:
         "settings.md": _settings,
         "cli.md": _cli,
         "sdk.md": sdk_page,
+        "database.md": database_page,
     }
     return "\n".join([_WRITTEN_BY, *writers[page]()]) + "\n"
 
 
 def _errors() -> Iterator[str]:
     yield "# Errors\n"
-    yield "One tree, `protocol/errors.py`, with a branch for the local network in"
-    yield "`devnet/errors.py`. `exit` is what a command exits with.\n"
-    for module in (protocol.errors, devnet.errors):
+    yield "One tree, `protocol/errors.py`, with branches for the local network in"
+    yield "`devnet/errors.py` and for the gateway in `gateway/errors.py`. `exit` is"
+    yield "what a command exits with.\n"
+    for module in (protocol.errors, devnet.errors, gateway.errors):
         yield from _tree(module)
     yield "## Errors of the contracts\n"
     yield "`ContractReverted` carries one of these.\n"
@@ -82,13 +95,19 @@ def _settings() -> Iterator[str]:
         "Precedence: flag, environment variable, the role's table in\n"
         "`.assay/assay.toml` (or the file that `ASSAY_CONFIG` names), default.\n"
     )
-    roles: tuple[type[RoleSettings], ...] = (RequesterSettings, WorkerSettings)
+    roles: tuple[type[RoleSettings], ...] = (
+        RequesterSettings,
+        WorkerSettings,
+        GatewaySettings,
+    )
     for settings in roles:
         yield f"## {settings.role}\n"
         yield "| setting | environment | default |\n|---|---|---|"
         for name, field in settings.model_fields.items():
             variable = f"ASSAY_{settings.role}_{name}".upper()
             default = field.get_default(call_default_factory=True)
+            if isinstance(default, SecretStr):
+                default = default.get_secret_value()
             shown = "required" if default is PydanticUndefined else f"`{default}`"
             yield f"| `{name}` | `{variable}` | {shown} |"
         yield ""

@@ -131,24 +131,11 @@ def scene(folder: Path, shape: IntegerShape, *, most_in_flight: int) -> Iterator
         shape: Of the model package, which is made of random tensors.
         most_in_flight: Jobs that will be in flight at most.
     """
-    chain_port, ipfs_port, swarm_port = free_ports(3)
-    rpc_url = f"http://{LOOPBACK}:{chain_port}"
-    ipfs_api = f"http://{LOOPBACK}:{ipfs_port}"
+    ports = free_ports(3)
+    rpc_url, ipfs_api = (f"http://{LOOPBACK}:{port}" for port in ports[:2])
     identities = write_identities(folder / "keys", workers=WORKERS)
-    chain = anvil_command(
-        find_anvil(),
-        port=chain_port,
-        block_seconds=BLOCK_SECONDS,
-        accounts=len(identities),
-        folder=folder / "anvil",
-    )
-    content = ipfs_command(
-        port=ipfs_port, swarm_port=swarm_port, repository=folder / "ipfs"
-    )
     with Supervisor(folder / "logs") as supervisor:
-        anvil, node = supervisor.start(chain), supervisor.start(content)
-        _wait(supervisor, "the chain", lambda: chain_answers(rpc_url), anvil)
-        _wait(supervisor, "IPFS", lambda: ipfs_answers(ipfs_api), node)
+        _start_services(supervisor, folder, ports, len(identities))
         # At once while everything is put in place, by the second afterwards.
         ask(rpc_url, "evm_setAutomine", True)
         deployer, requester, *workers = identities
@@ -179,6 +166,27 @@ def scene(folder: Path, shape: IntegerShape, *, most_in_flight: int) -> Iterator
         made.hire(most_in_flight + most_in_flight // 2 + _SPARE_SEATS)
         ask(rpc_url, "evm_setIntervalMining", BLOCK_SECONDS)
         yield made
+
+
+def _start_services(
+    supervisor: Supervisor, folder: Path, ports: Sequence[int], accounts: int
+) -> None:
+    chain_port, ipfs_port, swarm_port = ports
+    rpc_url = f"http://{LOOPBACK}:{chain_port}"
+    ipfs_api = f"http://{LOOPBACK}:{ipfs_port}"
+    chain = anvil_command(
+        find_anvil(),
+        port=chain_port,
+        block_seconds=BLOCK_SECONDS,
+        accounts=accounts,
+        folder=folder / "anvil",
+    )
+    content = ipfs_command(
+        port=ipfs_port, swarm_port=swarm_port, repository=folder / "ipfs"
+    )
+    anvil, node = supervisor.start(chain), supervisor.start(content)
+    _wait(supervisor, "the chain", lambda: chain_answers(rpc_url), anvil)
+    _wait(supervisor, "IPFS", lambda: ipfs_answers(ipfs_api), node)
 
 
 def _wait(

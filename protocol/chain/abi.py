@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 from eth_abi.abi import decode, encode, is_encodable
@@ -21,9 +21,9 @@ from eth_utils.abi import (
     event_abi_to_log_topic,
     function_signature_to_4byte_selector,
 )
-from eth_utils.address import to_checksum_address
 
 from contracts import load_artifact
+from protocol.addresses import checksum_address
 from protocol.calls import CommitEntry, PermitSignature, RevealEntry
 from protocol.errors import RequestError
 from protocol.market import (
@@ -239,10 +239,6 @@ def _quote(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:80]}…"
 
 
-# A market's addresses come again and again, and each costs a hash to spell.
-_checksummed = lru_cache(maxsize=4096)(to_checksum_address)
-
-
 def _to_twins(
     parameters: Sequence[Parameter], values: Sequence[Any]
 ) -> tuple[Any, ...]:
@@ -260,6 +256,6 @@ def _to_twin(parameter: Parameter, value: Any) -> Any:
     if kind == "tuple":
         value = _to_twins(parameter["components"], value)
     elif kind == "address":
-        value = _checksummed(value)
+        value = checksum_address(value)
     twin = TWINS.get(str(parameter.get("internalType", "")))
     return value if twin is None else twin(value)

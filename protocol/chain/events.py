@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache, lru_cache
+from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from eth_typing import ChecksumAddress
-from eth_utils.address import to_checksum_address
 
+from protocol.addresses import checksum_address
 from protocol.chain.abi import Parameter, decode_log_fields, interface
 from protocol.errors import RpcUnavailable
 from protocol.market import (
@@ -313,6 +313,7 @@ class Log:
         tx_hash: Hash of the transaction that emitted it, in the same form.
         log_index: Its position among the logs of the block.
         address: Contract that emitted it.
+        block_time: Time of the block, Unix seconds, where the node says so.
     """
 
     event: Event
@@ -321,6 +322,8 @@ class Log:
     tx_hash: str
     log_index: int
     address: ChecksumAddress
+    # Older nodes leave it out, so it does not tell two logs apart.
+    block_time: int | None = field(default=None, compare=False)
 
 
 def topic_of(kind: type[Event]) -> str:
@@ -346,14 +349,16 @@ def decode_log(raw: Mapping[str, Any]) -> Log | None:
             block_hash=raw["blockHash"],
             tx_hash=raw["transactionHash"],
             log_index=int(raw["logIndex"], 16),
-            address=_checksummed(raw["address"]),
+            address=checksum_address(raw["address"]),
+            block_time=_time_of(raw),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RpcUnavailable(f"the node returned a malformed log: {error}") from error
 
 
-# Of two contracts.
-_checksummed = lru_cache(maxsize=64)(to_checksum_address)
+def _time_of(raw: Mapping[str, Any]) -> int | None:
+    stated = raw.get("blockTimestamp")
+    return None if stated is None else int(stated, 16)
 
 
 @cache

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import rlp
 from eth_utils.crypto import keccak
 from web3 import Web3
 
@@ -16,10 +17,6 @@ from protocol.chain.rpc import request
 from protocol.errors import ChainError, RpcUnavailable
 
 __all__ = ["encode_header", "fetch_header"]
-
-_STRING = 0x80
-_LIST = 0xC0
-_SHORT = 55
 
 # JSON-RPC name and whether RLP holds it as a number, leading zeros stripped.
 _FIELDS = (
@@ -68,8 +65,7 @@ def encode_header(block: Mapping[str, Any]) -> bytes:
         if not isinstance(value, str) or not value.startswith("0x"):
             raise ValueError(f"header field {name} is {value!r}")
         items.append(_number(value) if is_number else bytes.fromhex(value[2:]))
-    content = b"".join(_prefix(_STRING, item) + item for item in items)
-    return _prefix(_LIST, content) + content
+    return bytes(rlp.encode(items))
 
 
 def fetch_header(web3: Web3, block_number: int) -> bytes:
@@ -94,17 +90,6 @@ def fetch_header(web3: Web3, block_number: int) -> bytes:
             "knows"
         )
     return header
-
-
-def _prefix(offset: int, content: bytes) -> bytes:
-    """What RLP puts before a string or a list, by its offset."""
-    size = len(content)
-    if offset == _STRING and size == 1 and content[0] < _STRING:
-        return b""
-    if size <= _SHORT:
-        return bytes([offset + size])
-    length = size.to_bytes((size.bit_length() + 7) // 8)
-    return bytes([offset + _SHORT + len(length)]) + length
 
 
 def _number(value: str) -> bytes:

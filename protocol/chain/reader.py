@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -13,10 +13,13 @@ from web3 import Web3
 from web3.exceptions import BlockNotFound
 
 from protocol.chain.abi import Interface, interface
+from protocol.chain.costs import TransactionCost, fetch_cost
 from protocol.chain.deployment import CONTRACT_ROLES, Deployment
 from protocol.chain.events import EVENTS, Event, Log, topic_of
 from protocol.chain.header import fetch_header
 from protocol.chain.logs import ChunkSize, fetch_logs
+from protocol.chain.proofs import JobProof
+from protocol.chain.proving import prove_job
 from protocol.chain.rpc import connect
 from protocol.errors import (
     ConfigError,
@@ -146,6 +149,10 @@ class MarketReader:
         """What the node suggests to pay for a unit of gas, wei."""
         return int(self._web3.eth.gas_price)
 
+    def transaction_cost(self, tx_hash: str) -> TransactionCost | None:
+        """What a mined transaction cost; None where the node has no such one."""
+        return fetch_cost(self._web3, tx_hash)
+
     def balance(self, address: ChecksumAddress) -> int:
         """Money for gas of an account, wei."""
         return int(self._web3.eth.get_balance(address))
@@ -268,7 +275,9 @@ class MarketReader:
             return []
         if job_id is not None:
             # Of other events the first topic is an account or a seat.
-            wanted = tuple(kind for kind in wanted if "job_id" in _fields_of(kind))
+            wanted = tuple(
+                kind for kind in wanted if "job_id" in kind.__dataclass_fields__
+            )
         topics: list[Any] = [[topic_of(kind) for kind in wanted]]
         if job_id is not None:
             topics.append("0x" + job_id.hex())
@@ -284,6 +293,19 @@ class MarketReader:
             chunk_size=self._chunk_size,
             fresh_blocks=0 if to_block is None else _FRESH_BLOCKS,
         )
+
+    def prove_job(self, job_id: JobId, logs: Sequence[Log]) -> JobProof:
+        """Prove a job's word and events under one block's hash.
+
+        Args:
+            job_id: A job that has ended.
+            logs: Its events, in order; the last one ended it.
+
+        Raises:
+            RequestError: Too many blocks lie between them.
+            ChainError: The chain is of a fork that this version does not know.
+        """
+        return prove_job(self._web3, self._deployment.marketplace, job_id, logs)
 
     # ---------------------------------------------------------------- private
 
@@ -332,10 +354,6 @@ _MARKETPLACE = "Marketplace"
 _LENS = "MarketplaceLens"
 _REGISTRY = "ModelRegistry"
 _TOKEN = "TestDollar"
-
-
-def _fields_of(kind: type[Event]) -> tuple[str, ...]:
-    return tuple(kind.__dataclass_fields__)
 
 
 def _check_chain(web3: Web3, deployment: Deployment) -> None:

@@ -16,6 +16,7 @@ PACKAGES = (
     "benchmarks",
     "contracts",
     "devnet",
+    "gateway",
     "inference",
     "protocol",
     "requester",

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from eth_utils.crypto import keccak
+
 from tests.e2e.assay_command import Assay
 
 BOND = 50_000_000
@@ -20,7 +22,8 @@ KEYS = {
 def summary_of(assay: Assay) -> dict[str, Any]:
     folder = assay.folder / ".assay" / "demo"
     # The network's own folder goes when all went well.
-    assert {path.name for path in folder.iterdir()} == {"summary.json", "receipt.json"}
+    written = {"summary.json", "receipt.json", "gateway-receipt.json"}
+    assert {path.name for path in folder.iterdir()} == written
     summary: dict[str, Any] = json.loads((folder / "summary.json").read_text())
     return summary
 
@@ -50,6 +53,14 @@ def test_demo_honest_workers_are_all_paid(assay: Assay) -> None:
         assert text["prompt"] in output
     assert "is valid" in output
     assert_verify_needs_a_chain(assay, Path(".assay/demo/receipt.json"))
+    assert_verifies_offline(assay, Path(".assay/demo/gateway-receipt.json"))
+
+
+def assert_verifies_offline(assay: Assay, receipt: Path) -> None:
+    """The network is gone; the hash of one block of it is enough."""
+    header = json.loads((assay.folder / receipt).read_text())["proof"]["headers"][-1]
+    block_hash = "0x" + keccak(hexstr=header).hex()
+    assert "is valid" in assay.ok("verify", str(receipt), "--block-hash", block_hash)
 
 
 def assert_verify_needs_a_chain(assay: Assay, receipt: Path) -> None:

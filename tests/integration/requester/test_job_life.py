@@ -89,7 +89,7 @@ def test_receipt_of_an_accepted_job_verifies(network: Network, job: Job) -> None
     network.answer(job, TEXTS)
     receipt = build(job)
     steps = [check.step for check in verify(receipt, network.client.market)]
-    assert steps[-3:] == ["marketplace", "record", "events"]
+    assert steps[-3:] == ["headers", "record", "events"]
 
     forged = copy.deepcopy(receipt)
     forged["outputs"][0]["output"]["text"] = " lies"

@@ -218,9 +218,9 @@ def test_find_anvil_node_package_before_path(tmp_path: Path) -> None:
 
 
 def test_write_identities_files_are_private_and_known(tmp_path: Path) -> None:
-    identities = write_identities(tmp_path / "keys", workers=2)
+    identities = write_identities(tmp_path / "keys", workers=2, others=["gateway"])
     names = [identity.name for identity in identities]
-    assert names == ["deployer", "requester", "worker-1", "worker-2"]
+    assert names == ["deployer", "requester", "worker-1", "worker-2", "gateway"]
     # Anvil's first account, which the chain funds.
     first = identities[0].account.address
     assert first == "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"

@@ -7,7 +7,6 @@ from collections.abc import Collection
 from eth_typing import ChecksumAddress
 from eth_utils.crypto import keccak
 
-from protocol.chain.client import MarketClient
 from protocol.chain.deployment import Deployment
 from protocol.chain.events import (
     BountyPaid,
@@ -55,9 +54,10 @@ from tests.unit.requester.fake_job import (
     a_config,
     an_address,
 )
+from tests.unit.requester.fake_node import NodeCache, ProvableMarket
 
 
-class FakeMarket(MarketClient):
+class FakeMarket(ProvableMarket):
     """The chain as a requester meets it; `mypy` holds its methods to the real ones."""
 
     def __init__(
@@ -94,6 +94,8 @@ class FakeMarket(MarketClient):
         self.logs: list[Log] = []
         self.jobs: dict[JobId, FakeJob] = {}
         self.failures: list[Exception] = []
+        self.oldest_state = 0
+        self.nodes = NodeCache()
         self.register(spec)
 
     # ------------------------------------------------------------ what tests do
@@ -249,7 +251,7 @@ class FakeMarket(MarketClient):
         worker = job.worker(place)
         self._emit(SeatSlashed(job_id, worker, place + 1, reason, amount))
 
-    def _fail_if_told(self) -> None:
+    def fail_if_told(self) -> None:
         if self.failures:
             raise self.failures.pop(0)
 
@@ -337,7 +339,7 @@ class FakeMarket(MarketClient):
         kinds: Collection[type[Event]] | None = None,
         account: ChecksumAddress | None = None,
     ) -> list[Log]:
-        self._fail_if_told()
+        self.fail_if_told()
         return [
             log
             for log in self.logs
@@ -374,7 +376,7 @@ class FakeMarket(MarketClient):
         return self.post_job(params)
 
     def post_job(self, params: JobParams) -> TxResult:
-        self._fail_if_told()
+        self.fail_if_told()
         since = len(self.logs)
         escrow = escrow_of(self.config, self.spec, params)
         from_credit = min(self.credit, escrow)
@@ -405,7 +407,7 @@ class FakeMarket(MarketClient):
         return self._result(since)
 
     def advance(self, params: JobParams) -> TxResult:
-        self._fail_if_told()
+        self.fail_if_told()
         since = len(self.logs)
         job_id = self.job_id_of(params)
         job = self.jobs[job_id]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from eth_utils.crypto import keccak
 
 from devnet.cli import run
 from protocol.chain.deployment import Deployment
@@ -203,6 +204,45 @@ def test_verify_without_a_deployment_file_says_so(
     assert code == 2
     assert "needs an RPC of chain 31337" in line
     assert "deployment file .assay/deployment.json cannot be read" in line
+
+
+def test_verify_with_the_hash_of_a_block_asks_no_chain(
+    capsys: Capture, receipt: Path
+) -> None:
+    value = json.loads(receipt.read_text())
+    header = bytes.fromhex(value["proof"]["headers"][-1][2:])
+    block_hash = "0x" + keccak(header).hex()
+    trusted = ("--block-hash", block_hash)
+    named = ("--marketplace", value["marketplace"])
+    assert run(["verify", str(receipt), *trusted, *named]) == 0
+    assert f"ok  marketplace: marketplace {named[1]}" in capsys.readouterr().out
+    # By the default path there is no deployment file here.
+    assert run(["verify", str(receipt), *trusted]) == 0
+    assert "by its own word" in capsys.readouterr().out
+
+    code, line = _error(capsys, "verify", str(receipt), "--block-hash", "0x" + "0" * 64)
+    assert (code, line.startswith("assay: headers: the proof ends in")) == (4, True)
+    another = ("--marketplace", value["params"]["requester"])
+    code, line = _error(capsys, "verify", str(receipt), *trusted, *another)
+    assert (code, line.startswith("assay: marketplace: ")) == (4, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--block-hash", "0x12"), "--block-hash is '0x12', not 0x and 64 digits"),
+        (
+            ("--block-hash", "00" * 32, "--marketplace", "me"),
+            "--marketplace is 'me', not 0x and 40 hexadecimal digits",
+        ),
+        (("--marketplace", "me"), "--marketplace goes with --block-hash only"),
+    ],
+)
+def test_verify_with_a_malformed_flag_names_it(
+    capsys: Capture, receipt: Path, arguments: tuple[str, ...], told: str
+) -> None:
+    code, line = _error(capsys, "verify", str(receipt), *arguments)
+    assert (code, told in line) == (2, True)
 
 
 def test_verify_altered_receipt_fails_without_a_chain(

@@ -10,14 +10,16 @@ import pytest
 
 from protocol.errors import BadReceipt, RequestError, RpcUnavailable
 from protocol.market import Outcome, OutcomeStatus, SlashReason
-from requester.decoding import Decoding
 from requester.drafts import Terms
 from requester.job import Job
-from requester.receipts import build, check_alone, read_receipt, verify
-from tests.unit.requester.world import World, an_address
+from requester.receipts import (
+    build,
+    check_alone,
+    read_receipt,
+    verify,
+)
+from tests.unit.requester.world import GREEDY, TEXTS, World, an_address
 
-GREEDY = Decoding(max_new_tokens=10, temperature=0)
-TEXTS = (" is one", " é two", " three")
 STEPS_ALONE = [
     "shape",
     "job id",
@@ -28,7 +30,7 @@ STEPS_ALONE = [
     "outputs",
     "money",
 ]
-STEPS = [*STEPS_ALONE, "marketplace", "record", "events"]
+STEPS = [*STEPS_ALONE, "marketplace", "headers", "record", "events"]
 
 Path_ = tuple[str | int, ...]
 
@@ -42,14 +44,6 @@ def _settled_in_two_rounds(world: World, *, liars: int = 0) -> Job:
     return job
 
 
-def _settled(world: World, *, liar: bool = False) -> Job:
-    job = world.client.submit(["a", "b", "c"], decoding=GREEDY)
-    right = world.outcome(job.params, world.answers(job.params, TEXTS))
-    wrong = world.outcome(job.params, world.answers(job.params, TEXTS[::-1]))
-    world.answer(job.job_id, right, wrong if liar else right, right)
-    return job
-
-
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     return World.build(tmp_path)
@@ -57,7 +51,7 @@ def world(tmp_path: Path) -> World:
 
 @pytest.fixture
 def receipt(world: World) -> dict[str, Any]:
-    return build(_settled(world, liar=True))
+    return build(world.settled(liar=True))
 
 
 @pytest.fixture
@@ -66,9 +60,9 @@ def long_receipt(world: World) -> dict[str, Any]:
 
 
 def test_build_of_a_settled_job_verifies(world: World) -> None:
-    value = build(_settled(world))
+    value = build(world.settled())
     assert [check.step for check in verify(value, world.market)] == STEPS
-    assert value["version"] == 2
+    assert value["version"] == 3
     assert value["jobId"] == value["jobId"].lower()
     texts = [output["output"]["text"] for output in value["outputs"]]
     assert texts == [" is one", " é two", " three"]
@@ -268,6 +262,8 @@ def test_verify_every_missing_or_added_part_is_rejected(
     for path, value in _containers(receipt):
         keys = list(value) if isinstance(value, dict) else range(len(value))
         for key in keys:
+            if path == ("outputs",):
+                continue  # a receipt may show some of the outputs only
             mutant = copy.deepcopy(receipt)
             parent: Any = mutant
             for step in path:
@@ -325,7 +321,7 @@ def test_verify_job_the_chain_does_not_know_is_rejected(
     receipt: dict[str, Any], tmp_path: Path
 ) -> None:
     empty = World.build(tmp_path)
-    with pytest.raises(BadReceipt, match="record: the marketplace has not recorded"):
+    with pytest.raises(BadReceipt, match="headers: the chain has no block"):
         verify(receipt, empty.market)
 
 
@@ -333,20 +329,20 @@ def test_verify_events_that_a_reorganisation_moved_are_rejected(
     world: World, receipt: dict[str, Any]
 ) -> None:
     world.market.logs.pop()
-    with pytest.raises(BadReceipt, match="events: JobSettled is not at log"):
+    with pytest.raises(BadReceipt, match="headers: the proof ends in block"):
         verify(receipt, world.market)
 
 
 def test_verify_events_that_the_receipt_hides_are_rejected(
     world: World, receipt: dict[str, Any]
 ) -> None:
-    world.market.logs.append(world.market.logs[-1])
-    with pytest.raises(BadReceipt, match="events: the chain has"):
+    receipt["money"] |= {"seatsSlashed": [], "slashed": 0}
+    with pytest.raises(BadReceipt, match="events: .* are proven, the receipt has"):
         verify(receipt, world.market)
 
 
 @pytest.mark.parametrize(
-    "value", [{}, {"version": 1}, {"version": 3}, {"a": {1, 2}}, {"a": float("nan")}]
+    "value", [{}, {"version": 1}, {"version": 2}, {"a": {1, 2}}, {"a": float("nan")}]
 )
 def test_verify_what_is_no_receipt_fails_by_its_shape(
     world: World, value: dict[str, Any]

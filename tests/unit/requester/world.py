@@ -22,6 +22,8 @@ from protocol.store.memory import MemoryStore
 from protocol.text import TokenCodec
 from requester.client import Client
 from requester.connections import Connections
+from requester.decoding import Decoding
+from requester.job import Job
 from requester.tokenizers import TokenizerCache
 from tests.support.tokenizers import byte_tokenizer
 from tests.unit.requester.fake_job import (
@@ -34,7 +36,9 @@ from tests.unit.requester.fake_job import (
 from tests.unit.requester.fake_market import FakeMarket
 
 __all__ = [
+    "GREEDY",
     "REQUESTER",
+    "TEXTS",
     "FakeClock",
     "FakeMarket",
     "World",
@@ -42,6 +46,9 @@ __all__ = [
     "a_spec",
     "an_address",
 ]
+
+GREEDY = Decoding(max_new_tokens=10, temperature=0)
+TEXTS = (" is one", " é two", " three")
 
 
 @dataclass(slots=True)
@@ -78,6 +85,14 @@ class World:
         )
         codec = TokenCodec.from_bytes(byte_tokenizer())
         return cls(chain, store, clock, Client(connections), codec)
+
+    def settled(self, *, liar: bool = False) -> Job:
+        """A job of three prompts that was accepted, maybe against a liar's answer."""
+        job = self.client.submit(["a", "b", "c"], decoding=GREEDY)
+        right = self.outcome(job.params, self.answers(job.params, TEXTS))
+        wrong = self.outcome(job.params, self.answers(job.params, TEXTS[::-1]))
+        self.answer(job.job_id, right, wrong if liar else right, right)
+        return job
 
     def answers(self, params: JobParams, texts: tuple[str, ...]) -> ResultsDocument:
         """A valid results document that answers with the texts, cut at the limits."""

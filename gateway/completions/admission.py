@@ -1,0 +1,188 @@
+"""Letting calls in: what they ask, what they may cost, their money set aside."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+
+from sqlalchemy.exc import IntegrityError
+
+from gateway.accounts.rate_limits import take_call
+from gateway.completions.asking import chat_prompts, completion_prompts, draw_seed
+from gateway.completions.catalogue import Catalogue
+from gateway.completions.chat_template import (
+    MAX_TEMPLATE_BYTES,
+    TEMPLATE_FILE,
+    render_chat,
+)
+from gateway.completions.schemas import ChatCall, CompletionCall
+from gateway.database.engine import Database
+from gateway.errors import CallRefused
+from gateway.jobs import calls as records
+from gateway.jobs.asking import Ask, JobTerms
+from gateway.jobs.calls import NewCall
+from gateway.jobs.market import MarketAccess
+from gateway.settings import GatewaySettings
+from protocol.crash_points import crash_point
+from protocol.errors import BadTokenizer, RequestError
+from protocol.market import ModelId
+from requester.prompts import PromptRequest
+
+__all__ = ["Admission", "new_call_id"]
+
+
+def new_call_id(call: CompletionCall | ChatCall) -> str:
+    """An id that nobody can guess, in OpenAI's form."""
+    prefix = "chatcmpl-" if isinstance(call, ChatCall) else "cmpl-"
+    return prefix + secrets.token_hex(12)
+
+
+class Admission:
+    """Lets calls in for one replica."""
+
+    def __init__(
+        self,
+        database: Database,
+        access: MarketAccess,
+        catalogue: Catalogue,
+        settings: GatewaySettings,
+        *,
+        replica: str,
+    ) -> None:
+        """Join the parts."""
+        self._database = database
+        self._access = access
+        self._catalogue = catalogue
+        self._settings = settings
+        self._replica = replica
+
+    def count(self, key_id: str) -> None:
+        """Counts a call against the key's rate. Raises RateLimited, DatabaseError."""
+        self._database.write(lambda session: take_call(session, key_id))
+
+    def admit(
+        self,
+        key_id: str,
+        endpoint: str,
+        call: CompletionCall | ChatCall,
+        body: bytes,
+        idempotency_key: str | None,
+    ) -> str:
+        """Checks a call, sets its money aside and writes it down.
+
+        Args:
+            key_id: Who calls.
+            endpoint: The call's path.
+            call: The call.
+            body: Its bytes as they came.
+            idempotency_key: The caller's name for it, if it gave one.
+
+        Returns:
+            Its id; that of an earlier call if the idempotency key names one.
+
+        Raises:
+            GatewayError: It is not let in; nothing is charged.
+            StoreError: The model's tokenizer cannot be had.
+            ChainError: The chain cannot be read.
+            DatabaseError: The database is down.
+        """
+        digest = hashlib.sha256(endpoint.encode() + b"\n" + body).hexdigest()
+        if idempotency_key is not None:
+            with self._database.reading() as session:
+                row = records.earlier_call(session, key_id, idempotency_key, digest)
+            if row is not None:
+                return row.call_id
+        ask = self.ask(call)
+        new = NewCall(
+            call_id=new_call_id(call),
+            key_id=key_id,
+            endpoint=endpoint,
+            body=call.model_dump_json(exclude_none=True),
+            body_hash=digest,
+            idempotency_key=idempotency_key,
+        )
+        call_id = self._reserve(new, ask)
+        crash_point("gateway.reserved")
+        return call_id
+
+    def ask(self, call: CompletionCall | ChatCall) -> Ask:
+        """What a call asks of the market, checked and priced; see `admit`."""
+        terms = self._terms(call, self._catalogue.resolve(call.model))
+        try:
+            return self._access.ask(terms, self._prompts(call, terms.model_id))
+        except BadTokenizer as error:
+            raise CallRefused(str(error), code="invalid_value") from error
+        except RequestError as error:
+            text = str(error)
+            is_long = "context is" in text
+            raise CallRefused(
+                text,
+                param="messages" if isinstance(call, ChatCall) else "prompt",
+                code="context_length_exceeded" if is_long else "invalid_value",
+            ) from error
+
+    def _reserve(self, new: NewCall, ask: Ask) -> str:
+        try:
+            return self._database.write(
+                lambda s: records.reserve_call(s, new, ask, self._replica)
+            )
+        except IntegrityError:
+            # The same idempotency key came twice in the same moment.
+            return self._database.write(
+                lambda s: records.reserve_call(s, new, ask, self._replica)
+            )
+
+    def _terms(self, call: CompletionCall | ChatCall, model_id: ModelId) -> JobTerms:
+        options, settings = call.options, self._settings
+        redundancy = options.redundancy or settings.redundancy
+        if redundancy < settings.least_redundancy:
+            raise CallRefused(
+                f"assay.redundancy is {redundancy}; this gateway has calls run by "
+                f"{settings.least_redundancy} workers at least",
+                param="assay.redundancy",
+                code="invalid_value",
+            )
+        tick = settings.tick if options.tick is None else options.tick
+        return JobTerms(model_id, tick, redundancy, options.rounds or settings.rounds)
+
+    def _prompts(
+        self, call: CompletionCall | ChatCall, model_id: ModelId
+    ) -> list[PromptRequest]:
+        codec, seed = self._access.codec_of(model_id), draw_seed()
+        if isinstance(call, CompletionCall):
+            self._check_count(call, _texts(call) * call.choices)
+            return completion_prompts(call, codec, seed)
+        self._check_count(call, call.choices)
+        told = render_chat(self._template(call, model_id), call.messages, codec)
+        room = self._access.spec_of(model_id).context_length - len(told.ids)
+        return chat_prompts(call, told.text, told.ids, room, seed)
+
+    def _check_count(self, call: CompletionCall | ChatCall, count: int) -> None:
+        most = min(
+            self._settings.max_prompts_per_call, self._settings.max_prompts_per_job
+        )
+        if count > most:
+            raise CallRefused(
+                f"the call asks for {count} outputs (texts times n); at most {most} "
+                "are possible: make several calls, or a batch",
+                param="n" if call.choices > 1 else "prompt",
+                code="invalid_value",
+            )
+
+    def _template(self, call: ChatCall, model_id: ModelId) -> str:
+        data = self._access.package_file(model_id, TEMPLATE_FILE, MAX_TEMPLATE_BYTES)
+        if data is None:
+            raise CallRefused(
+                f"the model {call.model!r} has no chat template, so it cannot chat; "
+                "send its text to /v1/completions",
+                param="model",
+                code="unsupported_model",
+            )
+        return data.decode("utf-8", errors="replace")
+
+
+def _texts(call: CompletionCall) -> int:
+    prompt = call.prompt
+    if isinstance(prompt, str) or isinstance(prompt[0], int):
+        return 1
+    return len(prompt)

@@ -1,0 +1,1 @@
+"""The gateway's database: one connection setup for SQLite and PostgreSQL."""

@@ -1,0 +1,98 @@
+"""Checking receipts on a page."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+import anyio.to_thread
+from fastapi import APIRouter, UploadFile
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.access import Parts
+from gateway.explorer.page_route import PageRoute
+from gateway.explorer.pages import render
+from gateway.services import Services
+from protocol.errors import BadReceipt, MarketError
+from protocol.market import JobId
+from requester.receipts import parse_receipt, verify
+
+__all__ = ["router"]
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+_ID = re.compile(r"0x[0-9a-f]{64}")
+
+
+@router.get("/receipts")
+def by_job(
+    request: Request, services: Parts, job: str = "", output: str = ""
+) -> Response:
+    """The form, and the check of a job's receipt if one is named."""
+    given = {"job": job, "output": output}
+    if not job:
+        return _show(request, services, given)
+    problem = ""
+    if not _ID.fullmatch(job):
+        problem = "a job's id is 0x and 64 digits"
+    elif output and not (output.isdecimal() and len(output) < 10):
+        problem = "an output is a number from 0"
+    if problem:
+        return _show(request, services, given, problem=problem, status=400)
+    chosen = [int(output)] if output else None
+    try:
+        value = services.receipts.receipt(JobId(bytes.fromhex(job[2:])), chosen)
+    except MarketError as error:
+        status = error.http_status
+        return _show(request, services, given, problem=str(error), status=status)
+    verdict = _verdict(services, value)
+    return _show(request, services, given, verdict=verdict)
+
+
+@router.post("/receipts")
+async def by_file(
+    request: Request, services: Parts, receipt: Annotated[UploadFile, ...]
+) -> Response:
+    """Checks a file."""
+    data = await receipt.read()
+
+    def check() -> Response:
+        try:
+            value = parse_receipt(data, "the file")
+        except BadReceipt as error:
+            verdict = {"is_valid": False, "reason": str(error), "checks": []}
+        else:
+            verdict = _verdict(services, value)
+        return _show(request, services, {"job": "", "output": ""}, verdict=verdict)
+
+    return await anyio.to_thread.run_sync(check)
+
+
+def _verdict(services: Services, value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        checks = verify(value, services.access.market)
+    except BadReceipt as error:
+        return {"is_valid": False, "reason": str(error), "checks": []}
+    return {"is_valid": True, "reason": "", "checks": checks}
+
+
+def _show(
+    request: Request,
+    services: Services,
+    given: dict[str, str],
+    *,
+    verdict: dict[str, Any] | None = None,
+    problem: str = "",
+    status: int = 200,
+) -> Response:
+    return render(
+        request,
+        services,
+        "receipts.html",
+        "receipts",
+        status=status,
+        given=given,
+        verdict=verdict,
+        problem=problem,
+    )

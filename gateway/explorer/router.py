@@ -1,0 +1,224 @@
+"""The explorer's pages: HTTP only."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from eth_utils.address import is_address, to_checksum_address
+from fastapi import APIRouter
+from sse_starlette import EventSourceResponse
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.access import Parts
+from gateway.errors import GatewayBusy, NothingFound
+from gateway.explorer.job_page import job_page
+from gateway.explorer.market_pages import (
+    job_row,
+    market_page,
+    model_cards,
+    model_row,
+    state_choices,
+    worker_page,
+    worker_row,
+)
+from gateway.explorer.outputs import outputs_of
+from gateway.explorer.page_route import PageRoute
+from gateway.explorer.pages import render
+from gateway.market_data.accounts import find_participant, list_workers
+from gateway.market_data.histories import job_history
+from gateway.market_data.jobs import JobFilter, list_jobs
+from gateway.market_data.models import find_model, list_models
+from gateway.services import Services
+from protocol.errors import RequestError, StoreError
+from protocol.market import JobId, JobState, ModelId
+
+__all__ = ["router"]
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+_ID = re.compile(r"0x[0-9a-fA-F]{64}")
+_PAGE = 50
+_CARD_FILE = "README.md"
+_CARD_BYTES = 64 * 1024
+
+
+@router.get("/")
+def market(request: Request, services: Parts) -> Response:
+    """The market at a glance."""
+    with services.database.reading() as session:
+        values = market_page(session, services.amounts)
+    return _show(request, services, "overview.html", "market", values)
+
+
+@router.get("/live")
+def live(services: Parts) -> Response:
+    """Says when the index has moved."""
+    if services.watch.is_full:
+        raise GatewayBusy("too many pages are watched live; they can be reloaded")
+    return EventSourceResponse(services.watch.stream(), sep="\n")
+
+
+# ---------------------------------------------------------------- jobs
+
+
+@router.get("/jobs")
+def jobs(
+    request: Request,
+    services: Parts,
+    state: str = "",
+    model: str = "",
+    requester: str = "",
+    q: str = "",
+    after: str = "",
+) -> Response:
+    """Jobs, newest first."""
+    chosen = {"state": state, "model": model, "requester": requester, "q": q}
+    values: dict[str, Any] = {
+        "states": state_choices(),
+        "chosen": chosen,
+        "problem": "",
+        "jobs": [],
+        "next_url": None,
+        "first_url": None,
+    }
+    status = 200
+    try:
+        wanted = _filter(**chosen)
+        with services.database.reading() as session:
+            page = list_jobs(session, wanted, cursor=after or None, limit=_PAGE)
+        values["jobs"] = [job_row(job, services.amounts) for job in page.items]
+        url = request.url.remove_query_params("after")
+        if page.next_cursor:
+            following = url.include_query_params(after=page.next_cursor)
+            values["next_url"] = f"/jobs?{following.query}"
+        if after:
+            values["first_url"] = f"/jobs?{url.query}"
+    except RequestError as error:
+        values["problem"], status = str(error), 400
+    return _show(request, services, "jobs.html", "jobs", values, status)
+
+
+def _filter(state: str, model: str, requester: str, q: str) -> JobFilter:
+    names = {one.name.lower(): one for one in JobState}
+    if state and state not in names:
+        raise RequestError(f"there is no state {state[:40]!r}")
+    if model and not _ID.fullmatch(model):
+        raise RequestError(f"{model[:80]!r} is no model id: give 0x and 64 digits")
+    if requester and not is_address(requester):
+        raise RequestError(f"{requester[:80]!r} is no address: give 0x and 40 digits")
+    return JobFilter(
+        states=(names[state],) if state else (),
+        model_id=ModelId(bytes.fromhex(model[2:])) if model else None,
+        requester=to_checksum_address(requester) if requester else None,
+        text=q,
+    )
+
+
+@router.get("/jobs/{job_id}")
+def job(request: Request, services: Parts, job_id: str) -> Response:
+    """One job from its posting to its end."""
+    key = JobId(_id_of(job_id, "job"))
+    with services.database.reading() as session:
+        history = job_history(session, key)
+    if history is None:
+        raise NothingFound(f"the index has no job {job_id}")
+    receipts = f"{services.settings.base_url}/v1/receipts"
+    values = job_page(history, services.amounts, receipts)
+    values["outputs"] = outputs_of(services.receipts, history.summary)
+    return _show(request, services, "job.html", "jobs", values)
+
+
+# ---------------------------------------------------------------- workers, models
+
+
+@router.get("/workers")
+def workers(request: Request, services: Parts, after: str = "") -> Response:
+    """Everyone who ever opened a seat."""
+    with services.database.reading() as session:
+        page = list_workers(session, cursor=after or None, limit=_PAGE)
+    values = {
+        "workers": [worker_row(one, services.amounts) for one in page.items],
+        "next_url": f"/workers?after={page.next_cursor}" if page.next_cursor else None,
+        "first_url": "/workers" if after else None,
+    }
+    return _show(request, services, "workers.html", "workers", values)
+
+
+@router.get("/workers/{address}")
+def worker(request: Request, services: Parts, address: str) -> Response:
+    """One account, as a worker and as a requester."""
+    account = None
+    if is_address(address):
+        with services.database.reading() as session:
+            account = find_participant(session, to_checksum_address(address))
+            if account is not None:
+                values = worker_page(session, account, services.amounts)
+    if account is None:
+        raise NothingFound(f"the index has no event of the account {address[:80]}")
+    return _show(request, services, "worker.html", "workers", values)
+
+
+@router.get("/models")
+def models(request: Request, services: Parts) -> Response:
+    """What is registered."""
+    names = services.catalogue.names
+    with services.database.reading() as session:
+        rows = [
+            model_row(one, names.get(one.model_id, ""), services.amounts)
+            for one in list_models(session)
+        ]
+    return _show(request, services, "models.html", "models", {"models": rows})
+
+
+@router.get("/models/{model_id}")
+def model(request: Request, services: Parts, model_id: str) -> Response:
+    """One model with its card."""
+    key = ModelId(_id_of(model_id, "model"))
+    with services.database.reading() as session:
+        view = find_model(session, key)
+        jobs = list_jobs(session, JobFilter(model_id=key), limit=10).items
+    if view is None:
+        raise NothingFound(f"the index has no model {model_id}")
+    values = {
+        "model": {
+            "model_id": "0x" + key.hex(),
+            "name": services.catalogue.names.get(key, ""),
+        },
+        "cards": model_cards(view, services.amounts),
+        "card_text": _card_text(services, key),
+        "jobs": [job_row(one, services.amounts) for one in jobs],
+    }
+    return _show(request, services, "model.html", "models", values)
+
+
+def _card_text(services: Services, model_id: ModelId) -> str:
+    try:
+        data = services.access.package_file(model_id, _CARD_FILE, _CARD_BYTES)
+    except StoreError:
+        return ""
+    return "" if data is None else data.decode("utf-8", errors="replace")
+
+
+# ---------------------------------------------------------------- shared
+
+
+def _id_of(text: str, what: str) -> bytes:
+    if not _ID.fullmatch(text):
+        raise NothingFound(f"{text[:80]!r} is no {what} id: give 0x and 64 digits")
+    return bytes.fromhex(text[2:])
+
+
+def _show(
+    request: Request,
+    services: Services,
+    template: str,
+    page: str,
+    values: dict[str, Any],
+    status: int = 200,
+) -> Response:
+    head, _ = services.watch.look()
+    return render(
+        request, services, template, page, head_number=head, status=status, **values
+    )

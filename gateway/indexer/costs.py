@@ -1,0 +1,62 @@
+"""Looks up what indexed transactions cost, beside the index, never in its way."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from sqlalchemy import select, update
+
+from gateway.database.engine import Database
+from gateway.indexer.models import TransactionRow
+from protocol.chain.costs import TransactionCost
+
+__all__ = ["CostSource", "fill_costs"]
+
+
+class CostSource(Protocol):
+    """Where costs come from; `MarketReader` is one."""
+
+    def transaction_cost(self, tx_hash: str) -> TransactionCost | None:
+        """What a mined transaction cost; None where the node has no such one."""
+        ...
+
+
+def fill_costs(database: Database, source: CostSource, *, limit: int) -> int:
+    """Look up costs that are not known yet, of the newest transactions first.
+
+    A transaction that a reorganisation took away meanwhile keeps none.
+
+    Args:
+        database: The index.
+        source: The market's node.
+        limit: Most transactions to look up.
+
+    Returns:
+        How many were found.
+
+    Raises:
+        RpcUnavailable: The node failed.
+        DatabaseUnavailable: The database is down or locked.
+    """
+    missing = (
+        select(TransactionRow.tx_hash)
+        .where(TransactionRow.gas_used.is_(None))
+        .order_by(TransactionRow.block_number.desc(), TransactionRow.tx_hash)
+        .limit(limit)
+    )
+    with database.reading() as session:
+        hashes = session.scalars(missing).all()
+    costs = [source.transaction_cost("0x" + one.hex()) for one in hashes]
+    found = [cost for cost in costs if cost is not None]
+    if found:
+        with database.writing() as session:
+            for cost in found:
+                session.execute(
+                    update(TransactionRow)
+                    .where(
+                        TransactionRow.tx_hash == bytes.fromhex(cost.tx_hash[2:]),
+                        TransactionRow.block_hash == bytes.fromhex(cost.block_hash[2:]),
+                    )
+                    .values(gas_used=cost.gas_used, gas_price=cost.gas_price)
+                )
+    return len(found)

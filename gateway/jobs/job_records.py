@@ -1,0 +1,336 @@
+"""Jobs in the database, and what each of their steps means for the calls in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from gateway.accounts import ledger
+from gateway.database.clock import DatabaseNow
+from gateway.jobs.asking import outputs_to_json
+from gateway.jobs.calls import Fault, now, open_calls_of, refuse
+from gateway.jobs.shares import Bill, Share, split_bill
+from gateway.jobs.states import LIVE_JOBS, CallState, JobStage
+from gateway.jobs.tables import CallRow, GatewayJobRow
+from protocol.documents import Output
+from protocol.market import JobId, JobParams
+from requester.drafts import Draft
+
+__all__ = [
+    "LiveJob",
+    "claim_expired",
+    "create_job",
+    "end_without_answer",
+    "forget",
+    "hold",
+    "let_go",
+    "live_jobs",
+    "mark_accepted",
+    "mark_posted",
+    "mark_posting",
+    "mark_settled",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveJob:
+    """A job that is to be moved on.
+
+    Attributes:
+        job_id: The job.
+        params: What is posted.
+        content: The prompts document; None once it is not needed any more.
+        stage: How far it has come.
+        posted_block: Block of its posting, once seen.
+        escrowed: Units that posting locks.
+        created_at: Unix time of its making.
+        changed_at: Unix time of its last step.
+    """
+
+    job_id: JobId
+    params: JobParams
+    content: bytes | None
+    stage: JobStage
+    posted_block: int | None
+    escrowed: int
+    created_at: float
+    changed_at: float
+
+    @classmethod
+    def of(cls, row: GatewayJobRow) -> Self:
+        """The job of a row."""
+        return cls(
+            job_id=JobId(row.job_id),
+            params=JobParams.from_bytes(row.params),
+            content=row.content,
+            stage=JobStage(row.stage),
+            posted_block=row.posted_block,
+            escrowed=row.escrowed,
+            created_at=row.created_at,
+            changed_at=row.changed_at,
+        )
+
+
+# ---------------------------------------------------------------- who moves it
+
+
+def live_jobs(session: Session, replica: str) -> list[LiveJob]:
+    """The jobs that a replica moves on, oldest first."""
+    statement = select(GatewayJobRow).where(
+        GatewayJobRow.holder == replica, GatewayJobRow.stage.in_(LIVE_JOBS)
+    )
+    rows = session.scalars(
+        statement.order_by(GatewayJobRow.created_at, GatewayJobRow.job_id)
+    )
+    return [LiveJob.of(row) for row in rows]
+
+
+def hold(session: Session, replica: str, seconds: float) -> None:
+    """Keeps other replicas away from a replica's jobs for so long, from now."""
+    session.execute(
+        update(GatewayJobRow)
+        .where(GatewayJobRow.holder == replica, GatewayJobRow.stage.in_(LIVE_JOBS))
+        .values(held_until=DatabaseNow() + seconds)
+    )
+
+
+def claim_expired(
+    session: Session, replica: str, seconds: float, fault: Fault
+) -> list[str]:
+    """Takes over the jobs whose replica has not been heard of.
+
+    One that was only drafted was certainly never sent. It is given up: its callers are
+    gone and are charged nothing, and lines of batches wait for another job.
+
+    Returns:
+        The calls that were ended.
+    """
+    statement = select(GatewayJobRow).where(
+        GatewayJobRow.stage.in_(LIVE_JOBS), GatewayJobRow.held_until <= DatabaseNow()
+    )
+    ended = []
+    moment = now(session)
+    for row in session.scalars(statement.with_for_update(skip_locked=True)).all():
+        row.holder, row.held_until = replica, moment + seconds
+        if row.stage == JobStage.DRAFTED:
+            ended += _disband(session, row, replica, fault)
+    return ended
+
+
+def _disband(
+    session: Session, row: GatewayJobRow, replica: str, fault: Fault
+) -> list[str]:
+    _move(session, row, JobStage.FORGOTTEN)
+    row.content, row.cost, row.absorbed = None, 0, 0
+    ended = []
+    for call in open_calls_of(session, row.job_id):
+        if call.batch_id is None:
+            refuse(session, call, CallState.RELEASED, fault)
+            ended.append(call.call_id)
+        else:
+            call.job_id = call.first_output = None
+            call.replica = replica
+    return ended
+
+
+def let_go(session: Session, replica: str) -> None:
+    """Leaves a replica's jobs to whoever comes next."""
+    session.execute(
+        update(GatewayJobRow)
+        .where(GatewayJobRow.holder == replica)
+        .values(held_until=0.0)
+    )
+
+
+# ---------------------------------------------------------------- steps
+
+
+def create_job(
+    session: Session,
+    job_id: JobId,
+    draft: Draft,
+    calls: Sequence[CallRow],
+    replica: str,
+    seconds: float,
+) -> bool:
+    """Makes a job of waiting calls, all of them or none.
+
+    Args:
+        session: A writing session.
+        job_id: Id of the draft's job.
+        draft: The job, its prompts those of the calls in order.
+        calls: The calls as they were read.
+        replica: Who moves it on.
+        seconds: How long others stay away.
+
+    Returns:
+        False if a call is not waiting any more; then nothing was done.
+    """
+    wanted = [call.call_id for call in calls]
+    statement = select(CallRow).where(CallRow.call_id.in_(wanted)).with_for_update()
+    found = {row.call_id: row for row in session.scalars(statement)}
+    rows = [found[call_id] for call_id in wanted if call_id in found]
+    if len(rows) < len(wanted) or not all(_is_waiting(row) for row in rows):
+        return False
+    moment = now(session)
+    session.add(
+        GatewayJobRow(
+            job_id=job_id,
+            params=draft.params.to_bytes(),
+            content=draft.content,
+            stage=JobStage.DRAFTED,
+            holder=replica,
+            held_until=moment + seconds,
+            escrowed=draft.estimate.escrow,
+            created_at=moment,
+            changed_at=moment,
+        )
+    )
+    # The calls refer to it.
+    session.flush()
+    first = 0
+    for row in rows:
+        row.job_id, row.first_output, row.changed_at = job_id, first, moment
+        first += row.prompt_count
+    return True
+
+
+def mark_posting(session: Session, job_id: JobId) -> bool:
+    """Notes that a drafted job is about to be sent. Returns whether it may be."""
+    row = _locked(session, job_id, JobStage.DRAFTED)
+    if row is not None:
+        _move(session, row, JobStage.POSTING)
+    return row is not None
+
+
+def mark_posted(
+    session: Session, job_id: JobId, block: int, gas_used: int | None
+) -> bool:
+    """Notes that a job stands on chain. Returns whether that was news."""
+    row = _locked(session, job_id, JobStage.POSTING, JobStage.POSTED)
+    if row is None:
+        return False
+    _move(session, row, JobStage.POSTED)
+    row.posted_block = block
+    row.gas_used = gas_used if gas_used is not None else row.gas_used
+    for call in open_calls_of(session, job_id):
+        if call.state == CallState.RESERVED:
+            call.state, call.changed_at = CallState.POSTED, row.changed_at
+    return True
+
+
+def mark_accepted(
+    session: Session, job_id: JobId, outputs: Sequence[Output]
+) -> list[str]:
+    """Gives each call its own outputs and no other; returns the calls that got any."""
+    row = _locked(session, job_id, JobStage.POSTED)
+    if row is None:
+        return []
+    _move(session, row, JobStage.ACCEPTED)
+    row.content = None
+    answered = []
+    for call in open_calls_of(session, job_id):
+        if call.state == CallState.POSTED and call.first_output is not None:
+            last = call.first_output + call.prompt_count
+            own = outputs[call.first_output : last]
+            call.outputs = outputs_to_json(own)
+            call.new_tokens = sum(len(output.ids) for output in own)
+            call.state, call.changed_at = CallState.ACCEPTED, row.changed_at
+            answered.append(call.call_id)
+    return answered
+
+
+def mark_settled(session: Session, job_id: JobId, bill: Bill) -> bool:
+    """Charges each call its share, and gives back the rest of what it reserved.
+
+    Returns:
+        Whether that was news.
+    """
+    row = _locked(session, job_id, JobStage.ACCEPTED, JobStage.ABANDONED)
+    if row is None:
+        return False
+    _move(session, row, JobStage.SETTLED)
+    row.content = None
+    calls = [
+        call
+        for call in open_calls_of(session, job_id)
+        if call.state == CallState.ACCEPTED
+    ]
+    shares = [
+        Share(c.prompt_count, c.own_tokens + (c.new_tokens or 0), c.reserved)
+        for c in calls
+    ]
+    charges = split_bill(bill, shares) if shares else []
+    for call, charge in zip(calls, charges, strict=True):
+        ledger.settle(session, call.key_id, call.reserved, charge)
+        call.charge, call.state = charge, CallState.SETTLED
+        call.changed_at = row.changed_at
+    row.cost, row.absorbed = bill.cost, bill.cost - sum(charges)
+    return True
+
+
+def end_without_answer(
+    session: Session,
+    job_id: JobId,
+    stage: JobStage,
+    fault: Fault,
+    *,
+    cost: int | None,
+) -> list[str]:
+    """Gives all calls of a job their money back; the gateway bears what it cost.
+
+    Args:
+        session: A writing session.
+        job_id: The job.
+        stage: Where that leaves it: failed, abandoned or forgotten.
+        fault: What the callers are told.
+        cost: Units that the job cost; None while that is unknown.
+
+    Returns:
+        The calls that were ended by it.
+    """
+    row = _locked(session, job_id, *LIVE_JOBS)
+    if row is None or row.stage == stage:
+        return []
+    _move(session, row, stage)
+    row.cost, row.absorbed = cost, cost
+    if stage is not JobStage.ABANDONED:
+        row.content = None
+    ended = []
+    for call in open_calls_of(session, job_id):
+        state = CallState(call.state)
+        if state is CallState.RESERVED:
+            refuse(session, call, CallState.RELEASED, fault)
+        elif state in (CallState.POSTED, CallState.ACCEPTED):
+            refuse(session, call, CallState.REFUNDED, fault)
+        else:
+            continue
+        ended.append(call.call_id)
+    return ended
+
+
+def forget(session: Session, job_id: JobId) -> None:
+    """Closes an abandoned job that never appeared on chain."""
+    row = _locked(session, job_id, JobStage.ABANDONED)
+    if row is not None:
+        _move(session, row, JobStage.FORGOTTEN)
+        row.content, row.cost, row.absorbed = None, 0, 0
+
+
+def _locked(session: Session, job_id: JobId, *stages: JobStage) -> GatewayJobRow | None:
+    statement = select(GatewayJobRow).where(
+        GatewayJobRow.job_id == job_id, GatewayJobRow.stage.in_(stages)
+    )
+    return session.scalars(statement.with_for_update()).one_or_none()
+
+
+def _move(session: Session, row: GatewayJobRow, stage: JobStage) -> None:
+    row.stage, row.changed_at = stage, now(session)
+
+
+def _is_waiting(row: CallRow) -> bool:
+    return row.state == CallState.RESERVED and row.job_id is None

@@ -1,0 +1,1 @@
+"""What every HTTP call goes through before and after its endpoint."""

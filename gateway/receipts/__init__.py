@@ -1,0 +1,1 @@
+"""Receipts of jobs, handed out to anybody."""

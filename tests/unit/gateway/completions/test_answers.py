@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from gateway.completions.answers import (
+    Facts,
+    chat_answer,
+    chat_chunks,
+    completion_answer,
+    completion_chunks,
+)
+from gateway.completions.responses import Origin
+from gateway.completions.schemas import (
+    ChatCall,
+    ChatMessage,
+    CompletionCall,
+    StreamOptions,
+)
+from protocol.documents import Finish, Output
+from protocol.text import TokenCodec
+from tests.support.tokenizers import byte_tokenizer
+
+CODEC = TokenCodec.from_bytes(byte_tokenizer())
+ORIGIN = Origin(job_id="0x01", receipt_url="http://g/v1/receipts/0x01", outputs=[4, 5])
+
+
+def an_output(text: str, finish: Finish = Finish.LENGTH) -> Output:
+    ids = CODEC.encode(text)
+    pairs = tuple(((i, -65_536), (i, -65_536), (9, -131_072)) for i in ids)
+    return Output(finish=finish, ids=ids, logprobs=pairs, text=text)
+
+
+FACTS = Facts(
+    call_id="cmpl-1",
+    created_at=7,
+    origin=ORIGIN,
+    prompts=("p", "p"),
+    own_tokens=6,
+    outputs=(an_output("hé"), an_output("x", Finish.STOP)),
+)
+MESSAGES = [ChatMessage(role="user", content="Hello")]
+
+
+def test_completion_answer_counts_a_prompt_once_for_all_choices() -> None:
+    call = CompletionCall(model="m", prompt="p", n=2)
+    answer = completion_answer(call, FACTS, CODEC)
+    assert answer.usage is not None
+    usage = answer.usage
+    assert (usage.prompt_tokens, usage.completion_tokens) == (3, 4)
+    assert usage.total_tokens == 7
+    assert [choice.text for choice in answer.choices] == ["hé", "x"]
+    assert [choice.finish_reason for choice in answer.choices] == ["length", "stop"]
+    assert answer.assay == ORIGIN
+    assert answer.choices[0].logprobs is None
+
+
+def test_completion_answer_with_echo_precedes_it_with_the_prompt() -> None:
+    call = CompletionCall(model="m", prompt="p", n=2, echo=True)
+    answer = completion_answer(call, FACTS, CODEC)
+    assert [choice.text for choice in answer.choices] == ["phé", "px"]
+
+
+def test_completion_answer_with_logprobs_tells_nats() -> None:
+    call = CompletionCall(model="m", prompt="p", n=2, logprobs=2)
+    told = completion_answer(call, FACTS, CODEC).choices[0].logprobs
+    assert told is not None
+    assert told.token_logprobs == [-1.0, -1.0, -1.0]
+    assert told.text_offset == [0, 1, 1]
+    assert told.top_logprobs[0]["h"] == -1.0
+    assert len(told.top_logprobs[0]) == 2
+
+
+def test_completion_chunks_end_each_choice_and_tell_usage_last() -> None:
+    options = StreamOptions(include_usage=True)
+    call = CompletionCall(model="m", prompt="p", n=2, echo=True, stream_options=options)
+    *chunks, last = completion_chunks(call, FACTS, CODEC)
+    told = [(c.choices[0].index, c.choices[0].text) for c in chunks]
+    assert told == [(0, "p"), (0, "h"), (0, "é"), (0, ""), (1, "p"), (1, "x"), (1, "")]
+    ends = [c.choices[0].finish_reason for c in chunks]
+    assert ends == [None, None, None, "length", None, None, "stop"]
+    assert last.choices == []
+    assert last.usage == completion_answer(call, FACTS, CODEC).usage
+    assert all(chunk.usage is None for chunk in chunks)
+
+
+def test_chat_answer_and_chunks_say_the_same() -> None:
+    call = ChatCall(model="m", messages=MESSAGES, n=2, logprobs=True, top_logprobs=2)
+    answer = chat_answer(call, FACTS, CODEC)
+    assert [choice.message.content for choice in answer.choices] == ["hé", "x"]
+    chunks = list(chat_chunks(call, FACTS, CODEC))
+    for choice in answer.choices:
+        parts = [c.choices[0] for c in chunks if c.choices[0].index == choice.index]
+        assert parts[0].delta.role == "assistant"
+        text = "".join(part.delta.content or "" for part in parts)
+        assert text == choice.message.content
+        assert parts[-1].finish_reason == choice.finish_reason
+        told = [x for p in parts if p.logprobs for x in p.logprobs.content]
+        assert choice.logprobs is not None
+        assert told == choice.logprobs.content
+    assert answer.choices[0].logprobs is not None
+    first = answer.choices[0].logprobs.content[0]
+    assert (first.token, first.logprob, first.bytes) == ("h", -1.0, [ord("h")])
+    assert len(first.top_logprobs) == 2

@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from tests.support.databases import database, database_url, migrated_sqlite, postgres
+
+__all__ = ["database", "database_url", "migrated_sqlite", "postgres"]
