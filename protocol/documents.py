@@ -203,7 +203,7 @@ class _Document(_Part):
                 cls.model_validate_json(data)
             except ValidationError as error:
                 return _first_fault(error)
-        return f"byte {position} is not as in canonical JSON of this document"
+        return f"not canonical JSON of this document: byte {position} is out of place"
 
 
 class PromptsDocument(_Document):

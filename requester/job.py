@@ -267,7 +267,9 @@ class Job:
         asked = self._fetch(self.params.prompts_digest, timeout_seconds)
         prompts = PromptsDocument.from_bytes(asked, most_tokens=self.params.max_tokens)
         answered = self._fetch(outcome.results_digest, timeout_seconds)
-        document = ResultsDocument.from_bytes(answered, most_tokens=outcome.token_count)
+        document = ResultsDocument.from_bytes(
+            answered, most_tokens=self.params.max_tokens
+        )
         results = Results(prompts, document, outcome)
         check_results(results, self.params, spec, codec)
         return results

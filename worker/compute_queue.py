@@ -87,6 +87,10 @@ class ComputeQueue:
         """Whether there is something to collect. Safe from any thread."""
         return not self._finished.empty()
 
+    def is_pending(self, key: DutyKey) -> bool:
+        """Whether a duty's computation was submitted and not collected."""
+        return key in self._pending
+
     def submit(self, duty: Duty, work: Work) -> None:
         """Queue a duty's computation unless it is queued or running already.
 

@@ -86,6 +86,11 @@ class Outgoing(Generic[_Entry]):
         self._paused_until = float("-inf")
 
     @property
+    def step(self) -> Step:
+        """The step that its entries take."""
+        return self._step
+
+    @property
     def count(self) -> int:
         """Entries that wait or are on their way."""
         return len(self._waiting) + len(self._sent)
@@ -109,15 +114,14 @@ class Outgoing(Generic[_Entry]):
         if not self._refused.is_paused(duty.key):
             self._waiting[duty.key] = (duty, entry())
 
-    def flush(self, wanted: Iterable[DutyKey]) -> None:
-        """Send what waits, if it is time to.
-
-        Args:
-            wanted: Duties whose entries still apply; others that wait are dropped.
-        """
+    def keep(self, wanted: Iterable[DutyKey]) -> None:
+        """Drop what waits but for duties whose entries still apply."""
         still = set(wanted)
         for key in [key for key in self._waiting if key not in still]:
             del self._waiting[key]
+
+    def flush(self) -> None:
+        """Send what waits, if it is time to."""
         while self._waiting and self._may_send():
             keys = list(self._waiting)[:MOST_AT_ONCE]
             self._start([self._waiting.pop(key) for key in keys])

@@ -268,7 +268,7 @@ class Worker:
         if not has_news or self._head is None:
             return
         self._take_up()
-        self._serving.look(self._head.time)
+        self._serving.look_at_changed(self._head.time)
 
     def _take_up(self) -> None:
         self._errands.settle()

@@ -91,6 +91,9 @@ class Serving:
         self._commits = Outgoing(Step.COMMIT, self._commit_all, **shared)
         self._reveals = Outgoing(Step.REVEAL, self._reveal_all, **shared)
         self._publish_pauses = Pauses(first_seconds=0.5, longest_seconds=8.0)
+        self._published: list[tuple[Duty, Digest]] = []
+        # Duties whose next step may be another one since the last look.
+        self._changed: set[DutyKey] = set()
 
     @property
     def is_busy(self) -> bool:
@@ -99,9 +102,28 @@ class Serving:
         return bool(self._book.duties()) or bool(in_flight)
 
     def collect(self) -> None:
-        """Take in what was computed since the last call."""
-        for finished in self._tools.queue.collect():
-            self._take(finished)
+        """Take in what was computed and published since the last call.
+
+        Raises:
+            JournalError: It cannot be kept, and will be done again.
+        """
+        self._keep_published()
+        finished = self._tools.queue.collect()
+        computed = [(one, one.computed) for one in finished if one.computed is not None]
+        for one in finished:
+            if one.computed is None:
+                self._tools.metrics.step_failed(Step.COMPUTE.value)
+                _log("computation failed", one.duty, reason=str(one.error))
+        if not computed:
+            return
+        # All at once: each transaction waits for the disk.
+        crash_point("outcome.saving")
+        with self._book.transaction():
+            for one, result in computed:
+                self._book.save_outcome(one.duty, result.outcome, result.results)
+        crash_point("outcome.saved")
+        for one, result in computed:
+            self._note_computed(one, result)
 
     def look(self, now: int) -> None:
         """Take the next step of every duty.
@@ -112,18 +134,30 @@ class Serving:
         Raises:
             RpcUnavailable: The node fails.
         """
-        wanted: dict[Step, set[DutyKey]] = {Step.COMMIT: set(), Step.REVEAL: set()}
-        for duty in self._book.duties():
-            params = self._book.params_of(duty.job_id)
-            if params is None or params.model_id not in self._tools.models:
-                continue
-            current = self._tools.rounds.of(duty.job_id, now)
-            step = next_step(duty, current, now)
-            if step in wanted:
-                wanted[step].add(duty.key)
-            self._take_step(step, duty, params, now)
-        self._commits.flush(wanted[Step.COMMIT])
-        self._reveals.flush(wanted[Step.REVEAL])
+        steps = {duty.key: self._serve(duty, now) for duty in self._book.duties()}
+        self._changed.clear()
+        for outgoing in (self._commits, self._reveals):
+            outgoing.keep(key for key, step in steps.items() if step is outgoing.step)
+            outgoing.flush()
+
+    def look_at_changed(self, now: int) -> None:
+        """The same for duties that were computed or published since the last look."""
+        duties = [self._book.duty(key) for key in self._changed]
+        self._changed.clear()
+        for duty in duties:
+            if duty is not None:
+                self._serve(duty, now)
+        self._commits.flush()
+        self._reveals.flush()
+
+    def _serve(self, duty: Duty, now: int) -> Step:
+        params = self._book.params_of(duty.job_id)
+        if params is None or params.model_id not in self._tools.models:
+            return Step.WAIT
+        current = self._tools.rounds.of(duty.job_id, now)
+        step = next_step(duty, current, now)
+        self._take_step(step, duty, params, now)
+        return step
 
     def _take_step(self, step: Step, duty: Duty, params: JobParams, now: int) -> None:
         if step is Step.COMPUTE:
@@ -143,7 +177,7 @@ class Serving:
     # Computing
 
     def _compute(self, duty: Duty, params: JobParams, now: int) -> None:
-        if self._is_declined(duty, params):
+        if self._tools.queue.is_pending(duty.key) or self._is_declined(duty, params):
             return
         window = duty.commit_deadline - duty.drawn_at
         fetch_until = duty.drawn_at + window * self._tools.fetch_share // 100
@@ -181,21 +215,13 @@ class Serving:
             _log("declined", duty, reason="gas costs more than pay and penalty")
         return True
 
-    def _take(self, finished: Finished) -> None:
-        duty, computed = finished.duty, finished.computed
-        if computed is None:
-            self._tools.metrics.step_failed(Step.COMPUTE.value)
-            _log("computation failed", duty, reason=str(finished.error))
-            return
-        crash_point("outcome.saving")
-        with self._book.transaction():
-            self._book.save_outcome(duty, computed.outcome, computed.results)
-        crash_point("outcome.saved")
+    def _note_computed(self, finished: Finished, computed: Computed) -> None:
         tokens = computed.outcome.token_count
+        self._changed.add(finished.duty.key)
         self._tools.metrics.duty_computed(tokens, finished.seconds)
         _log(
             "computed",
-            duty,
+            finished.duty,
             status=computed.outcome.status.name.lower(),
             tokens=tokens,
             seconds=round(finished.seconds, 3),
@@ -260,17 +286,23 @@ class Serving:
         self._tools.errands.start(
             (Step.PUBLISH, duty.key),
             work,
-            done=lambda digest: self._note_published(duty, digest),
+            done=lambda digest: self._published.append((duty, digest)),
             failed=lambda error: self._note_unpublished(duty, error),
         )
 
-    def _note_published(self, duty: Duty, digest: Digest) -> None:
+    def _keep_published(self) -> None:
+        published, self._published = self._published, []
+        if not published:
+            return
         crash_point("publish.saving")
         with self._book.transaction():
-            self._book.mark_published(duty)
+            for duty, _ in published:
+                self._book.mark_published(duty)
         crash_point("publish.saved")
-        self._publish_pauses.clear(duty.key)
-        _log("published", duty, results_digest=digest.hex())
+        for duty, digest in published:
+            self._changed.add(duty.key)
+            self._publish_pauses.clear(duty.key)
+            _log("published", duty, results_digest=digest.hex())
 
     def _note_unpublished(self, duty: Duty, error: Exception) -> None:
         self._publish_pauses.fail(duty.key)

@@ -28,7 +28,8 @@ from worker.settings import WorkerSettings
 __all__ = ["Check", "Prepared", "examine", "prepare", "write_worker_table"]
 
 _KEY_NAME = "worker"
-_COIN_DECIMALS = 18
+_COIN_DECIMALS = 6
+_WEI_PER_MICROCOIN = 10**12
 # A seat's way in and out: deposit, opening, closing, leaving.
 _GAS_OF_A_SEAT = 350_000
 # What the gas money is reckoned for.
@@ -246,7 +247,8 @@ def _money(
 
 
 def _coins(wei: int) -> str:
-    return format_scaled(wei, _COIN_DECIMALS, "ETH")
+    """Rounded up to six decimals: what is needed is needed whole."""
+    return format_scaled(-(-wei // _WEI_PER_MICROCOIN), _COIN_DECIMALS, "ETH")
 
 
 def _told(error: MarketError) -> str:

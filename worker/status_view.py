@@ -117,7 +117,7 @@ def _header(status: Status, now: float) -> Text:
         if vitals is not None and vitals.is_draining:
             how, style = f"draining, {how}", "bold yellow"
     return Text.assemble(
-        f"worker {census.worker}  ", (how, style), f"  block {census.block_number}"
+        f"worker {census.worker}\n", (how, style), f", block {census.block_number}"
     )
 
 

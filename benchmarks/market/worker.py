@@ -22,6 +22,7 @@ from worker.signals import stop_on_signals
 
 __all__ = ["Usage", "read_usage"]
 
+_NICENESS = 5
 _WRITE_SECONDS = 0.5
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -78,6 +79,8 @@ def _resident_bytes() -> int:
 
 def main() -> None:
     """Run until told to stop."""
+    # The chain, the IPFS node and the requester would be on other machines.
+    os.nice(_NICENESS)
     settings, path = json.loads(sys.argv[1]), Path(sys.argv[2])
     configure_logging(as_json=True)
     gauge = _Gauge(path)

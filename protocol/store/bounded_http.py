@@ -8,6 +8,7 @@ begin within a time, then keep up a pace, and stay below a size.
 from __future__ import annotations
 
 import math
+import re
 import socket
 import threading
 import time
@@ -23,6 +24,7 @@ from urllib3.exceptions import HTTPError
 
 __all__ = [
     "PACE_BYTES_PER_SECOND",
+    "AnswerMalformed",
     "AnswerTooLarge",
     "AnswerTooSlow",
     "BoundedAdapter",
@@ -35,10 +37,19 @@ PACE_BYTES_PER_SECOND = 256 * 1024
 _PIECE_BYTES = 32 * 1024
 # What a node says of an error; more of it is of no use.
 _ERROR_BYTES = 64 * 1024
+# Python's own reader of JSON calls itself for each level, and ends the process where a
+# library has raised the limit of that.
+_MOST_LEVELS = 64
+_JSON_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_JSON_BRACKET = re.compile(rb"[\[\]{}]")
 
 
 class AnswerTooLarge(OSError):
     """A server sent more than it was allowed to."""
+
+
+class AnswerMalformed(OSError):
+    """A server sent what must not be read."""
 
 
 class AnswerTooSlow(TimeoutError):
@@ -53,11 +64,14 @@ class Bounds:
         seconds: Time for all but what the pace allows for.
         max_bytes: Size of the answer's body. Of a refusal, 64 KiB are read.
         sent_bytes: Size of the request's body, which must be sent at the pace too.
+        is_json: Whether the answer will be read as JSON, which may be nested only so
+            deep. A refusal always is.
     """
 
     seconds: float
     max_bytes: int
     sent_bytes: int = 0
+    is_json: bool = False
 
 
 class BoundedAdapter(HTTPAdapter):
@@ -101,10 +115,11 @@ class BoundedAdapter(HTTPAdapter):
             if self._watch.is_over:
                 raise ReadTimeout(str(self._watch), request=request) from error
             raise
+        kind = _JsonBody if self._bounds.is_json else _BoundedBody
         response.raw = (
-            _BoundedBody(response.raw, self._watch, self._bounds.max_bytes)
+            kind(response.raw, self._watch, self._bounds.max_bytes)
             if response.ok
-            else _CutBody(response.raw, self._watch, _ERROR_BYTES)
+            else _ErrorBody(response.raw, self._watch, _ERROR_BYTES)
         )
         return response
 
@@ -202,9 +217,26 @@ class _BoundedBody:
         self._raw.release_conn()
 
 
-class _CutBody(_BoundedBody):
-    """An answer of which only the beginning is wanted."""
+class _JsonBody(_BoundedBody):
+    """An answer that is read whole and looked at before anybody parses it."""
+
+    def read(self, size: int | None = None) -> bytes:
+        whole = b"".join(iter(super().read, b""))
+        _require_flat(whole)
+        return whole
+
+
+class _ErrorBody(_JsonBody):
+    """A refusal, of which only the beginning is wanted."""
 
     def _overflow(self) -> bytes:
         self.close()
         return b""
+
+
+def _require_flat(data: bytes) -> None:
+    level = 0
+    for bracket in _JSON_BRACKET.finditer(_JSON_STRING.sub(b"", data)):
+        level += 1 if bracket[0] in b"[{" else -1
+        if level > _MOST_LEVELS:
+            raise AnswerMalformed(f"JSON that is nested deeper than {_MOST_LEVELS}")

@@ -26,6 +26,7 @@ from protocol.errors import (
 )
 from protocol.store.bounded_http import (
     PACE_BYTES_PER_SECOND,
+    AnswerMalformed,
     AnswerTooLarge,
     BoundedAdapter,
     Bounds,
@@ -98,7 +99,7 @@ class IpfsStore:
     def put(self, data: bytes) -> Digest:
         """See `ContentStore.put`."""
         with self._translated("a file"):
-            rpc = self._rpc(_ANSWER_BYTES, sent_bytes=len(data))
+            rpc = self._rpc(sent_bytes=len(data))
             cid = str(rpc.add_bytes(data, opts=dict(_ADD_OPTIONS)))
         return self._require_stored(cid, file_digest(data))
 
@@ -118,7 +119,7 @@ class IpfsStore:
                 (folder / name).write_bytes(data)
             size = sum(map(len, files.values()))
             with self._translated("a folder"):
-                added = self._rpc(_ANSWER_BYTES, sent_bytes=size).add(
+                added = self._rpc(sent_bytes=size).add(
                     str(folder), recursive=True, opts=dict(_ADD_OPTIONS)
                 )
                 cid = str(added[-1]["Hash"])
@@ -139,14 +140,14 @@ class IpfsStore:
         """See `ContentStore.pin`."""
         cid = digest_to_cid(digest)
         with self._translated(cid, refused=ContentNotFound):
-            self._rpc(_ANSWER_BYTES).pin.add(cid, opts=_node_limit(self._seconds))
+            self._rpc().pin.add(cid, opts=_node_limit(self._seconds))
 
     def unpin(self, digest: Digest) -> None:
         """See `ContentStore.unpin`."""
         cid = digest_to_cid(digest)
         with self._translated(cid):
             try:
-                self._rpc(_ANSWER_BYTES).pin.rm(cid)
+                self._rpc().pin.rm(cid)
             except rpc_errors.ErrorResponse as error:
                 if "not pinned" not in str(error):
                     raise
@@ -154,19 +155,19 @@ class IpfsStore:
     def ping(self) -> str:
         """Version of the node. Raises StoreUnavailable if it does not answer."""
         with self._translated("its version"):
-            rpc = self._rpc(_ANSWER_BYTES, seconds=_CONNECT_SECONDS)
+            rpc = self._rpc(seconds=_CONNECT_SECONDS)
             return str(rpc.version()["Version"])
 
     def addresses(self) -> tuple[str, ...]:
         """See `PeerNode.addresses`."""
         with self._translated("its addresses"):
-            rpc = self._rpc(_ANSWER_BYTES, seconds=_CONNECT_SECONDS)
+            rpc = self._rpc(seconds=_CONNECT_SECONDS)
             return tuple(map(str, rpc.id()["Addresses"] or ()))
 
     def connect(self, address: str) -> None:
         """See `PeerNode.connect`."""
         with self._translated(address, refused=StoreUnavailable):
-            rpc = self._rpc(_ANSWER_BYTES, seconds=_CONNECT_PEER_SECONDS)
+            rpc = self._rpc(seconds=_CONNECT_PEER_SECONDS)
             # The library's own call sends each character as an address of its own.
             rpc._client.request(
                 "/swarm/connect",
@@ -186,19 +187,24 @@ class IpfsStore:
         # One byte more tells that there is more, without fetching the rest.
         options = {**_node_limit(seconds), "length": str(max_bytes + 1)}
         with self._translated(cid, refused=ContentNotFound):
-            rpc = self._rpc(max_bytes + 1, seconds=seconds)
+            rpc = self._rpc(max_bytes + 1, seconds=seconds, is_json=False)
             data = rpc.cat(cid, opts=options)
         return verified_file(bytes(data), digest, max_bytes=max_bytes)
 
     def _entries(self, digest: Digest) -> tuple[Link, ...]:
         cid = digest_to_cid(digest)
         with self._translated(cid, refused=ContentNotFound):
-            rpc = self._rpc(_BLOCK_BYTES)
+            rpc = self._rpc(_BLOCK_BYTES, is_json=False)
             block = rpc.block.get(cid, opts=_node_limit(self._seconds))
         return verified_directory(bytes(block), digest)
 
     def _rpc(
-        self, max_bytes: int, *, seconds: float | None = None, sent_bytes: int = 0
+        self,
+        max_bytes: int = _ANSWER_BYTES,
+        *,
+        seconds: float | None = None,
+        sent_bytes: int = 0,
+        is_json: bool = True,
     ) -> Any:
         """The library's client for one request within bounds.
 
@@ -214,7 +220,7 @@ class IpfsStore:
             timeout=(_CONNECT_SECONDS, allowed),
         )
         http = client._client
-        bounds = Bounds(allowed, max_bytes, sent_bytes)
+        bounds = Bounds(allowed, max_bytes, sent_bytes, is_json)
         http._session_props |= {
             "adapters": {"http": BoundedAdapter(bounds)},
             # Else the address family would become part of the URL's scheme.
@@ -266,6 +272,7 @@ class IpfsStore:
 
 # What the library lets through when an answer is JSON of another shape.
 _NOT_AN_ANSWER = (
+    AnswerMalformed,
     rpc_errors.DecodingError,
     AssertionError,
     AttributeError,

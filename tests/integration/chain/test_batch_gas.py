@@ -34,6 +34,8 @@ Duties = list[tuple[JobParams, Member]]
 def staffed() -> Iterator[Market]:
     """A market with seven workers, each with a seat for every job."""
     with Anvil() as node:
+        # Deadlines must not pass because the machine is busy.
+        node.rpc("anvil_setBlockTimestampInterval", 1)
         market = Market.deploy(node)
         market.client(0).register_model(market.model)
         for index in range(FIRST_WORKER, FIRST_WORKER + PLACES):
@@ -52,7 +54,8 @@ def drawn(
         requester = staffed.client(1)
         duties: dict[str, Duties] = {}
         for _ in range(JOBS):
-            params = staffed.job(requester, redundancy=places)
+            # Many tokens, so that all can be drawn before the first must be committed.
+            params = staffed.job(requester, redundancy=places, max_tokens=100_000)
             requester.post_job(params)
             for member in staffed.members(staffed.draw(requester, params)):
                 duties.setdefault(member.client.address, []).append((params, member))

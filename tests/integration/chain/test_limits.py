@@ -69,7 +69,7 @@ def test_send_after_a_restart_remembers_what_was_spent(
     market: Market, tmp_path: Path
 ) -> None:
     options = SenderOptions(
-        max_gas_wei_per_day=_cost_at_most(market.anvil.url) * 3 // 2,
+        max_gas_wei_per_day=_cost_at_most(market.anvil.url) * 3,
         outbox_path=tmp_path / "outbox.sqlite",
     )
     first = Sender(connect(market.anvil.url), ACCOUNT, options=options)
@@ -77,9 +77,13 @@ def test_send_after_a_restart_remembers_what_was_spent(
     first.send(_gift())
     second = Sender(connect(market.anvil.url), ACCOUNT, options=options)
     assert second.spent_in_a_day() == first.spent_in_a_day() > 0
+    sent = 0
     with pytest.raises(SpendingCapReached):
-        for _ in range(3):
+        while sent < 9:
             second.send(_gift())
+            sent += 1
+    # Alone it could have sent three at least.
+    assert sent < 5
 
 
 def test_send_that_is_stuck_is_not_replaced_beyond_the_daily_cap(

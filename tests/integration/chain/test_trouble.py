@@ -109,7 +109,8 @@ def test_a_query_that_finds_too_much_is_no_rate_limit(
     proxy.forget()
     expected = market.client(None).events()
     assert client.events() == expected
-    assert proxy.methods.count("eth_getLogs") == 3  # the refusal and two halves
+    # The refusal and smaller parts, instead of the same again.
+    assert proxy.methods.count("eth_getLogs") > 2
 
 
 @pytest.mark.parametrize("fault", [drop(), rate_limit(), status(503)])

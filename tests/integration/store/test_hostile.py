@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -264,6 +265,40 @@ def test_call_answered_with_other_json_is_an_error_of_the_store(
             return
     # A pin is believed whatever the answer looks like: nothing is taken from it.
     assert call in ("pin", "ping", "addresses"), found
+
+
+@pytest.mark.parametrize("status", ["200 OK", "500 Internal Server Error"])
+@pytest.mark.parametrize("before", [b"", b'{"Message": "[[\\"", "a": '])
+def test_put_deeply_nested_answer_is_not_parsed(status: str, before: bytes) -> None:
+    """A library of the chain client lets Python recurse until the process dies."""
+    body = before + b"[" * 60_000
+    limit = sys.getrecursionlimit()
+
+    def reply(told: Told) -> Iterator[bytes]:
+        yield head(status, Content_Length=str(len(body))) + body
+
+    sys.setrecursionlimit(100_000)
+    try:
+        with (
+            hostile_server(reply) as told,
+            pytest.raises(StoreUnavailable, match="nested deeper than 64"),
+        ):
+            IpfsStore(told.api).put(DATA)
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def test_put_answer_with_brackets_in_names_is_read() -> None:
+    body = b'{"Name": "%s", "Hash": "%s", "Size": "1"}' % (
+        b"[{" * 500 + b'\\"[',
+        digest_to_cid(DIGEST).encode(),
+    )
+
+    def reply(told: Told) -> Iterator[bytes]:
+        yield head(Content_Length=str(len(body))) + body
+
+    with hostile_server(reply) as told:
+        assert IpfsStore(told.api).put(DATA) == DIGEST
 
 
 def test_put_digest_of_other_content_is_refused_and_cut_in_the_message() -> None:

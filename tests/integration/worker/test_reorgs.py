@@ -38,7 +38,7 @@ def drawn_job(bench: Bench) -> JobParams:
 
 
 def hold_back(worker: Worker, kind: str, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(getattr(worker._serving, kind), "flush", lambda _: None)
+    patch.setattr(getattr(worker._serving, kind), "flush", lambda: None)
 
 
 def check_books(bench: Bench, params: JobParams) -> None:

@@ -130,7 +130,7 @@ def test_tick_after_a_restart_commits_what_was_computed(
 
 def hold_back(worker: Worker, patch: pytest.MonkeyPatch) -> None:
     """Lets a worker compute and send nothing."""
-    patch.setattr(worker._serving._commits, "flush", lambda _: None)
+    patch.setattr(worker._serving._commits, "flush", lambda: None)
 
 
 def test_tick_prompts_that_cannot_be_had_become_unavailable(bench: Bench) -> None:

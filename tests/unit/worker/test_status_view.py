@@ -58,7 +58,7 @@ def shown(status: Status, **options: float) -> str:
 def test_render_status_of_a_running_worker_shows_everything() -> None:
     text = shown(STATUS, tokens_per_second=512.4)
     for expected in (
-        f"worker {CENSUS.worker}  running for 1 h 1 min, process 4242  block 512",
+        f"worker {CENSUS.worker}\nrunning for 1 h 1 min, process 4242, block 512",
         "1.25 ETH",
         "3.25 ATD",
         "150 ATD",
