@@ -21,12 +21,7 @@ from protocol.chain.logs import ChunkSize, fetch_logs
 from protocol.chain.proofs import JobProof
 from protocol.chain.proving import prove_job
 from protocol.chain.rpc import connect
-from protocol.errors import (
-    ConfigError,
-    NoContract,
-    RpcUnavailable,
-    WrongChain,
-)
+from protocol.errors import ConfigError, NoContract, RpcUnavailable, WrongChain
 from protocol.market import (
     Account,
     JobId,
