@@ -15,8 +15,9 @@ from tests.e2e.assay_command import Assay
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Assay]:
     """`assay up --detach`, and `assay down` when the last test is done."""
     assay = Assay(tmp_path_factory.mktemp("network"))
-    rpc_port, ipfs_port = map(str, free_ports(2))
-    ports = ("--rpc-port", rpc_port, "--ipfs-port", ipfs_port)
+    rpc_port, ipfs_port, gateway_port = map(str, free_ports(3))
+    services = ("--rpc-port", rpc_port, "--ipfs-port", ipfs_port)
+    ports = (*services, "--gateway-port", gateway_port)
     assay.ok("up", "--detach", "--workers", "3", "--seats", "2", *ports)
     try:
         yield assay

@@ -17,8 +17,9 @@ STOP_SECONDS = 60.0
 
 
 def ports() -> list[str]:
-    rpc_port, ipfs_port = map(str, free_ports(2))
-    return ["--rpc-port", rpc_port, "--ipfs-port", ipfs_port]
+    rpc_port, ipfs_port, gateway_port = map(str, free_ports(3))
+    services = ["--rpc-port", rpc_port, "--ipfs-port", ipfs_port]
+    return [*services, "--gateway-port", gateway_port]
 
 
 def test_status_detached_network_shows_everything(network: Assay) -> None:
@@ -26,7 +27,7 @@ def test_status_detached_network_shows_everything(network: Assay) -> None:
     assert seen["phase"] == "ready"
     assert seen["blockNumber"] > 0
     names = [process["name"] for process in seen["processes"]]
-    assert names == ["anvil", "ipfs", "worker-1", "worker-2", "worker-3"]
+    assert names == ["anvil", "ipfs", "worker-1", "worker-2", "worker-3", "gateway"]
     assert all(process["running"] for process in seen["processes"])
     assert 3 <= seen["seats"] <= 6
     text = network.ok("status")
