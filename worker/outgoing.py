@@ -30,7 +30,10 @@ logger = logging.getLogger(__name__)
 
 # A reveal may cost its round's end too; so many fit a block many times over.
 MOST_AT_ONCE = 16
+# A second transaction saves a block where few jobs wait for it; where many do, sharing
+# saves more.
 _MOST_TRANSACTIONS = 2
+_CROWD = 24
 # A second transaction follows a first one that takes longer than this to be mined.
 _SPACING_SECONDS = 0.4
 # Before anything is sent again after a failure, and an entry after a revert.
@@ -81,6 +84,7 @@ class Outgoing(Generic[_Entry]):
             clock=clock,
         )
         self._transactions = 0
+        self._is_crowded = False
         self._number = 0
         self._last_sent = float("-inf")
         self._paused_until = float("-inf")
@@ -114,8 +118,14 @@ class Outgoing(Generic[_Entry]):
         if not self._refused.is_paused(duty.key):
             self._waiting[duty.key] = (duty, entry())
 
-    def keep(self, wanted: Iterable[DutyKey]) -> None:
-        """Drop what waits but for duties whose entries still apply."""
+    def keep(self, wanted: Iterable[DutyKey], *, duties: int) -> None:
+        """Drop what waits but for duties whose entries still apply.
+
+        Args:
+            wanted: Those.
+            duties: How many duties are live in all.
+        """
+        self._is_crowded = duties > _CROWD
         still = set(wanted)
         for key in [key for key in self._waiting if key not in still]:
             del self._waiting[key]
@@ -132,7 +142,8 @@ class Outgoing(Generic[_Entry]):
             return False
         is_full = len(self._waiting) >= MOST_AT_ONCE
         is_spaced = now - self._last_sent >= _SPACING_SECONDS
-        return not self._transactions or is_full or is_spaced
+        is_worth_a_second = is_spaced and not self._is_crowded
+        return not self._transactions or is_full or is_worth_a_second
 
     def _start(self, batch: list[tuple[Duty, _Entry]]) -> None:
         entries = [entry for _, entry in batch]

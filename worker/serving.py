@@ -137,7 +137,8 @@ class Serving:
         steps = {duty.key: self._serve(duty, now) for duty in self._book.duties()}
         self._changed.clear()
         for outgoing in (self._commits, self._reveals):
-            outgoing.keep(key for key, step in steps.items() if step is outgoing.step)
+            wanted = [key for key, step in steps.items() if step is outgoing.step]
+            outgoing.keep(wanted, duties=len(steps))
             outgoing.flush()
 
     def look_at_changed(self, now: int) -> None:

@@ -146,7 +146,8 @@ def test_reveal_results_that_come_to_slash_absent_members_have_the_gas(
         _commit(duties)
     client = first[0][1].client
     deadlines = [client.round_of(client.job_id_of(p)).deadline for p, _ in batch]
-    staffed.anvil.skip(max(deadlines) - client.block_time() + 1)
+    staffed.anvil.rpc("evm_setNextBlockTimestamp", max(deadlines) + 1)
+    staffed.anvil.mine()
     _reveal(client, first)
     result = _let_others_in(
         staffed,

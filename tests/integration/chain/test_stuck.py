@@ -93,9 +93,13 @@ def test_send_that_waits_long_offers_an_eighth_more(node: Anvil, start: Start) -
     assert sent.result().tx_hash == second["hash"]
 
 
-@pytest.mark.parametrize("fault", [drop(), error(-32000, "transaction pool is full")])
+@pytest.mark.parametrize(
+    ("fault", "is_refused"),
+    [(drop(), False), (error(-32000, "transaction pool is full"), True)],
+    ids=["drop", "refuse"],
+)
 def test_send_whose_replacement_is_lost_takes_the_first_receipt(
-    node: Anvil, start: Start, fault: Any
+    node: Anvil, start: Start, fault: Any, is_refused: bool
 ) -> None:
     with FaultyProxy(node.url) as proxy:
         sender = _sender(proxy.url)
@@ -104,7 +108,12 @@ def test_send_whose_replacement_is_lost_takes_the_first_receipt(
         proxy.use(fault, methods={SEND})
         before = proxy.methods.count(SEND)
         # Again, or with more: the node takes neither.
-        assert eventually(lambda: proxy.methods.count(SEND) >= before + 2)
+        assert eventually(lambda: proxy.methods.count(SEND) >= before + 3)
+        # One that was refused does not count as sent, so the fees do not creep up.
+        nonce = int(first["nonce"], 16)
+        only = [first["hash"]]
+        if is_refused:
+            assert eventually(lambda: sender._line.hashes(nonce) == only)
         node.mine()
         assert sent.result().tx_hash == first["hash"]
         assert sender.pending_count == 0
