@@ -24,7 +24,14 @@ CONNECTION = (
     click.option("--rpc-url", help="Ethereum JSON-RPC endpoint."),
     click.option("--deployment", type=Path, help="Deployment file of the market."),
     click.option("--ipfs-api", help="RPC address of an IPFS node."),
-    click.option("--key-file", type=Path, help="File with the private key, mode 600."),
+    click.option(
+        "--key-file", type=Path, help="Private key or keystore, a file of mode 600."
+    ),
+    click.option(
+        "--password-file",
+        type=Path,
+        help="File with the keystore's password; asked at the terminal without.",
+    ),
 )
 BATCH = (
     click.option(

@@ -27,7 +27,10 @@ def settings_of(given: Mapping[str, Any]) -> RequesterSettings:
     """The settings with a command's flags over them. Raises ConfigError."""
     from requester.settings import RequesterSettings
 
-    names = ("rpc_url", "deployment", "ipfs_api", "key_file", "model")
+    names = (
+        *("rpc_url", "deployment", "ipfs_api"),
+        *("key_file", "password_file", "model"),
+    )
     return RequesterSettings.load(**{name: given.get(name) for name in names})
 
 

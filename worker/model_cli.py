@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from inference.profiles import PROFILES
+from worker.cli_options import KEY, options
 
 if TYPE_CHECKING:
     from inference.loading import Backend
@@ -100,7 +101,7 @@ def import_(
 @click.option("--rpc-url", help="Ethereum JSON-RPC endpoint.")
 @click.option("--deployment", type=Path, help="Deployment file of the market.")
 @click.option("--ipfs-api", help="RPC address of an IPFS node.")
-@click.option("--key-file", type=Path, help="File with the private key, mode 600.")
+@options(KEY)
 @click.option(
     "--base-price",
     type=click.IntRange(min=1),
@@ -118,6 +119,7 @@ def publish(
     deployment: Path | None,
     ipfs_api: str | None,
     key_file: Path | None,
+    password_file: Path | None,
     base_price: int | None,
     ms_per_token: int | None,
     as_json: bool,
@@ -130,7 +132,11 @@ def publish(
     from worker.settings import WorkerSettings
 
     settings = WorkerSettings.load(
-        rpc_url=rpc_url, deployment=deployment, ipfs_api=ipfs_api, key_file=key_file
+        rpc_url=rpc_url,
+        deployment=deployment,
+        ipfs_api=ipfs_api,
+        key_file=key_file,
+        password_file=password_file,
     )
     model_id = publish_from_settings(
         folder, settings, base_price=base_price, ms_per_token=ms_per_token

@@ -29,7 +29,7 @@ __all__ = ["MOST_AT_ONCE", "Outgoing"]
 logger = logging.getLogger(__name__)
 
 # A reveal may cost its round's end too; so many fit a block many times over.
-MOST_AT_ONCE = 16
+MOST_AT_ONCE = 12
 # A second transaction saves a block where few jobs wait for it; where many do, sharing
 # saves more.
 _MOST_TRANSACTIONS = 2

@@ -128,6 +128,16 @@ def _load_models(
     return models
 
 
+def _upkeep(
+    client: MarketClient,
+    models: Mapping[ModelId, ServedModel],
+    settings: WorkerSettings,
+) -> SeatUpkeep:
+    return SeatUpkeep(
+        client, [*models.values()], tick=settings.tick, max_seats=settings.max_seats
+    )
+
+
 class Worker:
     """One key's worker: holds the seats, serves the duties, keeps the jobs moving."""
 
@@ -190,12 +200,7 @@ class Worker:
         self._pruning = Pruning(
             journal, store, self._errands, keep_days=settings.keep_results_days
         )
-        self._upkeep = SeatUpkeep(
-            client,
-            [*models.values()],
-            tick=settings.tick,
-            max_seats=settings.max_seats,
-        )
+        self._upkeep = _upkeep(client, models, settings)
         self._head: Head | None = None
 
     @property
