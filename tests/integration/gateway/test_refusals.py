@@ -7,6 +7,7 @@ import sqlite3
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 
 from gateway.accounts.keys import revoke_key, set_budget
 from tests.support.gateway import GatewayMarket, GatewayProcess
+from tests.support.processes import eventually
 from tests.support.switch import Switch
 
 MODEL = "austen"
@@ -211,6 +213,36 @@ def test_calls_beyond_the_rate_are_told_when_to_come_back(
         client.completions.create(model="none", prompt=PROMPT)
     assert caught.value.code == "rate_limit_exceeded"
     assert 1 <= int(caught.value.response.headers["Retry-After"]) <= 30
+
+
+def test_job_that_fails_on_chain_is_told_with_its_reason_and_refunded(
+    gateway: GatewayProcess, market: GatewayMarket
+) -> None:
+    key_id, key = gateway.key(budget=10**9)
+    client = gateway.client(key)
+    with market.workers_asleep(), ThreadPoolExecutor(2) as pool:
+        calls = [
+            pool.submit(
+                client.completions.create,
+                model=MODEL,
+                prompt=PROMPT,
+                max_tokens=2,
+                stream=is_stream,
+            )
+            for is_stream in (False, True)
+        ]
+        assert eventually(lambda: market.is_committing(), 60)
+        market.anvil.skip(3_600)
+        with pytest.raises(openai.InternalServerError) as caught:
+            calls[0].result(120)
+        assert caught.value.status_code == 502
+        assert caught.value.code == "job_failed"
+        assert "0 committed and 0 revealed, 2 had to agree" in caught.value.message
+        # A stream has begun by then, so the error is part of it.
+        with pytest.raises(openai.APIError, match="without a quorum"):
+            list(calls[1].result(120))
+    balance = gateway.balance(key_id)
+    assert (balance.spent, balance.reserved) == (0, 0)
 
 
 @pytest.fixture(scope="module")
