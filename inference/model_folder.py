@@ -12,6 +12,7 @@ TOKENIZER_FILE: Final = "tokenizer.json"
 WEIGHTS_FILE: Final = "model.safetensors"
 VECTORS_FILE: Final = "vectors.json"
 CARD_FILE: Final = "README.md"
+CHAT_TEMPLATE_FILE: Final = "chat_template.jinja"
 
 MAX_TOKENIZER_BYTES: Final = 32 * 2**20
 _AGAIN: Final = "fetch the file again"

@@ -28,6 +28,7 @@ from inference.layout import (
 )
 from inference.model_folder import (
     CARD_FILE,
+    CHAT_TEMPLATE_FILE,
     CONFIG_FILE,
     MAX_TOKENIZER_BYTES,
     TOKENIZER_FILE,
@@ -54,7 +55,9 @@ _MAX_BYTES: Final = {
 }
 
 PACKAGE_FILES: Final = tuple(sorted(_MAX_BYTES))
-"""The files of a package; there is no other."""
+"""The files that every package has."""
+
+_OPTIONAL: Final = {CHAT_TEMPLATE_FILE: 64 * 2**10}
 
 _NUMBERS: Final = {
     "arithmetic": (ARITHMETIC_VERSION, ARITHMETIC_VERSION),
@@ -158,11 +161,18 @@ def read_package(folder: Path) -> IntegerPackage:
             exactly that of an integer model, the tokenizer does not fit the
             vocabulary, or a tensor is missing, unknown, or of the wrong shape or type.
     """
-    for name, limit in _MAX_BYTES.items():
-        require_file(folder / name, limit)
+    limits = {**_MAX_BYTES, **_OPTIONAL}
+    for name in package_files(folder):
+        require_file(folder / name, limits[name])
     shape = _read_shape(folder / CONFIG_FILE)
     check_tokenizer(folder / TOKENIZER_FILE, shape.vocab_size)
     return IntegerPackage(folder, shape)
+
+
+def package_files(folder: Path) -> tuple[str, ...]:
+    """The files of a package: those that every one has, and a chat template if any."""
+    optional = (name for name in _OPTIONAL if (folder / name).exists())
+    return tuple(sorted((*PACKAGE_FILES, *optional)))
 
 
 def write_package(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from inference.loading import load_model
-from inference.package import PACKAGE_FILES, read_package
+from inference.package import package_files, read_package
 from inference.vectors import check_vectors
 from protocol.chain.client import MarketClient
 from protocol.chain.deployment import Deployment
@@ -91,7 +91,7 @@ def publish_model(
     """
     package = read_package(folder)
     shape = package.shape
-    files = {name: (folder / name).read_bytes() for name in PACKAGE_FILES}
+    files = {name: (folder / name).read_bytes() for name in package_files(folder)}
     spec = ModelSpec(
         package_digest=store.put_directory(files),
         weights_root=package.weights_root(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session, defer
@@ -27,20 +28,19 @@ _MAX_NAME = 255
 _UNENDED = ("validating", "in_progress", "finalizing", "cancelling")
 
 
+@dataclass(frozen=True, slots=True)
 class Page:
-    """A part of a list, newest first.
+    """A part of a list.
 
     Attributes:
         limit: Most entries.
         after: Id of the entry before it; None for the first part.
+        is_rising: Whether the oldest entry comes first.
     """
 
-    __slots__ = ("after", "limit")
-
-    def __init__(self, limit: int, after: str | None) -> None:
-        """Take the caller's wishes."""
-        self.limit = limit
-        self.after = after
+    limit: int
+    after: str | None
+    is_rising: bool = False
 
 
 def add_file(
@@ -102,15 +102,17 @@ def delete_file(session: Session, key_id: str, file_id: str) -> None:
 def list_files(
     session: Session, key_id: str, page: Page, purpose: str | None
 ) -> tuple[Sequence[FileRow], bool]:
-    """Files of a key, newest first, and whether there are more."""
+    """Files of a key, and whether there are more."""
     statement = select(FileRow).where(FileRow.key_id == key_id)
     if purpose is not None:
         statement = statement.where(FileRow.purpose == purpose)
     if page.after is not None:
         last = find_file(session, key_id, page.after)
         place = tuple_(FileRow.created_at, FileRow.file_id)
-        statement = statement.where(place < (last.created_at, last.file_id))
-    order = (FileRow.created_at.desc(), FileRow.file_id.desc())
+        bound = (last.created_at, last.file_id)
+        statement = statement.where(place > bound if page.is_rising else place < bound)
+    columns = (FileRow.created_at, FileRow.file_id)
+    order = [c.asc() if page.is_rising else c.desc() for c in columns]
     # The content may be large.
     statement = statement.options(defer(FileRow.content))
     rows = session.scalars(statement.order_by(*order).limit(page.limit + 1)).all()

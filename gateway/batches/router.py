@@ -5,12 +5,18 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import anyio.to_thread
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.access import Caller, MeteredCaller, Parts
+from gateway.access import (
+    Caller,
+    MeteredCaller,
+    Parts,
+    refuse_unknown_parameters,
+)
+from gateway.accounts.rate_limits import take_call
 from gateway.batches import files, records
 from gateway.batches.files import Page
 from gateway.batches.schemas import (
@@ -29,7 +35,11 @@ __all__ = ["FILES_PATH", "router"]
 
 FILES_PATH = "/v1/files"
 
-router = APIRouter(tags=["OpenAI"], responses=ERRORS)
+router = APIRouter(
+    tags=["OpenAI"],
+    responses=ERRORS,
+    dependencies=[Depends(refuse_unknown_parameters)],
+)
 
 _Id = Annotated[str, Query(max_length=64)]
 _Limit = Annotated[int, Query(ge=1, le=10_000)]
@@ -80,6 +90,7 @@ async def upload_file(
     def keep() -> FileObject:
         most = services.settings.max_files_per_key
         with services.database.writing() as session:
+            take_call(session, key.key_id)
             files.require_room(session, key.key_id, most)
             row = files.add_file(session, key.key_id, "batch", name, content)
             return files.describe_file(row)
@@ -93,11 +104,12 @@ def list_files(
     key: Caller,
     limit: _Limit = 100,
     after: _Id | None = None,
+    order: Literal["asc", "desc"] = "desc",
     purpose: Literal["batch", "batch_output"] | None = None,
 ) -> FileList:
-    """Lists the caller's files, newest first."""
+    """Lists the caller's files, newest first unless asked otherwise."""
     with services.database.reading() as session:
-        page = Page(limit, after)
+        page = Page(limit, after, is_rising=order == "asc")
         rows, has_more = files.list_files(session, key.key_id, page, purpose)
         data = [files.describe_file(row) for row in rows]
     first, last = (data[0].id, data[-1].id) if data else (None, None)
@@ -141,6 +153,7 @@ async def create_batch(request: Request, services: Parts, key: MeteredCaller) ->
 
     def create() -> Batch:
         with services.database.writing() as session:
+            take_call(session, key.key_id)
             row = records.create_batch(session, key.key_id, call)
             return records.describe_batch(session, row)
 

@@ -15,9 +15,10 @@ from gateway.completions.chat_template import (
     TEMPLATE_FILE,
     render_chat,
 )
+from gateway.completions.parsing import CALLS, parse_body
 from gateway.completions.schemas import ChatCall, CompletionCall
 from gateway.database.engine import Database
-from gateway.errors import CallRefused
+from gateway.errors import CallRefused, GatewayError
 from gateway.jobs import calls as records
 from gateway.jobs.asking import Ask, JobTerms
 from gateway.jobs.calls import NewCall
@@ -56,29 +57,20 @@ class Admission:
         self._settings = settings
         self._replica = replica
 
-    def count(self, key_id: str) -> None:
-        """Counts a call against the key's rate. Raises RateLimited, DatabaseError."""
-        self._database.write(lambda session: take_call(session, key_id))
-
     def admit(
-        self,
-        key_id: str,
-        endpoint: str,
-        call: CompletionCall | ChatCall,
-        body: bytes,
-        idempotency_key: str | None,
-    ) -> str:
-        """Checks a call, sets its money aside and writes it down.
+        self, key_id: str, endpoint: str, body: bytes, idempotency_key: str | None
+    ) -> tuple[str, CompletionCall | ChatCall]:
+        """Reads and checks a call, sets its money aside and writes it down.
 
         Args:
             key_id: Who calls.
             endpoint: The call's path.
-            call: The call.
-            body: Its bytes as they came.
+            body: The call.
             idempotency_key: The caller's name for it, if it gave one.
 
         Returns:
-            Its id; that of an earlier call if the idempotency key names one.
+            Its id, that of an earlier call if the idempotency key names one, and the
+            call.
 
         Raises:
             GatewayError: It is not let in; nothing is charged.
@@ -86,13 +78,17 @@ class Admission:
             ChainError: The chain cannot be read.
             DatabaseError: The database is down.
         """
-        digest = hashlib.sha256(endpoint.encode() + b"\n" + body).hexdigest()
-        if idempotency_key is not None:
-            with self._database.reading() as session:
-                row = records.earlier_call(session, key_id, idempotency_key, digest)
-            if row is not None:
-                return row.call_id
-        ask = self.ask(call)
+        try:
+            call = parse_body(CALLS[endpoint], body)
+            digest = hashlib.sha256(endpoint.encode() + b"\n" + body).hexdigest()
+            earlier = self._earlier(key_id, idempotency_key, digest)
+            if earlier is not None:
+                return earlier, call
+            ask = self.ask(call)
+        except GatewayError:
+            # Not written down, but counted.
+            self._database.write(lambda session: take_call(session, key_id))
+            raise
         new = NewCall(
             call_id=new_call_id(call),
             key_id=key_id,
@@ -103,7 +99,16 @@ class Admission:
         )
         call_id = self._reserve(new, ask)
         crash_point("gateway.reserved")
-        return call_id
+        return call_id, call
+
+    def _earlier(
+        self, key_id: str, idempotency_key: str | None, digest: str
+    ) -> str | None:
+        if idempotency_key is None:
+            return None
+        with self._database.reading() as session:
+            row = records.earlier_call(session, key_id, idempotency_key, digest)
+            return None if row is None else row.call_id
 
     def ask(self, call: CompletionCall | ChatCall) -> Ask:
         """What a call asks of the market, checked and priced; see `admit`."""

@@ -40,8 +40,9 @@ __all__ = ["CallerGone", "Delivery", "fault_error", "receipt_url"]
 
 _log = logging.getLogger(__name__)
 
-# Another replica may end a call without a word to this one.
-_LONGEST_WAIT_SECONDS = 2.0
+# Another replica may end a call without a word to this one, which is rare.
+_FIRST_WAIT_SECONDS = 1.0
+_LONGEST_WAIT_SECONDS = 15.0
 _CALLER_GONE = Fault(499, "the caller hung up before a job was made")
 _BAD_GATEWAY = 502
 
@@ -126,6 +127,7 @@ class Delivery:
             leaving.cancel()
 
     async def _until_ended(self, call_id: str, leaving: asyncio.Task[None]) -> CallRow:
+        pause = _FIRST_WAIT_SECONDS
         with self._waiters.waiting(call_id) as event:
             while True:
                 event.clear()
@@ -137,10 +139,11 @@ class Delivery:
                 moved = asyncio.create_task(event.wait())
                 await asyncio.wait(
                     {moved, leaving},
-                    timeout=_LONGEST_WAIT_SECONDS,
+                    timeout=pause,
                     return_when=asyncio.FIRST_COMPLETED,
                 )
                 moved.cancel()
+                pause = min(2 * pause, _LONGEST_WAIT_SECONDS)
                 if leaving.done():
                     raise CallerGone
 

@@ -6,18 +6,23 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import anyio.to_thread
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Depends, Header
 from fastapi.responses import JSONResponse
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message
 
-from gateway.access import Caller, MeteredCaller, Parts
+from gateway.access import (
+    Caller,
+    MeteredCaller,
+    Parts,
+    refuse_unknown_parameters,
+)
 from gateway.accounts.keys import ApiKey
 from gateway.completions.catalogue import Listed
 from gateway.completions.delivery import CallerGone
-from gateway.completions.parsing import CALLS, CHAT, COMPLETIONS, parse_body
+from gateway.completions.parsing import CHAT, COMPLETIONS
 from gateway.completions.responses import ChatCompletion, Completion, Model, ModelList
 from gateway.completions.schemas import ChatCall, CompletionCall
 from gateway.envelope import GONE, answer_of
@@ -27,7 +32,11 @@ from protocol.errors import MarketError
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["OpenAI"], responses=ERRORS)
+router = APIRouter(
+    tags=["OpenAI"],
+    responses=ERRORS,
+    dependencies=[Depends(refuse_unknown_parameters)],
+)
 
 IdempotencyKey = Annotated[
     str | None,
@@ -96,9 +105,8 @@ async def _respond(
     idempotency_key: str | None,
 ) -> Response:
     body = await request.body()
-    call = parse_body(CALLS[endpoint], body)
-    call_id = await anyio.to_thread.run_sync(
-        services.admission.admit, key.key_id, endpoint, call, body, idempotency_key
+    call_id, call = await anyio.to_thread.run_sync(
+        services.admission.admit, key.key_id, endpoint, body, idempotency_key
     )
     services.engine.notice()
     if call.stream:

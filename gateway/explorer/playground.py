@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from gateway.access import Parts
 from gateway.accounts.keys import ApiKey, authenticate
 from gateway.completions.delivery import receipt_url
-from gateway.completions.parsing import CALLS, COMPLETIONS, parse_body
+from gateway.completions.parsing import COMPLETIONS
 from gateway.errors import GatewayError, NothingFound
 from gateway.explorer.page_route import PageRoute
 from gateway.explorer.pages import render
@@ -105,7 +105,6 @@ def asked(request: Request, services: Parts, call_id: str) -> Response:
 
 def _admit(services: Services, key: str, given: dict[str, str], once: str) -> str:
     caller = _authenticated(services, key)
-    services.admission.count(caller.key_id)
     body: dict[str, Any] = {
         "model": given["model"],
         "prompt": given["prompt"].replace("\r\n", "\n"),
@@ -115,9 +114,9 @@ def _admit(services: Services, key: str, given: dict[str, str], once: str) -> st
     if given["seed"]:
         body["seed"] = _number(given["seed"])
     data = json.dumps(body).encode()
-    call = parse_body(CALLS[COMPLETIONS], data)
     # The page sent twice is one call.
-    return services.admission.admit(caller.key_id, COMPLETIONS, call, data, once)
+    call_id, _ = services.admission.admit(caller.key_id, COMPLETIONS, data, once)
+    return call_id
 
 
 def _authenticated(services: Services, key: str) -> ApiKey:

@@ -14,6 +14,7 @@ from sqlalchemy import Select, and_, literal, select
 from sqlalchemy.orm import Session
 
 from gateway.accounts import ledger
+from gateway.accounts.rate_limits import take_call
 from gateway.database.clock import DatabaseNow
 from gateway.database.leases import Lease
 from gateway.errors import IdempotencyConflict
@@ -113,6 +114,7 @@ def reserve_call(session: Session, call: NewCall, ask: Ask, replica: str) -> str
         The call's id; an earlier one's if its idempotency key names it.
 
     Raises:
+        RateLimited: The key has to wait.
         BudgetExceeded: The key's budget does not hold it.
         ApiKeyRefused: The key was revoked.
         IdempotencyConflict: The idempotency key names another call.
@@ -123,6 +125,7 @@ def reserve_call(session: Session, call: NewCall, ask: Ask, replica: str) -> str
         row = earlier_call(session, call.key_id, call.idempotency_key, call.body_hash)
         if row is not None:
             return row.call_id
+    take_call(session, call.key_id)
     ledger.reserve(session, call.key_id, ask.most_cost)
     moment = now(session)
     session.add(

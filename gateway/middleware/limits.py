@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -12,6 +13,12 @@ from gateway.envelope import error_response
 from gateway.errors import BodyTooLarge, BodyTooSlow, GatewayBusy
 
 __all__ = ["BodyLimits", "ConcurrencyLimit"]
+
+
+# Many clients read no answer before they have sent all, so some of what is too much is
+# let through and thrown away.
+_DRAINED = 2
+_DRAIN_SECONDS = 5.0
 
 
 class BodyLimits:
@@ -46,6 +53,7 @@ class BodyLimits:
         limit = self._max_bytes_of.get(scope["path"].rstrip("/"), self._max_bytes)
         told = Headers(scope=scope).get("content-length", "")
         if told.isdecimal() and int(told) > limit:
+            await _drain(receive, _DRAINED * limit)
             await error_response(_too_large(limit))(scope, receive, send)
             return
         limited = _LimitedBody(receive, limit, self._timeout)
@@ -74,6 +82,16 @@ class _LimitedBody:
             raise _too_large(self._limit)
         self._is_whole = not message.get("more_body", False)
         return message
+
+
+async def _drain(receive: Receive, most: int) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            while most > 0:
+                message = await receive()
+                most -= len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
 
 
 class ConcurrencyLimit:

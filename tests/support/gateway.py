@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,9 +30,10 @@ from inference.package import BUNDLED_MODEL
 from protocol.chain.client import MarketClient
 from protocol.chain.deploy import deploy_market
 from protocol.chain.deployment import Deployment
+from protocol.chain.events import JobPosted
 from protocol.chain.keys import save_key
 from protocol.chain.terms import MarketTerms
-from protocol.market import ModelId
+from protocol.market import JobState, ModelId
 from protocol.store.ipfs import IpfsStore
 from tests.support.anvil import Anvil, development_account
 from tests.support.databases import open_quick
@@ -47,8 +49,9 @@ _STOP_SECONDS = 60.0
 _DOLLARS = 1_000_000
 _DEPLOYER, _WALLET, _FIRST_WORKER = 0, 1, 2
 _WORKERS = 3
-_SEATS = 8
-_MODEL_NAME = "austen"
+_SEATS = 6
+_MODEL_NAME, _CHAT_MODEL_NAME = "austen", "austen-chat"
+_CHAT_TEMPLATE = Path(__file__).with_name("chat_template.jinja")
 # A pace that leaves every worker its seats, however busy the machine is.
 _MS_PER_TOKEN = 100
 
@@ -62,6 +65,7 @@ class GatewayMarket:
         ipfs: The content store.
         deployment: Where the contracts are.
         model_id: The bundled model; gateways call it `austen`.
+        chat_model_id: The same with a chat template; they call it `austen-chat`.
         folder: Files of all processes.
         workers: The workers' processes.
     """
@@ -70,6 +74,7 @@ class GatewayMarket:
     ipfs: IpfsNode
     deployment: Deployment
     model_id: ModelId
+    chat_model_id: ModelId
     folder: Path
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
@@ -78,6 +83,14 @@ class GatewayMarket:
         """Accounts of the workers."""
         indices = range(_FIRST_WORKER, _FIRST_WORKER + _WORKERS)
         return [development_account(index).address for index in indices]
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The models' ids by the names that gateways give them."""
+        return {
+            _MODEL_NAME: "0x" + self.model_id.hex(),
+            _CHAT_MODEL_NAME: "0x" + self.chat_model_id.hex(),
+        }
 
     @property
     def wallet(self) -> MarketClient:
@@ -102,7 +115,7 @@ class GatewayMarket:
             "key_file": self.folder / f"{_WALLET}.key",
             "data_dir": self.folder / "gateway",
             "database_url": database_url,
-            "models": json.dumps({_MODEL_NAME: "0x" + self.model_id.hex()}),
+            "models": json.dumps(self.names),
             "port": 0,
             "poll_seconds": 0.1,
             "batch_window_ms": 50,
@@ -116,7 +129,10 @@ class GatewayMarket:
             self.workers.append(self._start_worker(index))
         client = self.wallet
         is_seated = eventually(
-            lambda: client.roster_size(self.model_id, 0) == _WORKERS * _SEATS,
+            lambda: all(
+                client.roster_size(model_id, 0) == _WORKERS * _SEATS
+                for model_id in (self.model_id, self.chat_model_id)
+            ),
             _START_SECONDS,
         )
         assert is_seated, "the workers opened no seats"
@@ -129,6 +145,24 @@ class GatewayMarket:
             process.wait(_STOP_SECONDS)
         self.workers.clear()
 
+    @contextmanager
+    def workers_asleep(self) -> Iterator[None]:
+        """No worker does anything meanwhile."""
+        for process in self.workers:
+            process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in self.workers:
+                process.send_signal(signal.SIGCONT)
+
+    def is_committing(self) -> bool:
+        """Whether the last posted job has a committee that has not committed."""
+        client = self.wallet
+        posted = client.events(kinds=(JobPosted,))[-1].event
+        assert isinstance(posted, JobPosted)
+        return client.state_of(posted.job_id) is JobState.COMMITTING
+
     def _start_worker(self, index: int) -> subprocess.Popen[bytes]:
         options = {
             "--rpc-url": self.anvil.url,
@@ -136,11 +170,11 @@ class GatewayMarket:
             "--deployment": self.folder / "deployment.json",
             "--key-file": self.folder / f"{index}.key",
             "--data-dir": self.folder / f"worker-{index}",
-            "--model": "0x" + self.model_id.hex(),
             "--max-seats": _SEATS,
             "--poll-seconds": 0.2,
         }
         flat = [str(part) for option in options.items() for part in option]
+        flat += [part for name in self.names.values() for part in ("--model", name)]
         with (self.folder / f"worker-{index}.log").open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "devnet.cli", "worker", "run", *flat],
@@ -290,13 +324,15 @@ def gateway_market(folder: Path) -> Iterator[GatewayMarket]:
             client = MarketClient.connect(anvil.url, deployment, account)
             client.faucet(1_000 * _DOLLARS)
         publisher = MarketClient.connect(anvil.url, deployment, deployer)
-        model_id = publish_model(
-            BUNDLED_MODEL,
-            IpfsStore(ipfs.api),
-            publisher,
-            ms_per_token=_MS_PER_TOKEN,
+        chatty = folder / "austen-chat"
+        shutil.copytree(BUNDLED_MODEL, chatty)
+        shutil.copy(_CHAT_TEMPLATE, chatty / "chat_template.jinja")
+        store = IpfsStore(ipfs.api)
+        plain_id, chat_id = (
+            publish_model(package, store, publisher, ms_per_token=_MS_PER_TOKEN)
+            for package in (BUNDLED_MODEL, chatty)
         )
-        market = GatewayMarket(anvil, ipfs, deployment, model_id, folder)
+        market = GatewayMarket(anvil, ipfs, deployment, plain_id, chat_id, folder)
         stack.callback(market.stop_workers)
         market.start_workers()
         yield market

@@ -12,7 +12,7 @@ from gateway.jobs.tables import CallRow
 from protocol.market import JobState
 from tests.support.gateway import GatewayMarket, GatewayProcess
 
-MODEL = "austen"
+MODEL, CHAT_MODEL = "austen", "austen-chat"
 PROMPT = "It was a fine morning, and Emma"
 
 
@@ -24,9 +24,9 @@ def client(gateway: GatewayProcess) -> openai.OpenAI:
 def test_list_models_names_the_operators_model(
     client: openai.OpenAI, market: GatewayMarket
 ) -> None:
-    (model,) = client.models.list().data
-    assert model.id == MODEL
-    assert model.object == "model"
+    listed = client.models.list().data
+    assert [model.id for model in listed] == [MODEL, CHAT_MODEL]
+    assert listed[0].object == "model"
     shown = client.models.retrieve(MODEL).model_dump()
     assert shown["assay"]["model_id"] == "0x" + market.model_id.hex()
     assert shown["created"] > 0
@@ -161,6 +161,46 @@ def test_stream_adds_up_to_the_whole_answer_in_order(client: openai.OpenAI) -> N
     assert [texts[0], texts[1]] == [choice.text for choice in whole.choices]
     assert [tokens[0], tokens[1]] == [c.logprobs.tokens for c in whole.choices]
     assert seen == [0, 1]
+
+
+TALK: list[Any] = [
+    {"role": "system", "content": "Answer as Emma would."},
+    {"role": "user", "content": "  What of Mr. Knightley? "},
+]
+
+
+def test_chat_completion_is_that_of_the_templates_text(client: openai.OpenAI) -> None:
+    asked: dict[str, Any] = {"model": CHAT_MODEL, "temperature": 0, "max_tokens": 8}
+    answer = client.chat.completions.create(messages=TALK, **asked)
+    text = "System: Answer as Emma would.\nUser: What of Mr. Knightley?\nAssistant:"
+    plain = client.completions.create(prompt=text, **asked)
+    assert answer.choices[0].message.role == "assistant"
+    assert answer.choices[0].message.content == plain.choices[0].text
+    assert answer.usage == plain.usage
+    assert answer.model_dump()["assay"]["outputs"] == [0]
+
+
+def test_chat_stream_adds_up_with_its_logprobs(client: openai.OpenAI) -> None:
+    asked: dict[str, Any] = {
+        "model": CHAT_MODEL,
+        "messages": TALK,
+        "max_completion_tokens": 6,
+        "seed": 4,
+        "n": 2,
+        "logprobs": True,
+        "top_logprobs": 2,
+    }
+    whole = client.chat.completions.create(**asked)
+    for choice in whole.choices:
+        assert choice.logprobs is not None and choice.logprobs.content is not None
+        told = choice.logprobs.content
+        assert "".join(one.token for one in told) == choice.message.content
+        assert all(len(one.top_logprobs) == 2 for one in told)
+    texts = {0: "", 1: ""}
+    for chunk in client.chat.completions.create(**asked, stream=True):
+        (part,) = chunk.choices
+        texts[part.index] += part.delta.content or ""
+    assert [texts[0], texts[1]] == [c.message.content for c in whole.choices]
 
 
 def test_idempotency_key_repeats_the_answer_and_charges_once(

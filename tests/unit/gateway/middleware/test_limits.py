@@ -74,8 +74,10 @@ def test_body_within_the_limit_is_read() -> None:
     assert call(limited(reader), b"12345", b"67890", length=10) == 200
 
 
-def test_body_that_says_it_is_too_large_is_not_read() -> None:
-    assert call(limited(reader), length=11) == 413
+def test_body_that_says_it_is_too_large_is_thrown_away() -> None:
+    assert call(limited(reader), b"x" * 11, length=11) == 413
+    # What is far too much is not even received: the second part never comes.
+    assert call(limited(reader), b"x" * 20, b"y", length=10**9) == 413
 
 
 def test_body_that_grows_too_large_is_cut_off() -> None:
