@@ -156,8 +156,6 @@ class Worker:
         """Join the parts; `run` starts the work."""
         self._signs = signs or LifeSigns(Health(), WorkerMetrics())
         self._metrics = self._signs.metrics
-        for model in models.values():
-            self._metrics.set_model(model.model_id, model.tokens_per_second)
         self._client = client
         self._journal = journal
         self._models = models
@@ -177,22 +175,7 @@ class Worker:
             self._metrics,
             confirmations=settings.confirmations,
         )
-        self._serving = Serving(
-            Tools(
-                client=client,
-                store=store,
-                models=models,
-                secret=secret,
-                book=self._book,
-                rounds=self._rounds,
-                errands=self._errands,
-                queue=self._queue,
-                guard=self._guard,
-                metrics=self._metrics,
-                fetch_share=settings.fetch_share,
-                meet=meet or meet_nobody,
-            )
-        )
+        self._serving = Serving(self._tools(store, secret, meet or meet_nobody))
         self._keeper = Keeper(client, self._rounds, self._errands, self._guard)
         self._payout = Payout(
             client, self._errands, above=settings.withdraw_above, to=settings.payee
@@ -202,6 +185,22 @@ class Worker:
         )
         self._upkeep = _upkeep(client, models, settings)
         self._head: Head | None = None
+
+    def _tools(self, store: ContentStore, secret: bytes, meet: Meet) -> Tools:
+        return Tools(
+            client=self._client,
+            store=store,
+            models=self._models,
+            secret=secret,
+            book=self._book,
+            rounds=self._rounds,
+            errands=self._errands,
+            queue=self._queue,
+            guard=self._guard,
+            metrics=self._metrics,
+            fetch_share=self._settings.fetch_share,
+            meet=meet,
+        )
 
     @property
     def is_busy(self) -> bool:
@@ -214,6 +213,8 @@ class Worker:
         Raises:
             WaitTimedOut: It was to finish first, and that took too long.
         """
+        for model in self._models.values():
+            self._metrics.set_model(model.model_id, model.tokens_per_second)
         control = Control(self._settings.data_dir, self._client)
         if not stop.is_draining:
             self._upkeep.open()
