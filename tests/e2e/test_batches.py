@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from devnet.books import audit
 from protocol.chain.client import MarketClient
 from protocol.chain.deployment import Deployment
 from protocol.chain.events import JobPosted
-from tests.e2e.assay_command import Assay, lines_until
+from tests.e2e.assay_command import Assay
 
 PROMPTS = 12
 JOB_SIZE = 2
@@ -42,6 +44,16 @@ def jobs_posted(network: Assay) -> set[bytes]:
     return {log.event.job_id for log in logs if isinstance(log.event, JobPosted)}
 
 
+def line_with_progress(running: subprocess.Popen[str]) -> str:
+    """The first line that says that some prompts are done; how many differs."""
+    assert running.stdout is not None
+    for line in running.stdout:
+        found = re.search(rf": (\d+) of {PROMPTS} prompts", line)
+        if found and int(found[1]) > 0:
+            return line
+    raise AssertionError(f"ended with {running.wait()} before a prompt was done")
+
+
 def rows_of(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
@@ -56,14 +68,14 @@ def test_batch_killed_and_interrupted_ends_as_if_it_had_not_been(
     with network.start(
         *("job", "submit", "--file", str(prompts), "--out", str(out), *flags)
     ) as running:
-        seen = list(lines_until(running, ": 2 of 12 prompts"))
+        line = line_with_progress(running)
         running.kill()
         running.communicate(timeout=_SECONDS)
     assert not out.exists()
-    batch_id = seen[-1].removeprefix("batch ").partition(":")[0]
+    batch_id = line.removeprefix("batch ").partition(":")[0]
 
     with network.start("job", "resume", batch_id) as running:
-        list(lines_until(running, " of 12 prompts"))
+        line_with_progress(running)
         running.send_signal(signal.SIGINT)
         told, _ = running.communicate(timeout=_SECONDS)
     assert running.returncode == 128 + signal.SIGINT

@@ -78,7 +78,8 @@ def test_status_after_jobs_counts_them_by_state(
 ) -> None:
     jobs = network.json("status")["jobs"]
     assert jobs["Accepted"] >= 1
-    assert set(jobs) == {"Accepted"}
+    # Others' tests leave withdrawn jobs behind, none that failed.
+    assert set(jobs) <= {"Accepted", "Cancelled"}
 
 
 def test_committee_drawn_has_three_distinct_workers(
