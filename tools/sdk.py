@@ -33,6 +33,7 @@ MODULES = {
 """Modules of the SDK and what they are for, in the order of a job's life."""
 
 _EXAMPLES = {
+    "gateway_client": "OpenAI's own client on a gateway",
     "generation": "one job, several prompts",
     "summary": "summing an article up",
     "translation": "sentences into French",
