@@ -94,7 +94,7 @@ def endings(
 
 def _play(market: CrashMarket, point: str) -> None:
     name = re.sub(r"\W", "-", point)
-    confirmations = 2 if point in CONFIRMED_POINTS else 0
+    confirmations = 10 if point in CONFIRMED_POINTS else 0
     has_keeper = point in KEEPER_POINTS
     with _one_keeper if has_keeper else nullcontext():
         _play_scene(
