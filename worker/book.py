@@ -86,8 +86,8 @@ class Book:
             del self._duties[key]
 
     def await_delivery(self, job_id: JobId, block_number: int) -> None:
-        """Note that an ended job waits for its callback, if it has one."""
-        params = self._journal.params_of(job_id)
+        """Note that a job that ends waits for its callback, if it has one."""
+        params = self._params.get(job_id) or self._journal.params_of(job_id)
         if params is not None and params.has_callback:
             self._journal.await_delivery(job_id, block_number)
             self._undelivered[job_id] = params

@@ -21,6 +21,8 @@ __all__ = ["ComputeQueue", "Finished"]
 
 _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 8.0
+# Before every deadline.
+_FIRST = -1
 
 Work = Callable[[], Computed]
 
@@ -35,12 +37,18 @@ class Finished:
     seconds: float = field(default=0.0, compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Task:
+    duty: Duty
+    work: Work
+
+
 @dataclass(order=True, frozen=True, slots=True)
 class _Item:
     deadline: int
     order: int
-    duty: Duty = field(compare=False)
-    work: Work = field(compare=False)
+    # None ends a thread.
+    task: _Task | None = field(compare=False)
 
 
 class ComputeQueue:
@@ -68,6 +76,7 @@ class ComputeQueue:
             clock=clock,
         )
         self._order = itertools.count()
+        self._threads = threads
         for number in range(threads):
             name = f"compute-{number}"
             threading.Thread(target=self._run, name=name, daemon=True).start()
@@ -99,7 +108,7 @@ class ComputeQueue:
         if duty.key in self._pending or self._pauses.is_paused(duty.key):
             return
         self._pending.add(duty.key)
-        item = _Item(duty.commit_deadline, next(self._order), duty, work)
+        item = _Item(duty.commit_deadline, next(self._order), _Task(duty, work))
         self._items.put(item)
 
     def collect(self) -> list[Finished]:
@@ -115,13 +124,17 @@ class ComputeQueue:
             finished.append(one)
         return finished
 
+    def close(self) -> None:
+        """Let the threads end before they take up anything else; waits for none."""
+        for _ in range(self._threads):
+            self._items.put(_Item(_FIRST, next(self._order), None))
+
     def _run(self) -> None:
-        while True:
-            item = self._items.get()
+        while (task := self._items.get().task) is not None:
             started = time.monotonic()
             try:
-                result = Finished(item.duty, computed=item.work())
+                result = Finished(task.duty, computed=task.work())
             except Exception as error:  # handed to the worker's loop, which decides
-                result = Finished(item.duty, error=error)
+                result = Finished(task.duty, error=error)
             seconds = time.monotonic() - started
             self._finished.put(replace(result, seconds=seconds))

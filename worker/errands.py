@@ -43,9 +43,11 @@ class Errands:
 
     def __init__(self, *, threads: int = _THREADS) -> None:
         """Start the threads."""
-        self._waiting: queue.SimpleQueue[_Errand] = queue.SimpleQueue()
+        # None ends a thread.
+        self._waiting: queue.SimpleQueue[_Errand | None] = queue.SimpleQueue()
         self._ended: queue.SimpleQueue[_Ended] = queue.SimpleQueue()
         self._keys: set[Hashable] = set()
+        self._threads = threads
         for number in range(threads):
             name = f"errand-{number}"
             threading.Thread(target=self._run, name=name, daemon=True).start()
@@ -99,9 +101,13 @@ class Errands:
             else:
                 ended.errand.failed(ended.error)
 
+    def close(self) -> None:
+        """Let the threads end once they have nothing to do; waits for none."""
+        for _ in range(self._threads):
+            self._waiting.put(None)
+
     def _run(self) -> None:
-        while True:
-            errand = self._waiting.get()
+        while (errand := self._waiting.get()) is not None:
             try:
                 ended = _Ended(errand, result=errand.work())
             except Exception as error:  # handed to the loop, which decides

@@ -162,9 +162,9 @@ class Inbox:
 
     def _apply_end(self, event: JobSettled | JobCancelled, log: Log) -> None:
         now = int(self._clock())
-        self._book.close_job(event.job_id, log.block_number, now=now)
         if isinstance(event, JobSettled):
             self._book.await_delivery(event.job_id, log.block_number)
+        self._book.close_job(event.job_id, log.block_number, now=now)
 
     def _apply_draw(self, event: CommitteeDrawn, log: Log) -> None:
         if not self._is_ours(event):

@@ -30,9 +30,9 @@ logger = logging.getLogger(__name__)
 
 # A reveal may cost its round's end too; so many fit a block many times over.
 MOST_AT_ONCE = 12
-# A second transaction saves a block where few jobs wait for it; where many do, sharing
-# saves more.
 _MOST_TRANSACTIONS = 2
+# Where so many jobs wait for the engine, a block sooner is worth less than the time
+# that a transaction takes from it.
 _CROWD = 24
 # A second transaction follows a first one that takes longer than this to be mined.
 _SPACING_SECONDS = 0.4
@@ -55,6 +55,7 @@ class Outgoing(Generic[_Entry]):
         errands: Errands,
         rounds: Rounds,
         metrics: WorkerMetrics,
+        hold_seconds: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Start with nothing to send.
@@ -65,6 +66,8 @@ class Outgoing(Generic[_Entry]):
             errands: Where it does so.
             rounds: Made to forget rounds that turn out to stand otherwise.
             metrics: Told what was mined and skipped.
+            hold_seconds: Shortest time from one transaction to the next while the
+                engine is busy, unless there are entries enough to fill one.
             clock: Seconds that only go forward.
         """
         self._step = step
@@ -73,6 +76,7 @@ class Outgoing(Generic[_Entry]):
         self._errands = errands
         self._rounds = rounds
         self._metrics = metrics
+        self._hold_seconds = hold_seconds
         self._clock = clock
         self._waiting: dict[DutyKey, tuple[Duty, _Entry]] = {}
         self._sent: set[DutyKey] = set()
@@ -118,14 +122,14 @@ class Outgoing(Generic[_Entry]):
         if not self._refused.is_paused(duty.key):
             self._waiting[duty.key] = (duty, entry())
 
-    def keep(self, wanted: Iterable[DutyKey], *, duties: int) -> None:
+    def keep(self, wanted: Iterable[DutyKey], *, computing: int) -> None:
         """Drop what waits but for duties whose entries still apply.
 
         Args:
             wanted: Those.
-            duties: How many duties are live in all.
+            computing: How many duties wait for the engine.
         """
-        self._is_crowded = duties > _CROWD
+        self._is_crowded = computing > _CROWD
         still = set(wanted)
         for key in [key for key in self._waiting if key not in still]:
             del self._waiting[key]
@@ -140,10 +144,12 @@ class Outgoing(Generic[_Entry]):
         now = self._clock()
         if now < self._paused_until or self._transactions >= _MOST_TRANSACTIONS:
             return False
-        is_full = len(self._waiting) >= MOST_AT_ONCE
-        is_spaced = now - self._last_sent >= _SPACING_SECONDS
-        is_worth_a_second = is_spaced and not self._is_crowded
-        return not self._transactions or is_full or is_worth_a_second
+        if len(self._waiting) >= MOST_AT_ONCE:
+            return True
+        age = now - self._last_sent
+        if self._is_crowded:
+            return not self._transactions and age >= self._hold_seconds
+        return not self._transactions or age >= _SPACING_SECONDS
 
     def _start(self, batch: list[tuple[Duty, _Entry]]) -> None:
         entries = [entry for _, entry in batch]

@@ -38,6 +38,7 @@ from worker.payout import Payout
 from worker.presence import present
 from worker.pruning import Pruning
 from worker.rounds import Rounds
+from worker.seat_gate import SeatGate
 from worker.seat_upkeep import SeatUpkeep
 from worker.serving import Meet, Serving, Tools, meet_nobody
 from worker.settings import WorkerSettings
@@ -101,9 +102,11 @@ def run_worker(
             )
             with closing(journal):
                 secret, meet = salt_secret(account), introductions.meet
-                Worker(
+                worker = Worker(
                     client, store, journal, models, secret, settings, signs, meet=meet
-                ).run(stop)
+                )
+                with closing(worker):
+                    worker.run(stop)
 
 
 def _load_models(
@@ -219,8 +222,16 @@ class Worker:
         if not stop.is_draining:
             self._upkeep.open()
 
+        gate = SeatGate(
+            self._guard,
+            self._errands,
+            close_seats=self._upkeep.close,
+            open_seats=self._upkeep.open,
+        )
+
         def look_after() -> None:
             control.look()
+            gate.look()
             self._upkeep.look()
 
         run_loop(
@@ -242,6 +253,11 @@ class Worker:
             confirmations=self._settings.confirmations,
             limit_seconds=self._settings.drain_seconds,
         )
+
+    def close(self) -> None:
+        """Let its threads end; what they do now ends with the process, or by itself."""
+        self._errands.close()
+        self._queue.close()
 
     def tick(self) -> None:
         """Take up what has ended, look at the chain, and do what follows.

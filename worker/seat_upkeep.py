@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from protocol.chain.client import MarketClient
 from protocol.errors import NotEnoughFunds
-from worker.drain import leave_seats
+from worker.drain import close_seats, leave_seats
 from worker.holdings import HeldSeat, Holdings
 from worker.models import ServedModel
 from worker.seats import held_seats, open_missing_seats
@@ -77,6 +77,12 @@ class SeatUpkeep:
                     "seats": seats,
                 },
             )
+
+    def close(self) -> None:
+        """Ask all seats to close; `look` takes back their bonds. On any thread."""
+        seats = Holdings(self._client, self._client.address).look()
+        close_seats(self._client, seats)
+        self._has_closing = True
 
     def look(self) -> None:
         """From time to time, take back bonds, and open what they were missing for."""

@@ -16,7 +16,13 @@ from protocol.crash_points import crash_point
 from protocol.digests import Digest
 from protocol.documents import MAX_DOCUMENT_BYTES
 from protocol.errors import DigestMismatch, StoreError
-from protocol.market import JobParams, ModelId, Outcome, OutcomeStatus
+from protocol.market import (
+    JobParams,
+    MarketConfig,
+    ModelId,
+    Outcome,
+    OutcomeStatus,
+)
 from protocol.store.port import ContentStore
 from worker.book import Book
 from worker.computation import Computed, compute
@@ -33,6 +39,9 @@ from worker.rounds import Rounds
 __all__ = ["Meet", "Serving", "Tools", "meet_nobody"]
 
 logger = logging.getLogger(__name__)
+
+_LONGEST_HOLD_SECONDS = 2.0
+_HOLD_PARTS = 5
 
 Meet = Callable[[Iterable[ChecksumAddress]], None]
 """Connects the IPFS node to those of accounts, soon; never waits."""
@@ -87,6 +96,7 @@ class Serving:
             "errands": tools.errands,
             "rounds": tools.rounds,
             "metrics": tools.metrics,
+            "hold_seconds": _hold_seconds(tools.client.config),
         }
         self._commits = Outgoing(Step.COMMIT, self._commit_all, **shared)
         self._reveals = Outgoing(Step.REVEAL, self._reveal_all, **shared)
@@ -136,9 +146,10 @@ class Serving:
         """
         steps = {duty.key: self._serve(duty, now) for duty in self._book.duties()}
         self._changed.clear()
+        computing = sum(step is Step.COMPUTE for step in steps.values())
         for outgoing in (self._commits, self._reveals):
             wanted = [key for key, step in steps.items() if step is outgoing.step]
-            outgoing.keep(wanted, duties=len(steps))
+            outgoing.keep(wanted, computing=computing)
             outgoing.flush()
 
     def look_at_changed(self, now: int) -> None:
@@ -324,6 +335,12 @@ class Serving:
             result = client.reveal_result(one.params, one.place, one.outcome, one.salt)
         crash_point("reveal.mined")
         return result
+
+
+def _hold_seconds(config: MarketConfig) -> float:
+    """How long entries may gather: a small part of the shortest window."""
+    shortest = min(config.commit_floor_seconds, config.reveal_window_seconds)
+    return min(_LONGEST_HOLD_SECONDS, shortest / _HOLD_PARTS)
 
 
 def _log(event: str, duty: Duty, **facts: object) -> None:

@@ -29,7 +29,9 @@ PROMPT_TOKENS = 32
 NEW_TOKENS = 64
 _REDUNDANCY = 3
 _POLL_SECONDS = 0.05
-_SENDERS = 12
+# Each waits for its block.
+_POSTERS = 12
+_DRAWERS = 24
 _KINDS: tuple[type[Event], ...] = (
     DrawArmed,
     CommitteeDrawn,
@@ -90,18 +92,22 @@ class Load:
             After every look.
         """
         deadline = time.monotonic() + seconds
-        with ThreadPoolExecutor(_SENDERS) as pool:
+        with (
+            ThreadPoolExecutor(_POSTERS) as posters,
+            ThreadPoolExecutor(_DRAWERS) as drawers,
+        ):
             while not is_done() and time.monotonic() < deadline:
-                self._look(pool)
+                self._look(drawers)
                 while self.open_count + len(self._posting) < in_flight:
-                    self._posting.append(pool.submit(self._post, self._next_nonce()))
+                    posting = posters.submit(self._post, self._next_nonce())
+                    self._posting.append(posting)
                 yield
                 time.sleep(_POLL_SECONDS)
 
     def drain(self, seconds: float) -> None:
         """Let all end that are open."""
         deadline = time.monotonic() + seconds
-        with ThreadPoolExecutor(_SENDERS) as pool:
+        with ThreadPoolExecutor(_DRAWERS) as pool:
             while self.open_count + len(self._posting) and time.monotonic() < deadline:
                 self._look(pool)
                 time.sleep(_POLL_SECONDS)

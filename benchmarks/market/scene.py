@@ -111,6 +111,11 @@ class Scene:
             "max_seats": seats,
             "on_stop": "now",
         }
+        # One copy on disk is enough for three workers.
+        cache = self.folder / identity.name / "models"
+        cache.mkdir(parents=True)
+        digest = client.spec_of(self.model_id).package_digest
+        (cache / digest.hex()).symlink_to(self.folder / "package")
         program = (sys.executable, "-m", "benchmarks.market.worker")
         command = Command(
             identity.name,

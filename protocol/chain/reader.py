@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from eth_typing import ChecksumAddress
@@ -13,6 +12,7 @@ from web3 import Web3
 from web3.exceptions import BlockNotFound
 
 from protocol.chain.abi import Interface, interface
+from protocol.chain.blocks import Head, fetch_hash, fetch_head
 from protocol.chain.costs import TransactionCost, fetch_cost
 from protocol.chain.deployment import CONTRACT_ROLES, Deployment
 from protocol.chain.events import EVENTS, Event, Log, topic_of
@@ -40,21 +40,6 @@ __all__ = ["BlockId", "Head", "MarketReader"]
 
 BlockId = int | Literal["latest", "pending"]
 """A block: its number, the last mined one, or the one that would be mined next."""
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The last mined block.
-
-    Attributes:
-        number: Its number.
-        block_hash: Its hash, `0x` and 64 digits.
-        time: Its time, Unix seconds.
-    """
-
-    number: int
-    block_hash: str
-    time: int
 
 
 class MarketReader:
@@ -110,9 +95,7 @@ class MarketReader:
 
     def head(self) -> Head:
         """The last mined block."""
-        block = self._web3.eth.get_block("latest")
-        digest = "0x" + bytes(block["hash"]).hex()
-        return Head(int(block["number"]), digest, int(block["timestamp"]))
+        return fetch_head(self._web3)
 
     def block_number(self) -> int:
         """Number of the last mined block."""
@@ -127,10 +110,7 @@ class MarketReader:
 
     def block_hash(self, number: int) -> str | None:
         """Hash of the block at a height, `0x` and 64 digits; None if there is none."""
-        try:
-            return "0x" + bytes(self._web3.eth.get_block(number)["hash"]).hex()
-        except BlockNotFound:
-            return None
+        return fetch_hash(self._web3, number)
 
     def seed_header(self, block_number: int) -> bytes:
         """RLP header of a mined block, checked against its hash.
