@@ -19,6 +19,9 @@ __all__ = ["run_gateway"]
 
 _log = logging.getLogger(__name__)
 
+_KEEP_ALIVE_SECONDS = 120
+_BACKLOG = 512
+
 
 def run_gateway(settings: GatewaySettings) -> None:
     """Serves until SIGINT or SIGTERM; calls under way may finish within a limit.
@@ -40,6 +43,9 @@ def run_gateway(settings: GatewaySettings) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            # Longer than clients and proxies keep an idle connection, so that they
+            # close it and nobody calls into one that is being closed.
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=settings.shutdown_seconds,
         )
         _log.info(
@@ -65,9 +71,16 @@ def _do_nothing(number: int, frame: FrameType | None) -> None:
 def _listen(settings: GatewaySettings) -> socket.socket:
     """Takes the address before anything else: the answers name it."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    # With the protocol named, asyncio sends small pieces at once; without, each answer
+    # would wait 40 ms for the caller's acknowledgement of its headers.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        return socket.create_server((settings.host, settings.port), family=family)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.host, settings.port))
+        listener.listen(_BACKLOG)
+        return listener
     except OSError as error:
+        listener.close()
         raise ConfigError(
             f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; "
             "choose another --host or --port"

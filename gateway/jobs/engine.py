@@ -27,6 +27,7 @@ from gateway.jobs.calls import Fault, replica_lease
 from gateway.jobs.forming import Waiting, due_groups
 from gateway.jobs.job_records import LiveJob
 from gateway.jobs.market import JobLimits, MarketAccess
+from gateway.jobs.persistence import persist
 from gateway.jobs.runner import JobRunner
 from gateway.jobs.states import JobStage
 from gateway.jobs.tables import CallRow
@@ -227,7 +228,8 @@ class JobEngine:
             rows = [row for row in found if row is not None]
             session.expunge_all()
         prompts = [p for row in rows for p in prompts_from_json(row.prompts)]
-        draft = self._access.draft(terms, prompts, seats=self._access.seats(terms))
+        seats = persist(lambda: self._access.seats(terms))
+        draft = self._access.draft(terms, prompts, seats=seats)
         job_id = self._access.market.job_id_of(draft.params)
         self._take_in_hand(job_id)
         seconds = self._options.lease_seconds

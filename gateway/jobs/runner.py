@@ -12,6 +12,7 @@ from gateway.jobs import job_records as records
 from gateway.jobs.calls import Fault
 from gateway.jobs.job_records import LiveJob
 from gateway.jobs.market import MarketAccess
+from gateway.jobs.persistence import persist
 from gateway.jobs.shares import Bill
 from gateway.jobs.states import JobStage
 from protocol.chain.events import JobPosted, JobSettled
@@ -114,11 +115,10 @@ class JobRunner:
 
     def _prepare(self, job: LiveJob) -> None:
         try:
-            self._access.require_funds(job.escrowed)
-            self._access.allow(job.escrowed)
-            self._store(job)
+            persist(lambda: self._make_ready(job))
         except (MarketError, OSError) as error:
             # Nothing was sent, so nothing is in doubt.
+            _log.warning("not posted", extra=_facts(job, reason=str(error)))
             self._end(job, JobStage.FORGOTTEN, _not_posted(error), cost=0)
             return
         if self._database.write(lambda s: records.mark_posting(s, job.job_id)):
@@ -133,6 +133,11 @@ class JobRunner:
             return
         self._store(job)
         self._send(job)
+
+    def _make_ready(self, job: LiveJob) -> None:
+        self._access.require_funds(job.escrowed)
+        self._access.allow(job.escrowed)
+        self._store(job)
 
     def _store(self, job: LiveJob) -> None:
         if job.content is None:

@@ -209,9 +209,8 @@ class GatewayProcess:
 
     def start(self, *, crash_at: str | None = None) -> Self:
         """Start it, and return once it is ready."""
-        extra = {
-            f"ASSAY_GATEWAY_{n}".upper(): str(v) for n, v in self._settings.items()
-        }
+        given = {n: v for n, v in self._settings.items() if v is not None}
+        extra = {f"ASSAY_GATEWAY_{n}".upper(): str(v) for n, v in given.items()}
         if crash_at is not None:
             extra["ASSAY_CRASH_AT"] = crash_at
         self._log.write_bytes(b"")

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import openai
+import pytest
 from sqlalchemy import select
 
 from gateway.database.engine import Database
@@ -79,6 +80,19 @@ def call(gateway: GatewayProcess, key: str, name: str) -> str:
     return answer.choices[0].text
 
 
+def stream(gateway: GatewayProcess, key: str, name: str) -> str:
+    """The same call as a stream."""
+    chunks = gateway.client(key).completions.create(
+        model=MODEL,
+        prompt="Mr. Knightley",
+        max_tokens=3,
+        temperature=0,
+        stream=True,
+        extra_headers={"Idempotency-Key": name},
+    )
+    return "".join(chunk.choices[0].text for chunk in chunks)
+
+
 def test_kill_at_every_step_settles_every_account_to_the_unit(
     market: GatewayMarket, database_url: str
 ) -> None:
@@ -93,6 +107,7 @@ def test_kill_at_every_step_settles_every_account_to_the_unit(
             # The last step comes after the answer.
             with suppress(openai.APIConnectionError):
                 call(gateway, keys[label][1], label)
+                assert label == "gateway.settled"
             assert gateway.wait_until_dead() == -signal.SIGKILL
         gateway.start()
         database = gateway.database
@@ -135,6 +150,20 @@ def test_kill_at_every_step_settles_every_account_to_the_unit(
         assert len(texts) == 1
         again = len(postings(market, first_block)) - len(posted)
         assert again == sum(not is_charged for is_charged in CRASHES.values())
+
+
+def test_kill_in_a_stream_is_no_end_of_it(
+    market: GatewayMarket, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/gateway.sqlite"
+    with market.gateway(url).start(crash_at="gateway.accepted") as gateway:
+        _, key = gateway.key(budget=BUDGET)
+        with pytest.raises(openai.APIConnectionError):
+            stream(gateway, key, "once")
+        gateway.wait_until_dead()
+        gateway.start()
+        assert eventually(lambda: are_ended(gateway.database, 1), 60)
+        assert stream(gateway, key, "once") == call(gateway, key, "other")
 
 
 def test_stop_with_calls_under_way_answers_them_and_exits_cleanly(

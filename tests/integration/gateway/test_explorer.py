@@ -125,12 +125,13 @@ def test_job_page_tells_the_whole_story(web: httpx.Client, asked: Asked) -> None
         "Committee of round 1 drawn",
         "Place 0 committed",
         "reveals are open",
-        "Place 2 revealed",
         "Answer accepted by a quorum",
         "Settled: Accepted",
     )
     places = [shown.index(step) for step in steps]
     assert places == sorted(places)
+    # The last reveal may come after the quorum.
+    assert shown.index("Place 2 revealed") < places[-1]
     assert shown.count("agreed") >= 3
     assert "Locked in escrow" in shown and "Protocol fee" in shown
     for text in asked.texts:

@@ -16,6 +16,7 @@ import pytest
 
 from gateway.accounts.keys import revoke_key, set_budget
 from tests.support.gateway import GatewayMarket, GatewayProcess
+from tests.support.postgres import PostgresServer
 from tests.support.processes import eventually
 from tests.support.switch import Switch
 
@@ -307,3 +308,22 @@ def test_call_while_the_database_is_locked_is_unavailable(
         locking.execute("ROLLBACK")
     locking.close()
     client.completions.create(model=MODEL, prompt=PROMPT, max_tokens=1)
+
+
+def test_call_while_postgresql_is_down_is_unavailable_and_then_served(
+    market: GatewayMarket,
+) -> None:
+    with PostgresServer() as server:
+        starting = market.gateway(server.url(), database_wait_seconds=1)
+        with starting as gateway:
+            key_id, key = gateway.key(budget=10**9)
+            client = gateway.client(key)
+            server.stop()
+            with pytest.raises(openai.InternalServerError) as caught:
+                client.completions.create(model=MODEL, prompt=PROMPT, max_tokens=1)
+            assert caught.value.status_code == 503
+            assert caught.value.code == "database_unavailable"
+            server.start()
+            client.completions.create(model=MODEL, prompt=PROMPT, max_tokens=1)
+            assert eventually(lambda: gateway.balance(key_id).reserved == 0, 60)
+            assert gateway.balance(key_id).spent > 0
