@@ -22,6 +22,11 @@ def worker() -> None:
 
 @worker.command()
 @options((*CONNECTION, *KEY, DATA_DIR, *SERVING))
+@click.option(
+    "--start-patience-seconds",
+    type=float,
+    help="How long to wait for a chain that does not answer at the start.",
+)
 @click.option("--poll-seconds", type=float, help="Pause between looks at the chain.")
 @click.option("--confirmations", type=int, help="Blocks before an event is acted on.")
 @click.option("--keeper/--no-keeper", default=None, help="Earn bounties.")

@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 
 from eth_typing import ChecksumAddress
 
-from protocol.chain.deployment import Deployment
 from protocol.chain.reader import MarketReader
 from worker.census import CensusTaker
 from worker.loop import LifeSigns
@@ -24,7 +23,7 @@ __all__ = ["present"]
 @contextmanager
 def present(
     settings: WorkerSettings,
-    deployment: Deployment,
+    reader: MarketReader,
     worker: ChecksumAddress,
     ping_content: Callable[[], object],
 ) -> Iterator[LifeSigns]:
@@ -32,21 +31,19 @@ def present(
 
     Args:
         settings: Where the folder is and where to answer.
-        deployment: Whose market.
+        reader: Of the market.
         worker: The worker's address.
         ping_content: Raises StoreError if the IPFS node does not answer.
 
     Raises:
         AlreadyRunning: Another worker uses the folder.
         ConfigError: The folder or the address cannot be used.
-        ChainError: The chain cannot be read.
     """
     signs = LifeSigns(Health(), WorkerMetrics())
     with ExitStack() as stack:
         url = ""
         if settings.monitor_address is not None:
-            reader = MarketReader.connect(settings.rpc_url, deployment)
-            journal = settings.journal_path(deployment.marketplace)
+            journal = settings.journal_path(reader.deployment.marketplace)
             census = CensusTaker(reader, worker, journal)
             url = stack.enter_context(
                 serve_monitor(settings.monitor_address, signs.health, signs.metrics)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 
 from eth_utils.address import to_checksum_address
@@ -13,7 +13,7 @@ from inference.engine import Engine
 from protocol.chain.client import MarketClient
 from protocol.chain.deployment import Deployment
 from protocol.chain.keys import load_account, salt_secret
-from protocol.chain.reader import Head
+from protocol.chain.reader import Head, MarketReader
 from protocol.errors import ConfigError
 from protocol.introductions import Introductions
 from protocol.market import ModelId
@@ -43,6 +43,7 @@ from worker.seat_upkeep import SeatUpkeep
 from worker.serving import Meet, Serving, Tools, meet_nobody
 from worker.settings import WorkerSettings
 from worker.signals import Stop
+from worker.starting import until_answered
 
 __all__ = ["Worker", "run_worker"]
 
@@ -82,10 +83,14 @@ def run_worker(
     )
     store = open_store(settings.ipfs_api)
     address = to_checksum_address(account.address)
-    with (
-        hold_key(key_file),
-        present(settings, deployment, address, store.ping) as signs,
-    ):
+
+    def connect() -> MarketReader:
+        return MarketReader.connect(settings.rpc_url, deployment)
+
+    with ExitStack() as stack:
+        stack.enter_context(hold_key(key_file))
+        reader = until_answered(connect, stop, seconds=settings.start_patience_seconds)
+        signs = stack.enter_context(present(settings, reader, address, store.ping))
         options = replace(
             settings.sender_options(settings.data_dir), observer=signs.metrics
         )
@@ -220,7 +225,9 @@ class Worker:
             self._metrics.set_model(model.model_id, model.tokens_per_second)
         control = Control(self._settings.data_dir, self._client)
         if not stop.is_draining:
-            self._upkeep.open()
+            until_answered(
+                self._upkeep.open, stop, seconds=self._settings.start_patience_seconds
+            )
 
         gate = SeatGate(
             self._guard,

@@ -52,6 +52,8 @@ class WorkerSettings(RoleSettings):
         engine: `native`, `torch`, or `auto` for the first that can be used.
         cache_mib: Most memory of the engine's sequences together, MiB.
         prefill_rows: Most tokens that one step of the engine computes.
+        start_patience_seconds: How long to wait, at the start, for a chain that does
+            not answer.
         poll_seconds: Pause between two looks at the chain.
         confirmations: Blocks that an event must be under before it is acted on.
         keeper: Whether to move others' jobs forward for their bounties.
@@ -84,6 +86,7 @@ class WorkerSettings(RoleSettings):
     engine: Literal["auto", "native", "torch"] = "auto"
     cache_mib: int = Field(default=1024, ge=64, le=1 << 20)
     prefill_rows: int = Field(default=512, ge=1, le=4096)
+    start_patience_seconds: float = Field(default=60, ge=0, le=86_400)
     poll_seconds: float = Field(default=0.25, gt=0, le=60)
     confirmations: int = Field(default=0, ge=0, le=256)
     keeper: bool = True

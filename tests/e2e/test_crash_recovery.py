@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import secrets
 import signal
 import sqlite3
 import time
@@ -14,6 +15,7 @@ import pytest
 from protocol.chain.events import ResultCommitted, SeatSlashed
 from protocol.market import JobParams, JobState
 from tests.e2e.crash_market import PATIENCE_SECONDS, CrashMarket, Scene
+from tests.support.faulty_proxy import Fault, FaultyProxy, drop, status
 from tests.support.processes import eventually
 from tests.support.worker_server import WorkerProcess
 
@@ -94,6 +96,35 @@ def test_worker_killed_with_its_seats_unmined_opens_no_more(
     third.wait()
 
     scene.check_books(params)
+
+
+@pytest.mark.parametrize(
+    "fault", [drop(), status(429), status(503)], ids=["down", "limited", "failing"]
+)
+def test_worker_started_while_the_chain_fails_opens_its_seats_when_it_answers(
+    market: CrashMarket, fault: Fault
+) -> None:
+    scene = Scene(market, f"awaiting-{secrets.token_hex(4)}")
+    with FaultyProxy(market.anvil.url) as proxy:
+        proxy.use(fault)
+        worker = scene.run(rpc_url=proxy.url)
+        await_event(worker, "chain awaited")
+        proxy.heal()
+        scene.await_seats()
+        assert worker.is_running
+        worker.kill()
+        worker.wait()
+
+
+def test_worker_started_without_patience_says_that_the_chain_does_not_answer(
+    market: CrashMarket,
+) -> None:
+    scene = Scene(market, "hasty")
+    with FaultyProxy(market.anvil.url) as proxy:
+        proxy.use(drop())
+        worker = scene.run(rpc_url=proxy.url, start_patience_seconds=0)
+        assert worker.wait() > 0
+        assert "cannot connect" in worker.tail()
 
 
 def await_event(worker: WorkerProcess, event: str) -> None:
