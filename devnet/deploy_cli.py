@@ -43,6 +43,11 @@ def _term_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--key-file", type=Path, required=True, help="Deployer's private key, mode 600."
 )
+@click.option(
+    "--password-file",
+    type=Path,
+    help="File with the key's password, mode 600; asked at the terminal without.",
+)
 @click.option("--token", help="Address of the ERC-20 token that everything is paid in.")
 @click.option(
     "--test-token", is_flag=True, help="Deploy a worthless test dollar and use it."
@@ -60,6 +65,7 @@ def _term_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def deploy(
     rpc_url: str,
     key_file: Path,
+    password_file: Path | None,
     token: str | None,
     test_token: bool,
     out: Path,
@@ -78,12 +84,14 @@ def deploy(
         raise click.UsageError("give either --token ADDRESS or --test-token")
     from devnet.deployment import deploy_to
     from devnet.terms_file import read_terms
+    from protocol.chain.passwords import PasswordSource
 
     deployment = deploy_to(
         rpc_url,
         key_file,
         token,
         out,
+        password=PasswordSource(password_file),
         terms=read_terms(terms_file, given, has_own_token=token is not None),
         has_plain_addresses=plain_addresses,
     )

@@ -8,6 +8,7 @@ from devnet.terms_file import parse_address
 from protocol.chain.deploy import deploy_market
 from protocol.chain.deployment import Deployment
 from protocol.chain.keys import load_account
+from protocol.chain.passwords import PasswordSource
 from protocol.chain.rpc import connect
 from protocol.chain.terms import MarketTerms
 from protocol.errors import ConfigError
@@ -21,6 +22,7 @@ def deploy_to(
     token: str | None,
     out: Path,
     *,
+    password: PasswordSource,
     terms: MarketTerms,
     has_plain_addresses: bool = False,
 ) -> Deployment:
@@ -28,10 +30,11 @@ def deploy_to(
 
     Args:
         rpc_url: Node of the chain.
-        key_file: Deployer's key, mode 600; its address becomes the treasury unless the
-            terms name one.
+        key_file: Deployer's key or keystore, mode 600; its address becomes the treasury
+            unless the terms name one.
         token: Address of the ERC-20 to pay in, or None.
         out: Deployment file to write; checked before anything is sent.
+        password: Where a keystore's password comes from.
         terms: The marketplace's terms.
         has_plain_addresses: Whether to do without the deployment proxy.
 
@@ -47,7 +50,7 @@ def deploy_to(
         raise ConfigError(f"--out {out}: there is no folder {out.parent}; make it")
     address = None if token is None else parse_address("--token", token)
     chain_id = connect(rpc_url).eth.chain_id
-    account = load_account(key_file, chain_id=chain_id)
+    account = load_account(key_file, chain_id=chain_id, password=password)
     deployment = deploy_market(
         rpc_url,
         account,

@@ -6,10 +6,12 @@ import json
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 from devnet.ports import free_ports
+from protocol.chain.keys import read_key, save_keystore
 from tests.e2e.assay_command import Assay, lines_until
 from tests.support.processes import eventually
 
@@ -65,11 +67,18 @@ def test_deploy_running_chain_writes_a_usable_file(network: Assay) -> None:
     assert listed == {"jobs": []}
 
 
-def test_deploy_the_same_terms_again_finds_the_same_market(network: Assay) -> None:
+def test_deploy_the_same_terms_by_keystore_finds_the_same_market(
+    network: Assay,
+) -> None:
     seen = network.json("status")
     key = next(a["keyFile"] for a in seen["accounts"] if a["name"] == "deployer")
+    keystore, password = network.folder / "deployer.json", network.folder / "password"
+    password.touch(0o600)
+    password.write_text("a long password")
+    save_keystore(keystore, read_key(Path(key)), "a long password")
     out = network.folder / "same.json"
-    flags = ("--rpc-url", seen["rpcUrl"], "--key-file", key, "--out", str(out))
+    flags = ["--rpc-url", seen["rpcUrl"], "--key-file", str(keystore)]
+    flags += ["--password-file", str(password), "--out", str(out)]
     network.ok("deploy", *flags, "--test-token")
     first = network.folder / ".assay" / "deployment.json"
     assert json.loads(out.read_text()) == json.loads(first.read_text())
