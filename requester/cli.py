@@ -27,6 +27,7 @@ from requester.cli_options import (
 )
 from requester.cli_session import (
     connect,
+    connect_to_read,
     find_job,
     print_json,
     require_consent,
@@ -34,6 +35,8 @@ from requester.cli_session import (
 )
 
 if TYPE_CHECKING:
+    from eth_typing import ChecksumAddress
+
     from requester.job import Job
     from requester.settings import RequesterSettings
     from requester.timeline import Timeline
@@ -136,7 +139,7 @@ def show(job_id: str, *, as_json: bool, **given: Any) -> None:
     from requester.views import timeline_view
 
     settings = settings_of(given)
-    found = find_job(settings, job_id)
+    found = find_job(settings, job_id, connect_to_read)
     timeline = found.timeline()
     view = {**timeline_view(timeline), "state": found.state().label}
     print_json(view, as_json)
@@ -149,10 +152,8 @@ def show(job_id: str, *, as_json: bool, **given: Any) -> None:
 @options(CONNECTION, [JSON])
 def list_(requester: str | None, *, as_json: bool, **given: Any) -> None:
     """List the jobs of a requester, oldest first."""
-    from requester.cli_requests import parse_address
-
     settings = settings_of(given)
-    owner = None if requester is None else parse_address(requester)
+    owner = _whose_jobs(requester, settings)
     rows: list[dict[str, Any]] = [
         {
             "jobId": "0x" + found.job_id.hex(),
@@ -162,7 +163,7 @@ def list_(requester: str | None, *, as_json: bool, **given: Any) -> None:
             "redundancy": found.params.redundancy,
             "escrowed": found.escrowed,
         }
-        for found in connect(settings).jobs(owner)
+        for found in connect_to_read(settings).jobs(owner)
     ]
     print_json({"jobs": rows}, as_json)
     if as_json:
@@ -200,7 +201,7 @@ def result(
     """Fetch an accepted job's outputs and verify them."""
     from requester.views import results_view
 
-    found = find_job(settings_of(given), job_id)
+    found = find_job(settings_of(given), job_id, connect_to_read)
     outputs = results_view(found.results())
     if receipt_file is not None:
         _write_receipt(found, receipt_file)
@@ -226,6 +227,18 @@ def cancel(job_id: str, *, as_json: bool, **given: Any) -> None:
 
 
 # ---------------------------------------------------------------- shared
+
+
+def _whose_jobs(requester: str | None, settings: RequesterSettings) -> ChecksumAddress:
+    from protocol.chain.keys import address_in
+    from requester.cli_requests import parse_address
+
+    if requester is not None:
+        return parse_address(requester)
+    address = None if settings.key_file is None else address_in(settings.key_file)
+    if address is None:
+        raise RequestError("whose jobs? give --requester ADDRESS, or --key-file")
+    return address
 
 
 def _say_posted(posted: Job, view: dict[str, Any], as_json: bool) -> None:

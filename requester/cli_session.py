@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from requester.job import Job
     from requester.settings import RequesterSettings
 
-__all__ = ["connect", "find_job", "print_json", "require_consent", "settings_of"]
+__all__ = [
+    "connect",
+    "connect_to_read",
+    "find_job",
+    "print_json",
+    "require_consent",
+    "settings_of",
+]
 
 _NOBODY_TO_ASK = (
     "nobody can be asked whether to pay: give --yes, or --dry-run to see the price"
@@ -41,7 +48,19 @@ def connect(settings: RequesterSettings) -> Client:
     return Client.connect(settings)
 
 
-def find_job(settings: RequesterSettings, job_id: str) -> Job:
+def connect_to_read(settings: RequesterSettings) -> Client:
+    """A client that sends nothing, so that nobody is asked for a password.
+
+    Raises ConfigError and ChainError.
+    """
+    return connect(settings.model_copy(update={"key_file": None}))
+
+
+def find_job(
+    settings: RequesterSettings,
+    job_id: str,
+    connect: Callable[[RequesterSettings], Client] = connect,
+) -> Job:
     """The job that a command names. Raises RequestError and JobNotFound."""
     from requester.cli_requests import parse_job_id
 

@@ -13,6 +13,7 @@ import pytest
 from eth_utils.crypto import keccak
 
 from devnet.cli import run
+from protocol.chain.keys import save_keystore
 from protocol.market import JobId
 from tests.integration.requester.network import Network
 from tests.support.anvil import development_account
@@ -283,6 +284,24 @@ def test_submit_without_enough_tokens_names_both_pockets(
     code, line = _error(capsys, "job", "submit", PROMPT, "--yes", "--json")
     assert code == 3
     assert "has 0 in tokens and 7 in credit" in line
+
+
+def test_reading_with_a_keystore_asks_for_no_password(
+    network: Network, capsys: Capture, tmp_path: Path
+) -> None:
+    """Nobody is at the terminal, so a question for it would be an error."""
+    job_id = _post(capsys)
+    _accept(network, job_id)
+    key = bytes(development_account(3).key)
+    keystore = tmp_path / "keystore.json"
+    save_keystore(keystore, key, "a long password", work_factor=1024)
+    flags = ("--key-file", str(keystore))
+    assert _json(capsys, "job", "show", job_id, *flags)["jobId"] == job_id
+    assert _json(capsys, "job", "result", job_id, *flags)["outputs"]
+    assert _json(capsys, "job", "list", *flags) == {"jobs": []}
+    code, line = _error(capsys, "job", "wait", job_id, *flags)
+    assert code == 2
+    assert "there is no terminal to ask" in line
 
 
 def test_show_unknown_job_exits_3(network: Network, capsys: Capture) -> None:
