@@ -82,36 +82,39 @@ def run_worker(
         key_file, chain_id=deployment.chain_id, password=settings.password
     )
     store = open_store(settings.ipfs_api)
-    address = to_checksum_address(account.address)
-
-    def connect() -> MarketReader:
-        return MarketReader.connect(settings.rpc_url, deployment)
-
     with ExitStack() as stack:
-        stack.enter_context(hold_key(key_file))
-        reader = until_answered(connect, stop, seconds=settings.start_patience_seconds)
-        signs = stack.enter_context(present(settings, reader, address, store.ping))
-        options = replace(
-            settings.sender_options(settings.data_dir), observer=signs.metrics
+        enter = stack.enter_context
+        enter(hold_key(key_file))
+        reader = until_answered(
+            lambda: MarketReader.connect(settings.rpc_url, deployment),
+            stop,
+            seconds=settings.start_patience_seconds,
         )
+        address = to_checksum_address(account.address)
+        signs = enter(present(settings, reader, address, store.ping))
+        options = settings.sender_options(settings.data_dir)
+        options = replace(options, observer=signs.metrics)
         client = MarketClient.connect(
             settings.rpc_url, deployment, account, options=options
         )
-        with acquainted(client, store, settings) as introductions:
-            models = _load_models(client, store, introductions, settings, wrap_engine)
-            journal = Journal.open(
-                settings.journal_path(deployment.marketplace),
-                chain_id=deployment.chain_id,
-                marketplace=deployment.marketplace,
-                worker=client.address,
-            )
-            with closing(journal):
-                secret, meet = salt_secret(account), introductions.meet
-                worker = Worker(
-                    client, store, journal, models, secret, settings, signs, meet=meet
-                )
-                with closing(worker):
-                    worker.run(stop)
+        introductions = enter(acquainted(client, store, settings))
+        models = _load_models(client, store, introductions, settings, wrap_engine)
+        journal = enter(closing(_open_journal(client, settings)))
+        secret, meet = salt_secret(account), introductions.meet
+        worker = Worker(
+            client, store, journal, models, secret, settings, signs, meet=meet
+        )
+        enter(closing(worker)).run(stop)
+
+
+def _open_journal(client: MarketClient, settings: WorkerSettings) -> Journal:
+    marketplace = client.deployment.marketplace
+    return Journal.open(
+        settings.journal_path(marketplace),
+        chain_id=client.deployment.chain_id,
+        marketplace=marketplace,
+        worker=client.address,
+    )
 
 
 def _load_models(

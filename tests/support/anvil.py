@@ -8,6 +8,7 @@ import queue
 import re
 import signal
 import subprocess
+import tempfile
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -91,8 +92,10 @@ class Anvil:
             self.rpc("evm_revert", snapshot)
 
     def start(self) -> None:
+        # A killed node leaves old states, gigabytes in all.
+        self._states = tempfile.TemporaryDirectory(prefix="assay-anvil-")
         process = subprocess.Popen(
-            [str(_binary()), *self._options],
+            [str(_binary()), "--cache-path", self._states.name, *self._options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -116,6 +119,7 @@ class Anvil:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        self._states.cleanup()
 
     def __enter__(self) -> Self:
         try:

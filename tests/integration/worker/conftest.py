@@ -12,6 +12,7 @@ import pytest
 from inference.engine import Engine, Generation, GenerationRequest, ModelLimits
 from inference.package import BUNDLED_MODEL
 from protocol.chain.client import MarketClient
+from protocol.chain.events import Log
 from protocol.chain.keys import salt_secret
 from protocol.documents import Prompt, PromptsDocument
 from protocol.market import JobParams
@@ -19,6 +20,7 @@ from protocol.store.memory import MemoryStore
 from protocol.unixfs import file_digest
 from tests.support.anvil import Anvil, development_account
 from tests.support.chain import WORKER_STAKE, Market
+from tests.support.processes import eventually
 from worker.journal import Journal
 from worker.models import EngineOptions, ServedModel, serve_model
 from worker.publish import publish_model
@@ -108,6 +110,18 @@ class Bench:
         params = self.market.job(self.requester, **(given | changes))
         self.requester.post_job(params)
         return params
+
+
+def await_logs(client: MarketClient, count: int, **which: Any) -> list[Log]:
+    """So many events; Anvil shows its state a moment before the block with them."""
+    found: list[Log] = []
+
+    def are_there() -> bool:
+        found[:] = client.events(**which)
+        return len(found) >= count
+
+    assert eventually(are_there, 10), found
+    return found
 
 
 def tick_until(worker: Worker, is_reached: Callable[[], bool]) -> None:

@@ -19,7 +19,12 @@ from protocol.documents import ResultsDocument
 from protocol.errors import ModelRefused
 from protocol.market import JobParams, JobState, Outcome, OutcomeStatus
 from protocol.unixfs import file_digest
-from tests.integration.worker.conftest import ENGINE_OPTIONS, Bench, tick_until
+from tests.integration.worker.conftest import (
+    ENGINE_OPTIONS,
+    Bench,
+    await_logs,
+    tick_until,
+)
 from tests.support.chain import an_outcome
 from worker.models import EngineOptions, require_exact, serve_model
 from worker.runner import Worker
@@ -37,7 +42,7 @@ def has_committed(bench: Bench, params: JobParams) -> bool:
 
 def revealed(bench: Bench, params: JobParams) -> Outcome:
     job_id = bench.requester.job_id_of(params)
-    (log,) = bench.requester.events(job_id=job_id, kinds=(ResultRevealed,))
+    (log,) = await_logs(bench.requester, 1, job_id=job_id, kinds=(ResultRevealed,))
     assert isinstance(log.event, ResultRevealed)
     return log.event.outcome
 
@@ -63,8 +68,8 @@ def test_tick_job_of_one_is_computed_paid_and_withdrawn(bench: Bench) -> None:
     assert client.token_balance(client.address) == before + pay
     assert client.account_of(client.address).credit == 0
     assert client.account_of(client.address).completed == 1
-    amounts = [log.event for log in client.events(kinds=(Withdrawn,))]
-    assert isinstance(amounts[-1], Withdrawn) and amounts[-1].amount == pay
+    (paid,) = await_logs(client, 1, kinds=(Withdrawn,))
+    assert isinstance(paid.event, Withdrawn) and paid.event.amount == pay
 
 
 def test_tick_before_the_reveal_phase_no_bytes_are_published(bench: Bench) -> None:
@@ -203,7 +208,7 @@ def test_tick_duties_of_several_jobs_share_their_transactions(
         tick_until(worker, lambda: _are_computed(worker))
     tick_until(worker, lambda: all(state(bench, p) is JobState.ACCEPTED for p in jobs))
     for kind in (ResultCommitted, ResultRevealed):
-        logs = bench.requester.events(kinds=(kind,))
+        logs = await_logs(bench.requester, len(jobs), kinds=(kind,))
         assert len(logs) == len(jobs)
         assert len({log.tx_hash for log in logs}) == 1
 
