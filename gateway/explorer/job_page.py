@@ -125,8 +125,8 @@ def _posted(event: JobPosted, amounts: Amounts) -> Told:
 
 
 def _armed(event: DrawArmed, amounts: Amounts) -> Told:
-    text = f"seed of block {event.seed_block:,}, until block {event.expiry_block:,}"
-    return f"Draw of round {event.round} armed", None, [("Draws by the", text)]
+    text = f"by block {event.seed_block:,}, until block {event.expiry_block:,}"
+    return f"Draw of round {event.round} armed", None, [("Draw", text)]
 
 
 def _drawn(event: CommitteeDrawn, amounts: Amounts) -> Told:

@@ -75,7 +75,7 @@ def render(
             market={
                 "chain_id": deployment.chain_id,
                 "marketplace": deployment.marketplace,
-                "head_number": "–" if head_number is None else f"{head_number:,}",
+                "head_number": None if head_number is None else f"{head_number:,}",
             },
             **values,
         )

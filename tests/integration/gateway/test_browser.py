@@ -229,5 +229,5 @@ def test_screenshots_of_every_page_are_taken(
         place = "-phone" if size == PHONE else ""
         tone = "-dark" if scheme == "dark" else ""
         path = folder / f"explorer-{name}{place}{tone}.png"
-        page.screenshot(path=path, full_page=True)
+        page.screenshot(path=path, full_page=size == DESK)
         context.close()
