@@ -15,12 +15,16 @@ class FileRow(Base):
 
     __tablename__ = "files"
 
-    file_id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    key_id: Mapped[str] = mapped_column(ForeignKey("api_keys.key_id"), index=True)
-    purpose: Mapped[str] = mapped_column(String(16))
-    filename: Mapped[str] = mapped_column(String(255))
+    file_id: Mapped[str] = mapped_column(
+        String(40), primary_key=True, doc="As the API names it."
+    )
+    key_id: Mapped[str] = mapped_column(
+        ForeignKey("api_keys.key_id"), index=True, doc="Whose it is."
+    )
+    purpose: Mapped[str] = mapped_column(String(16), doc="OpenAI's word for its use.")
+    filename: Mapped[str] = mapped_column(String(255), doc="As it was uploaded.")
     size: Mapped[int] = mapped_column(Count, doc="Bytes.")
-    content: Mapped[bytes] = mapped_column(LargeBinary)
+    content: Mapped[bytes] = mapped_column(LargeBinary, doc="Its bytes.")
     created_at: Mapped[int] = mapped_column(Count, doc="Unix time, seconds.")
 
 
@@ -29,24 +33,54 @@ class BatchRow(Base):
 
     __tablename__ = "batches"
 
-    batch_id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    key_id: Mapped[str] = mapped_column(ForeignKey("api_keys.key_id"), index=True)
-    status: Mapped[str] = mapped_column(String(16), index=True)
-    endpoint: Mapped[str] = mapped_column(String(32))
-    input_file_id: Mapped[str] = mapped_column(String(40))
-    output_file_id: Mapped[str | None] = mapped_column(String(40))
-    error_file_id: Mapped[str | None] = mapped_column(String(40))
+    batch_id: Mapped[str] = mapped_column(
+        String(40), primary_key=True, doc="As the API names it."
+    )
+    key_id: Mapped[str] = mapped_column(
+        ForeignKey("api_keys.key_id"), index=True, doc="Who pays."
+    )
+    status: Mapped[str] = mapped_column(
+        String(16), index=True, doc="OpenAI's word for how far it is."
+    )
+    endpoint: Mapped[str] = mapped_column(String(32), doc="What each line calls.")
+    input_file_id: Mapped[str] = mapped_column(String(40), doc="The lines.")
+    output_file_id: Mapped[str | None] = mapped_column(
+        String(40), doc="Answers, once it ended."
+    )
+    error_file_id: Mapped[str | None] = mapped_column(
+        String(40), doc="Refusals, once it ended."
+    )
     # `metadata` is a name that the ORM keeps for itself.
     notes: Mapped[str | None] = mapped_column(Text, doc="The caller's, JSON.")
     errors: Mapped[str | None] = mapped_column(Text, doc="Faults of the file, JSON.")
-    completion_window: Mapped[str] = mapped_column(String(16))
-    line_count: Mapped[int] = mapped_column(Count)
-    created_at: Mapped[int] = mapped_column(Count)
-    in_progress_at: Mapped[int | None] = mapped_column(Count)
-    finalizing_at: Mapped[int | None] = mapped_column(Count)
-    completed_at: Mapped[int | None] = mapped_column(Count)
-    failed_at: Mapped[int | None] = mapped_column(Count)
-    cancelling_at: Mapped[int | None] = mapped_column(Count)
-    cancelled_at: Mapped[int | None] = mapped_column(Count)
-    expires_at: Mapped[float] = mapped_column(Float(53))
-    expired_at: Mapped[int | None] = mapped_column(Count)
+    completion_window: Mapped[str] = mapped_column(
+        String(16), doc="As the caller gave it."
+    )
+    line_count: Mapped[int] = mapped_column(
+        Count, doc="Lines of the input, once it was read."
+    )
+    created_at: Mapped[int] = mapped_column(Count, doc="Unix time, seconds.")
+    in_progress_at: Mapped[int | None] = mapped_column(
+        Count, doc="Unix time at which its input was read."
+    )
+    finalizing_at: Mapped[int | None] = mapped_column(
+        Count, doc="Unix time at which its last line ended."
+    )
+    completed_at: Mapped[int | None] = mapped_column(
+        Count, doc="Unix time of its end, if it is complete."
+    )
+    failed_at: Mapped[int | None] = mapped_column(
+        Count, doc="Unix time, if its input has faults."
+    )
+    cancelling_at: Mapped[int | None] = mapped_column(
+        Count, doc="Unix time of the wish to cancel it."
+    )
+    cancelled_at: Mapped[int | None] = mapped_column(
+        Count, doc="Unix time, once nothing of it is under way."
+    )
+    expires_at: Mapped[float] = mapped_column(
+        Float(53), doc="Unix time after which no line is begun."
+    )
+    expired_at: Mapped[int | None] = mapped_column(
+        Count, doc="Unix time of its end, if lines were left."
+    )
