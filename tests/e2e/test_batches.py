@@ -64,7 +64,9 @@ def test_batch_killed_and_interrupted_ends_as_if_it_had_not_been(
 ) -> None:
     before = jobs_posted(network)
     out = network.folder / "batch-out.csv"
-    flags = ("--job-size", str(JOB_SIZE), "--yes", "--temperature", "0")
+    # Few at once, or a fast machine has done all before it can be stopped.
+    flags = ["--job-size", str(JOB_SIZE), "--in-flight", "2", "--yes"]
+    flags += ["--temperature", "0"]
     with network.start(
         *("job", "submit", "--file", str(prompts), "--out", str(out), *flags)
     ) as running:

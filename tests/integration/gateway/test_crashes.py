@@ -233,10 +233,10 @@ def test_replicas_on_one_database_take_over_and_never_post_twice(
         assert states.count(CallState.SETTLED) == 4 - len(refused) > 0
         jobs = jobs_of(one.database)
         posted = postings(market, first_block)
-        settled = [job for job in jobs if job.stage is JobStage.SETTLED]
+        settled = [job for job in jobs if job.stage == JobStage.SETTLED]
         assert len(posted) == len(settled)
         # One may have been made up, and its replica stopped before it was sent.
-        unsent = [job for job in jobs if job.stage is not JobStage.SETTLED]
+        unsent = [job for job in jobs if job.stage != JobStage.SETTLED]
         assert {job.stage for job in unsent} <= {JobStage.FORGOTTEN}
         balance = one.balance(key_id)
         assert balance.reserved == 0
