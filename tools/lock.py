@@ -103,7 +103,26 @@ def resolve(wanted: list[str]) -> list[str]:
         frozen = subprocess.run(
             [*pip, "freeze", "--all"], check=True, capture_output=True, text=True
         ).stdout
-    return lock_lines(frozen)
+    return with_markers(lock_lines(frozen), wanted)
+
+
+def with_markers(pins: list[str], wanted: list[str]) -> list[str]:
+    """Pins with the environment markers of the requirements that they meet.
+
+    Args:
+        pins: One `name==version` each.
+        wanted: Requirement specifiers, some with a marker after a semicolon.
+
+    Returns:
+        The pins in their order.
+    """
+    markers = {}
+    for line in wanted:
+        specifier, _, marker = line.partition(";")
+        name = re.split(r"[^\w.-]", specifier, maxsplit=1)[0]
+        markers[name.lower()] = marker.strip()
+    named = [(pin, markers.get(pin.partition("==")[0].lower())) for pin in pins]
+    return [f"{pin}; {marker}" if marker else pin for pin, marker in named]
 
 
 def main(names: list[str]) -> int:

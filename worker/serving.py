@@ -40,7 +40,7 @@ __all__ = ["Meet", "Serving", "Tools", "meet_nobody"]
 
 logger = logging.getLogger(__name__)
 
-_LONGEST_HOLD_SECONDS = 2.0
+_LONGEST_HOLD_SECONDS = 4.0
 _HOLD_PARTS = 5
 
 Meet = Callable[[Iterable[ChecksumAddress]], None]

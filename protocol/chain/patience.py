@@ -8,6 +8,7 @@ __all__ = ["Patience"]
 
 _FIRST_POLL_SECONDS = 0.02
 _LONGEST_POLL_SECONDS = 0.5
+_POLL_FACTOR = 3
 # A node forgets its pool when it restarts, and the cheapest when it is full.
 _FIRST_CARE_SECONDS = 1.0
 _CARE_SECONDS = 2.0
@@ -54,5 +55,5 @@ class Patience:
         if time.monotonic() + self._pause > self._deadline:
             return False
         time.sleep(self._pause)
-        self._pause = min(self._pause * 2, _LONGEST_POLL_SECONDS)
+        self._pause = min(self._pause * _POLL_FACTOR, _LONGEST_POLL_SECONDS)
         return True
