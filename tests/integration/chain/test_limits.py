@@ -52,12 +52,13 @@ def test_send_beyond_the_daily_cap_sends_nothing(market: Market) -> None:
         sender = Sender(connect(proxy.url), ACCOUNT, options=options)
         spent, sent = 0, 0
         with pytest.raises(SpendingCapReached) as refusal:
-            while sent < 5:
+            while sent < 20:
                 result = sender.send(_gift())
                 sent += 1
                 spent += result.gas_used * result.effective_gas_price
                 assert sender.spent_in_a_day() == spent
-        assert sent in (2, 3)
+        # The base fee may fall meanwhile, so that more fit.
+        assert sent >= 2
         assert f"spent {spent} wei" in str(refusal.value)
         assert f"max_gas_wei_per_day, {cap}" in str(refusal.value)
         assert refusal.value.is_retryable
