@@ -217,6 +217,12 @@ class Introductions:
         """
         with self._changed:
             now = self._clock()
+            # Names cost their requesters little, so those of long ago are not kept.
+            self._tried = {
+                known: at
+                for known, at in self._tried.items()
+                if now - at < _AGAIN_SECONDS
+            }
             self._tried[account] = now
             self._dials = [at for at in self._dials if now - at < _MINUTE]
             if len(self._dials) >= _MOST_DIALS_PER_MINUTE:

@@ -105,10 +105,7 @@ class Outgoing(Generic[_Entry]):
 
     def is_on_its_way(self, key: DutyKey) -> bool:
         """Whether a duty's entry was sent and the chain has not shown it yet."""
-        if self._mined.get(key, 0) > self._rounds.head:
-            return True
-        self._mined.pop(key, None)
-        return key in self._sent
+        return self._mined.get(key, 0) > self._rounds.head or key in self._sent
 
     def offer(self, duty: Duty, entry: Callable[[], _Entry]) -> None:
         """Have an entry sent, unless it waits or is on its way.
@@ -123,7 +120,7 @@ class Outgoing(Generic[_Entry]):
             self._waiting[duty.key] = (duty, entry())
 
     def keep(self, wanted: Iterable[DutyKey], *, computing: int) -> None:
-        """Drop what waits but for duties whose entries still apply.
+        """Drop what waits but for duties whose entries still apply, and what is seen.
 
         Args:
             wanted: Those.
@@ -133,6 +130,8 @@ class Outgoing(Generic[_Entry]):
         still = set(wanted)
         for key in [key for key in self._waiting if key not in still]:
             del self._waiting[key]
+        head = self._rounds.head
+        self._mined = {k: block for k, block in self._mined.items() if block > head}
 
     def flush(self) -> None:
         """Send what waits, if it is time to."""

@@ -1,4 +1,7 @@
-"""How long to leave alone what failed, twice as long after each failure."""
+"""How long to leave alone what failed, twice as long after each failure.
+
+Who has not failed for a while starts anew, so nothing is remembered for long.
+"""
 
 from __future__ import annotations
 
@@ -44,10 +47,16 @@ class Pauses:
 
     def fail(self, key: Hashable) -> None:
         """It failed, again or for the first time."""
+        now = self._clock()
+        self._pauses = {
+            known: pause
+            for known, pause in self._pauses.items()
+            if now - pause.until <= self._longest
+        }
         earlier = self._pauses.get(key)
         seconds = self._first if earlier is None else earlier.seconds * 2
         seconds = min(seconds, self._longest)
-        self._pauses[key] = _Pause(self._clock() + seconds, seconds)
+        self._pauses[key] = _Pause(now + seconds, seconds)
 
     def clear(self, key: Hashable) -> None:
         """It succeeded, or nobody wants it any more."""

@@ -121,6 +121,9 @@ class Rounds:
         if batch.rewound_to is not None:
             self._known.clear()
         self._head = batch.head
+        # What would be asked for again anyway; of jobs that ended, nobody asks.
+        for job_id in [j for j, known in self._known.items() if self._is_old(known)]:
+            del self._known[job_id]
         for log in batch.logs:
             if isinstance(log.event, ROUND_EVENTS):
                 self._apply(log.event)
@@ -136,7 +139,7 @@ class Rounds:
             RpcUnavailable: It has to be asked for and the node fails.
         """
         known = self._known.get(job_id)
-        if known is None or self._head - known.asked_at >= _TRUST_BLOCKS:
+        if known is None:
             # At the block that events were read to: those that follow apply to it.
             current = self._source.round_of(job_id, block=self._head)
             known = self._known[job_id] = _Known(current, self._head)
@@ -146,6 +149,9 @@ class Rounds:
         """Ask again for these, if anybody asks for them."""
         for job_id in job_ids:
             self._known.pop(job_id, None)
+
+    def _is_old(self, known: _Known) -> bool:
+        return self._head - known.asked_at >= _TRUST_BLOCKS
 
     def _apply(self, event: Event) -> None:
         job_id: JobId = event.job_id  # type: ignore[attr-defined]

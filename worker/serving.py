@@ -146,6 +146,7 @@ class Serving:
         """
         steps = {duty.key: self._serve(duty, now) for duty in self._book.duties()}
         self._changed.clear()
+        self._declined &= steps.keys()
         computing = sum(step is Step.COMPUTE for step in steps.values())
         for outgoing in (self._commits, self._reveals):
             wanted = [key for key, step in steps.items() if step is outgoing.step]

@@ -208,6 +208,19 @@ def test_is_on_its_way_until_events_of_its_block_were_read() -> None:
         assert not desk.outgoing.is_on_its_way(duty_of(1).key)
 
 
+def test_keep_forgets_what_events_have_shown() -> None:
+    with a_desk() as desk:
+        desk.offer(1)
+        desk.flush()
+        desk.post.gate.release()
+        desk.settle()
+        desk.outgoing.keep([], computing=0)
+        assert desk.outgoing.is_on_its_way(duty_of(1).key)
+        desk.rounds.move(Batch((), None, 30))
+        desk.outgoing.keep([], computing=0)
+        assert not desk.outgoing._mined
+
+
 def test_flush_of_a_skipped_entry_asks_the_chain_how_it_stands() -> None:
     with a_desk() as desk:
         desk.post.skips = duty_of(2).job_id

@@ -36,3 +36,17 @@ def test_is_paused_is_of_one_key_and_ends_when_cleared() -> None:
     clock.now += 1
 
     assert not pauses.is_paused("a")
+
+
+def test_fail_long_after_a_pause_starts_anew_and_forgets_other_keys() -> None:
+    clock = Clock()
+    pauses = Pauses(first_seconds=1, longest_seconds=8, clock=clock)
+    for _ in range(3):
+        pauses.fail("a")
+    pauses.fail("b")
+    clock.now += 4 + 8 + 1
+    pauses.fail("a")
+    clock.now += 1
+
+    assert not pauses.is_paused("a")
+    assert list(pauses._pauses) == ["a"]

@@ -138,6 +138,22 @@ def test_of_after_a_reorganisation_asks_again() -> None:
     assert chain.asked == [21]
 
 
+def test_move_forgets_rounds_that_would_be_asked_for_again() -> None:
+    chain = Chain()
+    rounds = rounds_of(chain)
+    rounds.move(batch(SETTLED, head=20))
+    # By a keeper that waits for confirmations: the job has ended already.
+    rounds.of(JOB, now=900)
+    rounds.move(batch(head=83))
+    rounds.of(JOB, now=900)
+    assert chain.asked == [20]
+    rounds.move(batch(head=84))
+    assert not rounds._known
+    rounds.of(JOB, now=900)
+
+    assert chain.asked == [20, 84]
+
+
 def test_of_what_was_forgotten_asks_again() -> None:
     chain = Chain()
     rounds = rounds_of(chain)
