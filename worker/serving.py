@@ -13,9 +13,8 @@ from protocol.calls import CommitEntry, RevealEntry
 from protocol.chain.client import MarketClient, TxResult
 from protocol.commitments import commitment, derive_salt
 from protocol.crash_points import crash_point
-from protocol.digests import Digest
 from protocol.documents import MAX_DOCUMENT_BYTES
-from protocol.errors import DigestMismatch, StoreError
+from protocol.errors import StoreError
 from protocol.market import (
     JobParams,
     MarketConfig,
@@ -32,8 +31,8 @@ from worker.gas_guard import GasGuard
 from worker.metrics import WorkerMetrics
 from worker.models import ServedModel
 from worker.outgoing import Outgoing
-from worker.pauses import Pauses
 from worker.pipeline import Duty, DutyKey, Step, next_step
+from worker.result_publishing import Publishing
 from worker.rounds import Rounds
 
 __all__ = ["Meet", "Serving", "Tools", "meet_nobody"]
@@ -100,8 +99,7 @@ class Serving:
         }
         self._commits = Outgoing(Step.COMMIT, self._commit_all, **shared)
         self._reveals = Outgoing(Step.REVEAL, self._reveal_all, **shared)
-        self._publish_pauses = Pauses(first_seconds=0.5, longest_seconds=8.0)
-        self._published: list[tuple[Duty, Digest]] = []
+        self._publishing = Publishing(tools.store, tools.errands, tools.metrics)
         # Duties whose next step may be another one since the last look.
         self._changed: set[DutyKey] = set()
 
@@ -152,6 +150,7 @@ class Serving:
             wanted = [key for key, step in steps.items() if step is outgoing.step]
             outgoing.keep(wanted, computing=computing)
             outgoing.flush()
+        self._publishing.flush()
 
     def look_at_changed(self, now: int) -> None:
         """The same for duties that were computed or published since the last look."""
@@ -161,6 +160,7 @@ class Serving:
             if duty is not None:
                 self._serve(duty, now)
         self._commits.flush()
+        self._publishing.flush()
         self._reveals.flush()
 
     def _serve(self, duty: Duty, now: int) -> Step:
@@ -178,7 +178,7 @@ class Serving:
         elif step is Step.COMMIT:
             self._commits.offer(duty, lambda: self._commit_entry(duty))
         elif step is Step.PUBLISH:
-            self._publish(duty)
+            self._publishing.offer(duty)
         elif step is Step.REVEAL:
             self._reveals.offer(duty, lambda: self._reveal_entry(duty, params))
         elif step is Step.FINISH:
@@ -279,32 +279,8 @@ class Serving:
 
     # Publishing and revealing
 
-    def _publish(self, duty: Duty) -> None:
-        assert duty.results is not None and duty.outcome is not None
-        results, expected = duty.results, duty.outcome.results_digest
-        if self._publish_pauses.is_paused(duty.key):
-            return
-
-        def work() -> Digest:
-            crash_point("publish.putting")
-            digest = self._tools.store.put(results)
-            crash_point("publish.put")
-            if digest != expected:
-                raise DigestMismatch(
-                    f"the IPFS node stored results under {digest.hex()}, committed "
-                    f"was {expected.hex()}"
-                )
-            return digest
-
-        self._tools.errands.start(
-            (Step.PUBLISH, duty.key),
-            work,
-            done=lambda digest: self._published.append((duty, digest)),
-            failed=lambda error: self._note_unpublished(duty, error),
-        )
-
     def _keep_published(self) -> None:
-        published, self._published = self._published, []
+        published = self._publishing.collect()
         if not published:
             return
         crash_point("publish.saving")
@@ -314,13 +290,7 @@ class Serving:
         crash_point("publish.saved")
         for duty, digest in published:
             self._changed.add(duty.key)
-            self._publish_pauses.clear(duty.key)
             _log("published", duty, results_digest=digest.hex())
-
-    def _note_unpublished(self, duty: Duty, error: Exception) -> None:
-        self._publish_pauses.fail(duty.key)
-        self._tools.metrics.step_failed(Step.PUBLISH.value)
-        _log("step failed", duty, step=Step.PUBLISH.value, reason=str(error))
 
     def _reveal_entry(self, duty: Duty, params: JobParams) -> RevealEntry:
         assert duty.outcome is not None

@@ -100,6 +100,10 @@ class FailoverStore:
         """See `ContentStore.put`."""
         return self._first(lambda store: store.put(data))
 
+    def put_all(self, contents: Sequence[bytes]) -> tuple[Digest, ...]:
+        """See `ContentStore.put_all`."""
+        return self._first(lambda store: store.put_all(contents))
+
     def get(self, digest: Digest, *, max_bytes: int) -> bytes:
         """See `ContentStore.get`."""
         return self._first(lambda store: store.get(digest, max_bytes=max_bytes))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from protocol.dag_pb import Link
 from protocol.digests import Digest, digest_to_cid
@@ -41,6 +41,10 @@ class MemoryStore:
         self.files[digest] = data
         self.pinned.add(digest)
         return digest
+
+    def put_all(self, contents: Sequence[bytes]) -> tuple[Digest, ...]:
+        """See `ContentStore.put_all`."""
+        return tuple(map(self.put, contents))
 
     def get(self, digest: Digest, *, max_bytes: int) -> bytes:
         """See `ContentStore.get`."""

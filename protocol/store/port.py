@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,6 +44,17 @@ class ContentStore(Protocol):
 
         Returns:
             Its digest.
+        """
+        ...
+
+    def put_all(self, contents: Sequence[bytes]) -> tuple[Digest, ...]:
+        """Stores and pins files, in one request where that is possible.
+
+        Args:
+            contents: Those of each file.
+
+        Returns:
+            Their digests, in the same order.
         """
         ...
 

@@ -44,6 +44,17 @@ def test_put_same_bytes_twice_gives_same_digest(store: ContentStore) -> None:
     assert store.put(b"twice") == store.put(b"twice")
 
 
+def test_put_all_gives_the_digests_in_order(store: ContentStore) -> None:
+    contents = [b"twice", os.urandom(CHUNK_BYTES + 1), b"", b"twice"]
+
+    digests = store.put_all(contents)
+
+    assert list(digests) == [file_digest(data) for data in contents]
+    for digest, data in zip(digests, contents, strict=True):
+        assert store.get(digest, max_bytes=len(data)) == data
+    assert store.put_all([]) == ()
+
+
 def test_get_missing_raises_within_a_limit(store: ContentStore) -> None:
     started = time.monotonic()
 
