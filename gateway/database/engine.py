@@ -28,8 +28,9 @@ _RETRY_SECONDS = 0.05
 _BEGIN = "assay_sqlite_begin"
 _SQLITE = "sqlite"
 _POSTGRESQL = "postgresql"
-# Serialization failure, deadlock, lock; classes: connection, resources, operator.
-_PASSING = re.compile(r"^(40001|40P01|55P03|08...|53...|57...)$")
+# Serialization failure, deadlock, lock, a transaction that stood still; classes:
+# connection, resources, operator.
+_PASSING = re.compile(r"^(40001|40P01|55P03|25P03|08...|53...|57...)$")
 
 Result = TypeVar("Result")
 
@@ -233,11 +234,17 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def _create_postgresql(url: URL, wait_seconds: float) -> Engine:
     milliseconds = int(wait_seconds * 1_000)
+    # Of a replica that freezes within a transaction, the others would wait for the rows
+    # for as long as it is frozen.
+    limits = {
+        "lock_timeout": milliseconds,
+        "idle_in_transaction_session_timeout": milliseconds,
+    }
     return create_engine(
         url,
         connect_args={
             "connect_timeout": max(2, int(wait_seconds)),
-            "options": f"-c lock_timeout={milliseconds}",
+            "options": " ".join(f"-c {key}={value}" for key, value in limits.items()),
         },
         pool_size=_POOL_SIZE,
         pool_timeout=wait_seconds,

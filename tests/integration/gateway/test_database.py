@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select, text
 from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.orm import Session
 
 from gateway.database import leases
 from gateway.database.engine import Database, create_database
@@ -167,6 +168,32 @@ def test_writes_of_many_threads_are_serialised(database: Database) -> None:
     for thread in threads:
         thread.join()
     assert _returned(database) == [20]
+
+
+def test_write_while_another_replica_is_frozen_in_a_transaction_goes_on(
+    postgres: PostgresServer,
+) -> None:
+    with (
+        postgres.database() as url,
+        create_database(url, wait_seconds=0.5) as frozen,
+        create_database(url) as other,
+    ):
+        migrate(other)
+        with other.writing() as session:
+            session.execute(insert(SeatRow), [a_seat(1, 0)])
+
+        def count_up(session: Session) -> None:
+            row = session.get_one(SeatRow, (1, 1, 1), with_for_update=True)
+            row.returned = (row.returned or 0) + 1
+
+        with pytest.raises(DatabaseUnavailable), frozen.writing() as session:
+            count_up(session)
+            session.flush()
+            # Frozen here, for as long as the other one needs.
+            other.write(count_up)
+        assert _returned(other) == [1]
+        frozen.write(count_up)
+        assert _returned(other) == [2]
 
 
 # ---------------------------------------------------------------- amounts
