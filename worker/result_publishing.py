@@ -23,7 +23,7 @@ __all__ = ["Publishing"]
 
 logger = logging.getLogger(__name__)
 
-# So many results of GPT-2's size, or one that is larger.
+# What a request carries at most, unless it is one result that is larger.
 _MOST_BYTES = 256 * 1024
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 8.0
@@ -93,20 +93,22 @@ class Publishing:
         crash_point("publish.putting")
         digests = self._store.put_all([_results(duty) for duty in batch])
         crash_point("publish.put")
-        for duty, digest in zip(batch, digests, strict=True):
-            assert duty.outcome is not None
-            expected = duty.outcome.results_digest
-            if digest != expected:
-                raise DigestMismatch(
-                    f"the IPFS node stored results under {digest.hex()}, committed "
-                    f"was {expected.hex()}"
-                )
         return digests
 
     def _succeed(self, batch: Sequence[Duty], digests: Sequence[Digest]) -> None:
-        for duty in batch:
-            self._pauses.clear(duty.key)
-        self._published += zip(batch, digests, strict=True)
+        for duty, digest in zip(batch, digests, strict=True):
+            assert duty.outcome is not None
+            expected = duty.outcome.results_digest
+            if digest == expected:
+                self._pauses.clear(duty.key)
+                self._published.append((duty, digest))
+                continue
+            # Alone: it must not keep the others from being revealed.
+            text = (
+                f"the IPFS node stored results under {digest.hex()}, committed was "
+                f"{expected.hex()}"
+            )
+            self._fail([duty], DigestMismatch(text))
 
     def _fail(self, batch: Sequence[Duty], error: Exception) -> None:
         self._metrics.step_failed(Step.PUBLISH.value)

@@ -138,13 +138,15 @@ def test_offer_after_a_failure_rests_before_it_is_sent_again(
     assert [duty.key for duty, _ in publishing.collect()] == [duty_of(1).key]
 
 
-def test_put_under_another_digest_is_not_published(
+def test_put_under_another_digest_fails_alone(
     store: SlowStore, errands: Errands, publishing: Publishing
 ) -> None:
     wrong = replace(duty_of(1), results=b"something else")
     publishing.offer(wrong)
+    publishing.offer(duty_of(2))
     publishing.flush()
     store.gate.release()
     assert eventually(lambda: settled(errands))
 
-    assert publishing.collect() == []
+    assert store.asked == [2]
+    assert [duty.key for duty, _ in publishing.collect()] == [duty_of(2).key]
