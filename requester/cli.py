@@ -258,17 +258,13 @@ def _follow(
     from rich.console import Console
 
     from requester.display import progress
-    from requester.interrupts import interruptible
 
     console = Console(stderr=True, quiet=as_json)
     until = "settled" if given.get("receipt_file") else given["until"]
     job_id = "0x" + found.job_id.hex()
     try:
-        with (
-            progress(console, settings.amounts) as follower,
-            interruptible(follower) as follow,
-        ):
-            return found.wait(until, given["timeout_seconds"], follow)
+        with progress(console, settings.amounts) as follower:
+            return found.wait(until, given["timeout_seconds"], follower)
     except KeyboardInterrupt:
         click.echo(f"the job goes on: `assay job wait {job_id}`", err=True)
         raise

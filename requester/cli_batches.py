@@ -142,15 +142,11 @@ def _run(
     from rich.console import Console
 
     from requester.batches.display import batch_progress, summary_line
-    from requester.interrupts import interruptible
 
     console = Console(stderr=True, quiet=as_json)
     try:
-        with (
-            batch_progress(console, batch.batch_id, settings.amounts) as watcher,
-            interruptible(watcher) as watch,
-        ):
-            progress = batch.run(timeout_seconds=timeout_seconds, on_progress=watch)
+        with batch_progress(console, batch.batch_id, settings.amounts) as watcher:
+            progress = batch.run(timeout_seconds=timeout_seconds, on_progress=watcher)
     except KeyboardInterrupt:
         click.echo(f"stopped; go on with `assay job resume {batch.batch_id}`", err=True)
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import uuid
@@ -67,7 +68,11 @@ class Assay:
         return json.loads(self.ok(*arguments, "--json"))
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start without waiting; standard error goes into the output."""
+        """Start without waiting; standard error goes into the output.
+
+        Ctrl-C works on it even where whoever runs the tests ignores it, as a shell's
+        background does, which children would inherit.
+        """
         return subprocess.Popen(
             [sys.executable, "-m", "devnet.cli", *arguments],
             cwd=self.folder,
@@ -76,6 +81,7 @@ class Assay:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def processes(self) -> dict[int, str]:

@@ -18,7 +18,7 @@ from protocol.chain.deployment import Deployment
 from protocol.chain.events import JobPosted
 from tests.e2e.assay_command import Assay
 
-PROMPTS = 24
+PROMPTS = 12
 JOB_SIZE = 2
 _SECONDS = 240.0
 
