@@ -10,7 +10,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := $(patsubst %/__init__.py,%,$(wildcard \
-	contracts/__init__.py protocol/__init__.py inference/__init__.py \
+	assay/__init__.py contracts/__init__.py protocol/__init__.py inference/__init__.py \
 	worker/__init__.py requester/__init__.py gateway/__init__.py devnet/__init__.py))
 SOLIDITY := 'contracts/**/*.sol'
 PYTEST := $(BIN)/python -m pytest

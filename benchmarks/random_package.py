@@ -14,11 +14,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.cases import VOCAB_SIZE
-from inference.layout import IntegerShape, TensorLayout
-from inference.package import write_package
+from benchmarks.engine.cases import VOCAB_SIZE
+from inference.models.layout import IntegerShape, TensorLayout
+from inference.packages.package import write_package
+from inference.packages.tensor_file import STORED_TYPES
 from inference.profiles import Profile
-from inference.tensor_file import STORED_TYPES
 
 SEED: Final = 1234
 

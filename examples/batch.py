@@ -10,7 +10,7 @@ from pathlib import Path
 from requester.batches.batch import Batch
 from requester.batches.records import BatchOptions
 from requester.client import Client
-from requester.decoding import Decoding
+from requester.prompts.decoding import Decoding
 from requester.settings import RequesterSettings
 
 OUT = Path("results.jsonl")

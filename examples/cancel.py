@@ -5,7 +5,7 @@ Run it in the folder of a network that `assay up` started.
 
 from protocol.errors import ContractReverted, RequestError
 from requester.client import Client
-from requester.decoding import Decoding
+from requester.prompts.decoding import Decoding
 from requester.settings import RequesterSettings
 
 client = Client.connect(RequesterSettings.load())

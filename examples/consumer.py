@@ -9,12 +9,12 @@ from dataclasses import replace
 from web3 import Web3
 
 from contracts import load_artifact
-from protocol.chain.abi import encode_parameters, interface
-from protocol.chain.sender import Call
+from protocol.chain.abi.contracts import encode_parameters, interface
+from protocol.chain.transactions.sender import Call
 from protocol.errors import ContractReverted
 from requester.client import Client
-from requester.decoding import Decoding
-from requester.drafts import Terms
+from requester.jobs.drafts import Terms
+from requester.prompts.decoding import Decoding
 from requester.settings import RequesterSettings
 
 CALLBACK_GAS = 150_000

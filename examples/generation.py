@@ -4,8 +4,8 @@ Run it in the folder of a network that `assay up` started.
 """
 
 from requester.client import Client
-from requester.decoding import Decoding
-from requester.drafts import Terms
+from requester.jobs.drafts import Terms
+from requester.prompts.decoding import Decoding
 from requester.settings import RequesterSettings
 
 client = Client.connect(RequesterSettings.load())

@@ -4,10 +4,10 @@ Run it in the folder of a network that `assay up` started.
 """
 
 from requester.client import Client
-from requester.decoding import Decoding
-from requester.prompts import PromptRequest
+from requester.prompts.decoding import Decoding
+from requester.prompts.files import PromptRequest
+from requester.prompts.tasks import Task
 from requester.settings import RequesterSettings
-from requester.tasks import Task
 
 PASSAGE = "Emma lived at Hartfield with her father, who feared draughts above all."
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from protocol.chain.client import MarketClient
 from protocol.chain.deployment import Deployment
 from requester.client import Client
-from requester.decoding import Decoding
-from requester.receipts import build, read_receipt, verify
+from requester.prompts.decoding import Decoding
+from requester.receipts.verify import build, read_receipt, verify
 from requester.settings import RequesterSettings
 
 RECEIPT = Path("example-receipt.json")

@@ -4,9 +4,9 @@ Run it in the folder of a network that `assay up` started.
 """
 
 from requester.client import Client
-from requester.decoding import Decoding
+from requester.prompts.decoding import Decoding
+from requester.prompts.tasks import Task
 from requester.settings import RequesterSettings
-from requester.tasks import Task
 
 ARTICLE = """\
 Mr. Bennet was among the earliest of those who waited on Mr. Bingley. He had always

@@ -4,9 +4,9 @@ Run it in the folder of a network that `assay up` started.
 """
 
 from requester.client import Client
-from requester.decoding import Decoding
+from requester.prompts.decoding import Decoding
+from requester.prompts.tasks import Task
 from requester.settings import RequesterSettings
-from requester.tasks import Task
 
 SENTENCES = ["good evening, madam.", "the carriage is at the door."]
 

@@ -14,24 +14,22 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.staticfiles import StaticFiles
 
-from gateway import operation
-from gateway.batches import router as batches
-from gateway.completions import router as completions
+from gateway import readiness
+from gateway.api import batches, completions, receipts
+from gateway.api.limits import BodyLimits, ConcurrencyLimit
+from gateway.api.observation import Observation
+from gateway.api.openapi import describe
 from gateway.envelope import handle_error, handle_hang_up
 from gateway.explorer import playground, receipt_pages
 from gateway.explorer import router as explorer
 from gateway.explorer.pages import FOLDER
-from gateway.middleware.limits import BodyLimits, ConcurrencyLimit
-from gateway.middleware.observation import Observation
-from gateway.openapi import describe
-from gateway.receipts import router as receipts
 from gateway.services import Services
 from protocol.errors import MarketError
 
 __all__ = ["create_app"]
 
 _ROUTERS = (
-    operation.router,
+    readiness.router,
     completions.router,
     batches.router,
     receipts.router,

@@ -46,7 +46,7 @@ def run(json_logs: bool, **flags: Any) -> None:
     """Serve until told to stop."""
     from gateway.server import run_gateway
     from gateway.settings import GatewaySettings
-    from protocol.logs import configure_logging
+    from protocol.host.log_format import configure_logging
 
     configure_logging(as_json=json_logs)
     run_gateway(GatewaySettings.load(**flags))
@@ -180,8 +180,8 @@ def create_wallet(
 ) -> None:
     """Write an encrypted keystore, and print its address."""
     from gateway.wallet import create_wallet as create
-    from protocol.chain.keys import read_key
-    from protocol.chain.passwords import PasswordSource
+    from protocol.chain.keys.accounts import read_key
+    from protocol.chain.keys.passwords import PasswordSource
 
     key = None if from_key_file is None else read_key(from_key_file)
     address = create(keystore, PasswordSource(password_file), key)

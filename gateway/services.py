@@ -12,25 +12,25 @@ from gateway.completions.catalogue import Catalogue
 from gateway.completions.delivery import Delivery
 from gateway.database.engine import Database
 from gateway.database.schema import migrate
-from gateway.explorer.live import HeadWatch
+from gateway.indexer.head_watch import HeadWatch
 from gateway.indexer.service import IndexService, market_of
-from gateway.jobs.engine import EngineOptions, JobEngine, new_replica_name
-from gateway.jobs.market import MarketAccess
+from gateway.jobs.loop import EngineOptions, JobEngine, new_replica_name
+from gateway.jobs.market_access import MarketAccess
 from gateway.jobs.runner import JobRunner
 from gateway.jobs.waiters import Waiters
 from gateway.metrics import Metrics
-from gateway.operation import Readiness
-from gateway.receipts.shelf import ReceiptShelf
+from gateway.readiness import Readiness
+from gateway.receipts import ReceiptShelf
 from gateway.retention import Retention
 from gateway.settings import GatewaySettings
 from gateway.wallet import load_wallet
+from protocol.amounts import Amounts
 from protocol.chain.client import MarketClient
 from protocol.chain.deployment import Deployment
-from protocol.scaled import Amounts
 from protocol.store.failover import open_store
-from requester.clock import SystemClock
-from requester.connections import Connections
-from requester.tokenizers import TokenizerCache
+from requester.jobs.clock import SystemClock
+from requester.jobs.connections import Connections
+from requester.jobs.tokenizers import TokenizerCache
 
 __all__ = ["Background", "Services", "connect_services"]
 

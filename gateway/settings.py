@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, StringConstraints, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from protocol.market import TICKS
-from protocol.scaled import Amounts
-from protocol.settings import RoleSettings
+from protocol.amounts import Amounts
+from protocol.market.types import TICKS
+from protocol.roles.settings import RoleSettings
 
 __all__ = ["GatewaySettings"]
 

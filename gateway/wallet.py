@@ -8,8 +8,8 @@ from pathlib import Path
 from eth_account.signers.local import LocalAccount
 
 from gateway.settings import GatewaySettings
-from protocol.chain.keys import load_account, save_keystore
-from protocol.chain.passwords import PasswordSource
+from protocol.chain.keys.accounts import load_account, save_keystore
+from protocol.chain.keys.passwords import PasswordSource
 from protocol.errors import ConfigError
 
 __all__ = ["create_wallet", "load_wallet"]

@@ -4,11 +4,12 @@ Importing this package loads neither torch nor transformers; the float engine, t
 PyTorch engine and import do. It knows nothing of chains, jobs or documents.
 """
 
-from inference.checkpoint import (
+from inference.checkpoints.checkpoint import (
     BUNDLED_CHECKPOINT,
     Checkpoint,
     read_checkpoint,
 )
+from inference.checkpoints.source import resolve_source
 from inference.engine import (
     MAX_LOGPROBS,
     MAX_SEED,
@@ -27,6 +28,7 @@ from inference.engine import (
     validate_request,
     validate_requests,
 )
+from inference.engines.throughput import measure_tokens_per_second
 from inference.errors import (
     CacheOverflow,
     ContextOverflow,
@@ -51,23 +53,11 @@ from inference.loading import (
     load_engine,
     load_float_engine,
 )
-from inference.package import (
-    BUNDLED_MODEL,
-    IntegerPackage,
-    read_package,
-)
+from inference.packages.package import BUNDLED_MODEL, IntegerPackage, read_package
+from inference.packages.vectors import check_vectors
 from inference.profiles import (
     FLOAT_DEV,
     PROFILES,
-)
-from inference.source import (
-    resolve_source,
-)
-from inference.throughput import (
-    measure_tokens_per_second,
-)
-from inference.vectors import (
-    check_vectors,
 )
 
 __all__ = [

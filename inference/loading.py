@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from inference.checkpoint import read_checkpoint
+from inference.checkpoints.checkpoint import read_checkpoint
 from inference.engine import Engine
-from inference.errors import InvalidSetting, InvalidThreads, NativeUnavailable
-from inference.integer_engine import (
+from inference.engines.integer_engine import (
     DEFAULT_CACHE_BYTES,
     DEFAULT_PREFILL_ROWS,
     IntegerEngine,
 )
-from inference.integer_model import IntegerModel
-from inference.package import IntegerPackage, read_package
-from inference.progress import check_vocabulary
+from inference.engines.progress import check_vocabulary
+from inference.errors import InvalidSetting, InvalidThreads, NativeUnavailable
+from inference.models.integer_model import IntegerModel
+from inference.packages.package import IntegerPackage, read_package
 
 Backend = Literal["auto", "native", "torch"]
 
@@ -83,7 +83,7 @@ def load_model(
             logger.warning("using PyTorch, which is slower: %s", error)
     import torch
 
-    from inference.torch_model import TorchModel
+    from inference.models.torch_model import TorchModel
 
     torch.set_num_threads(threads)
     return TorchModel(package.shape, package.load_tensor)
@@ -109,7 +109,7 @@ def load_float_engine(
     checkpoint = read_checkpoint(folder)
     check_vocabulary(vocabulary, checkpoint.shape.vocab_size)
     # Here and not above: this is what brings in torch and transformers.
-    from inference.float_engine import FloatEngine
+    from inference.engines.float_engine import FloatEngine
 
     return FloatEngine.load(checkpoint, vocabulary, threads)
 

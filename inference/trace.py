@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inference.integer_model import Int32Array
-from inference.weights_root import merkle_root
+from inference.models.integer_model import Int32Array
+from inference.packages.weights_root import merkle_root
 
 CHUNK_VALUES = 8
 """Values in one leaf of an operation's tree."""

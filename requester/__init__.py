@@ -1,4 +1,4 @@
 """The requester: posts jobs, follows them, verifies results, makes receipts.
 
-`requester.client.Client` is the way in for programs, `requester.cli` for people.
+`requester.client.Client` is the way in for programs, `requester.cli.job` for people.
 """

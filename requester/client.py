@@ -9,15 +9,17 @@ from eth_typing import ChecksumAddress
 
 from protocol.chain.client import MarketClient
 from protocol.chain.deployment import Deployment
-from protocol.chain.events import JobPosted, ModelRegistered
-from protocol.chain.keys import load_account
+from protocol.chain.keys.accounts import load_account
 from protocol.errors import (
     ConfigError,
     ContractReverted,
     RequestError,
 )
-from protocol.introductions import Introductions
-from protocol.market import (
+from protocol.market.events import JobPosted, ModelRegistered
+from protocol.market.prices import Estimate, escrow_of
+from protocol.market.round_history import Entry
+from protocol.market.timeline import Timeline
+from protocol.market.types import (
     DEVELOPMENT_CHAIN_IDS,
     TICKS,
     ZERO_ADDRESS,
@@ -26,20 +28,18 @@ from protocol.market import (
     JobState,
     ModelId,
 )
+from protocol.peers.introductions import Introductions
 from protocol.store.failover import open_store
-from requester.clock import SystemClock
-from requester.connections import Connections
-from requester.decoding import Decoding
-from requester.drafts import Draft, Market, Terms, draft_job
-from requester.job import Job
-from requester.posting import ALREADY_POSTED, post, publish
-from requester.pricing import Estimate, escrow_of
-from requester.prompts import PromptRequest
-from requester.rounds import Entry
+from requester.jobs.clock import SystemClock
+from requester.jobs.connections import Connections
+from requester.jobs.drafts import Draft, Market, Terms, draft_job
+from requester.jobs.job import Job
+from requester.jobs.posting import ALREADY_POSTED, post, publish
+from requester.jobs.tokenizers import TokenizerCache
+from requester.prompts.decoding import Decoding
+from requester.prompts.files import PromptRequest
+from requester.prompts.tasks import Task
 from requester.settings import RequesterSettings
-from requester.tasks import Task
-from requester.timeline import Timeline
-from requester.tokenizers import TokenizerCache
 
 __all__ = ["Client", "Prompts"]
 

@@ -8,8 +8,8 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from protocol.scaled import Amounts
-from protocol.settings import RoleSettings
+from protocol.amounts import Amounts
+from protocol.roles.settings import RoleSettings
 
 __all__ = ["RequesterSettings"]
 

@@ -21,7 +21,7 @@ import protocol.errors
 from gateway.settings import GatewaySettings
 from protocol.errors import MarketError
 from protocol.revert_rules import REVERTS
-from protocol.settings import RoleSettings
+from protocol.roles.settings import RoleSettings
 from requester.settings import RequesterSettings
 from tools.attacks import attacks_page
 from tools.database_reference import database_page
@@ -127,7 +127,7 @@ def _described(settings: type[RoleSettings]) -> Iterator[str]:
 
 
 def _cli() -> Iterator[str]:
-    from devnet.cli import assay
+    from assay.cli import assay
 
     yield "# Commands\n"
     # With the settings that a call has: a command remembers its help option, so another

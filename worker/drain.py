@@ -14,11 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from protocol.chain.client import MarketClient
 from protocol.errors import ContractReverted, RpcUnavailable, WaitTimedOut
-from protocol.market import JobState, ModelId, Round
-from worker.census import stage_of
-from worker.holdings import HeldSeat, Holdings
-from worker.journal import Journal
+from protocol.market.types import JobState, ModelId, Round
+from worker.journal.journal import Journal
 from worker.metrics import JobStage
+from worker.monitoring.snapshot import stage_of
+from worker.seats.holdings import HeldSeat, Holdings
 
 __all__ = ["Drain", "can_still_draw", "close_seats", "leave_seats"]
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from protocol.errors import MarketError, RpcUnavailable, WaitTimedOut
 from worker.drain import Drain
 from worker.metrics import WorkerMetrics
-from worker.monitoring import Health
-from worker.signals import Stop
+from worker.monitoring.server import Health
+from worker.process.signals import Stop
 
 __all__ = ["LifeSigns", "run_loop"]
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 
-from protocol.market import Account, ModelId, SlashReason
+from protocol.market.types import Account, ModelId, SlashReason
 
 __all__ = ["JobStage", "SeatState", "WorkerMetrics"]
 

@@ -11,10 +11,10 @@ from eth_utils.address import is_address, to_checksum_address
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_settings import SettingsConfigDict
 
-from protocol.market import TICKS, ModelId
-from protocol.scaled import Amounts
-from protocol.settings import RoleSettings
-from worker.models import EngineOptions
+from protocol.amounts import Amounts
+from protocol.market.types import TICKS, ModelId
+from protocol.roles.settings import RoleSettings
+from worker.models.serve import EngineOptions
 
 __all__ = ["WorkerSettings"]
 

@@ -13,22 +13,22 @@ from pathlib import Path
 from benchmarks.chaos.faults import Fault, FaultKind
 from benchmarks.chaos.proxy import RpcProxy, rpc_proxy
 from benchmarks.chaos.requester import DRAIN_FILE, read_verified
-from devnet.anvil import anvil_command, chain_answers, find_anvil
-from devnet.ipfs import ipfs_answers, ipfs_command
-from devnet.keys import Identity, write_identities
-from devnet.ports import LOOPBACK, free_ports
-from devnet.process import Command, Process
-from devnet.python import python_environment
-from devnet.rpc import ask
-from devnet.supervisor import Supervisor, describe_exit
-from inference.package import BUNDLED_MODEL
+from devnet.network.identities import Identity, write_identities
+from devnet.processes.anvil import anvil_command, chain_answers, find_anvil
+from devnet.processes.ipfs import ipfs_answers, ipfs_command
+from devnet.processes.ports import LOOPBACK, free_ports
+from devnet.processes.process import Command, Process
+from devnet.processes.python import python_environment
+from devnet.processes.rpc import ask
+from devnet.processes.supervisor import Supervisor, describe_exit
+from inference.packages.package import BUNDLED_MODEL
 from protocol.chain.client import MarketClient
-from protocol.chain.deploy import deploy_market
+from protocol.chain.deploying.deploy import deploy_market
+from protocol.chain.deploying.terms import MarketTerms
 from protocol.chain.deployment import Deployment
-from protocol.chain.terms import MarketTerms
-from protocol.market import JobId, ModelId
+from protocol.market.types import JobId, ModelId
 from protocol.store.ipfs import IpfsStore
-from worker.publish import publish_model
+from worker.models.publish import publish_model
 
 __all__ = ["Crew", "crew"]
 
@@ -281,7 +281,7 @@ def _commands(
     }
     for worker in workers:
         options = {**shared, "--max-seats": _SEATS, "--threads": 1}
-        program = ("devnet.cli", "worker", "run", "--json-logs")
+        program = ("assay.cli", "worker", "run", "--json-logs")
         commands[worker.name] = _command(worker, program, options, place.folder)
     return commands
 

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from benchmarks.chaos.faults import FaultKind
-from devnet.ports import LOOPBACK
+from devnet.processes.ports import LOOPBACK
 
 __all__ = ["RpcProxy", "rpc_proxy"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from devnet.books import audit
-from protocol.chain.events import JobPosted, SeatClosed, SeatSlashed
+from devnet.demo.audit import audit
 from protocol.chain.reader import MarketReader
-from protocol.market import JobId, JobState
+from protocol.market.events import JobPosted, SeatClosed, SeatSlashed
+from protocol.market.types import JobId, JobState
 
 __all__ = ["Count", "count"]
 

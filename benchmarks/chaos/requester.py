@@ -12,12 +12,12 @@ import time
 from pathlib import Path
 
 from protocol.errors import MarketError
-from protocol.logs import configure_logging
-from protocol.market import JobId, JobState
+from protocol.host.log_format import configure_logging
+from protocol.market.types import JobId, JobState
 from requester.client import Client
-from requester.decoding import Decoding
-from requester.drafts import Terms
-from requester.job import Job
+from requester.jobs.drafts import Terms
+from requester.jobs.job import Job
+from requester.prompts.decoding import Decoding
 from requester.settings import RequesterSettings
 
 __all__ = ["DRAIN_FILE", "Errand", "main", "read_verified"]

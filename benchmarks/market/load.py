@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 
 from protocol.chain.client import MarketClient
 from protocol.chain.cursor import EventCursor
-from protocol.chain.events import (
+from protocol.documents.prompts import Prompt, PromptsDocument
+from protocol.errors import ContractReverted
+from protocol.market.events import (
     CommitteeDrawn,
     DrawArmed,
     Event,
@@ -18,9 +20,7 @@ from protocol.chain.events import (
     Log,
     ResultAccepted,
 )
-from protocol.documents import Prompt, PromptsDocument
-from protocol.errors import ContractReverted
-from protocol.market import ZERO_ADDRESS, JobId, JobParams, ModelId
+from protocol.market.types import ZERO_ADDRESS, JobId, JobParams, ModelId
 from protocol.store.port import ContentStore
 
 __all__ = ["Followed", "Load"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.market.load import Followed
 from benchmarks.market.worker import Usage
-from protocol.market import JobId
+from protocol.market.types import JobId
 
 __all__ = ["Row", "blocks_beyond_inference", "overhead_share", "percentile"]
 

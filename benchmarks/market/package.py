@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.random_package import gpt2_shape, random_tensors
-from inference.layout import IntegerShape
+from inference.models.layout import IntegerShape
 from inference.native import NativeModel
-from inference.package import write_package
+from inference.packages.package import write_package
+from inference.packages.vectors import encode_vectors, make_vectors
 from inference.profiles import W8B8
-from inference.vectors import encode_vectors, make_vectors
 
 __all__ = ["LARGE", "SMALL", "write_loadable_package"]
 

@@ -10,7 +10,7 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from protocol.digests import Digest
-from protocol.market import (
+from protocol.market.types import (
     ZERO_ADDRESS,
     JobId,
     JobParams,
@@ -18,9 +18,9 @@ from protocol.market import (
     Outcome,
     OutcomeStatus,
 )
-from worker.book import Book
-from worker.journal import Journal
-from worker.pipeline import Duty
+from worker.duty import Duty
+from worker.journal.journal import Journal
+from worker.journal.live import Book
 
 __all__ = ["time_to_resume"]
 

@@ -17,7 +17,7 @@ from benchmarks.market.measures import (
 )
 from benchmarks.market.package import LARGE, SMALL
 from benchmarks.market.scene import BLOCK_SECONDS, Scene, scene
-from protocol.market import JobId
+from protocol.market.types import JobId
 from protocol.store.ipfs import IpfsStore
 
 __all__ = ["MarketPlan", "run_market"]

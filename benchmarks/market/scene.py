@@ -12,22 +12,22 @@ from typing import Any
 
 from benchmarks.market.package import write_loadable_package
 from benchmarks.market.worker import Usage, read_usage
-from devnet.anvil import anvil_command, chain_answers, find_anvil
-from devnet.ipfs import ipfs_answers, ipfs_command
-from devnet.keys import Identity, write_identities
-from devnet.ports import LOOPBACK, free_ports
-from devnet.process import Command, Process
-from devnet.python import python_environment
-from devnet.rpc import ask
-from devnet.supervisor import Supervisor
-from inference.layout import IntegerShape
+from devnet.network.identities import Identity, write_identities
+from devnet.processes.anvil import anvil_command, chain_answers, find_anvil
+from devnet.processes.ipfs import ipfs_answers, ipfs_command
+from devnet.processes.ports import LOOPBACK, free_ports
+from devnet.processes.process import Command, Process
+from devnet.processes.python import python_environment
+from devnet.processes.rpc import ask
+from devnet.processes.supervisor import Supervisor
+from inference.models.layout import IntegerShape
 from protocol.chain.client import MarketClient
-from protocol.chain.deploy import deploy_market
+from protocol.chain.deploying.deploy import deploy_market
+from protocol.chain.deploying.terms import MarketTerms
 from protocol.chain.deployment import Deployment
-from protocol.chain.terms import MarketTerms
-from protocol.market import ModelId
+from protocol.market.types import ModelId
 from protocol.store.ipfs import IpfsStore
-from worker.publish import publish_model
+from worker.models.publish import publish_model
 
 __all__ = ["BLOCK_SECONDS", "WORKERS", "Scene", "scene"]
 

@@ -13,12 +13,12 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from inference.batching import BatchingEngine
 from inference.engine import Engine
-from protocol.logs import configure_logging
-from worker.runner import run_worker
+from inference.engines.batching import BatchingEngine
+from protocol.host.log_format import configure_logging
+from worker.process.signals import stop_on_signals
+from worker.run import run_worker
 from worker.settings import WorkerSettings
-from worker.signals import stop_on_signals
 
 __all__ = ["Usage", "read_usage"]
 

@@ -29,7 +29,7 @@ from devnet.kubo.node import KuboNode
 from devnet.kubo.repository import Repository
 from devnet.kubo.uploads import arrange, receive
 from protocol.digests import Digest, DigestError, cid_to_digest, digest_to_cid
-from protocol.unixfs import CHUNK_BYTES, FileNode, directory_digest, file_node
+from protocol.store.unixfs import CHUNK_BYTES, FileNode, directory_digest, file_node
 
 __all__ = ["Limits", "create_app"]
 

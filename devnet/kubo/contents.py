@@ -7,9 +7,9 @@ from functools import lru_cache
 
 from devnet.kubo.errors import KuboError
 from devnet.kubo.repository import Repository
-from protocol.dag_pb import Link
 from protocol.digests import Digest, digest_to_cid
-from protocol.unixfs import NodeError, parse_directory, parse_file
+from protocol.store.dag_pb import Link
+from protocol.store.unixfs import NodeError, parse_directory, parse_file
 
 __all__ = ["BlockMissing", "list_folder", "measure_file", "read_file"]
 

@@ -13,7 +13,7 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import parse_options_header
 
 from devnet.kubo.errors import KuboError
-from protocol.unixfs import MAX_DIRECTORY_ENTRIES, NodeError, check_name
+from protocol.store.unixfs import MAX_DIRECTORY_ENTRIES, NodeError, check_name
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks

@@ -29,10 +29,10 @@ from gateway.database.engine import Database
 from gateway.database.leases import acquire, release
 from gateway.envelope import answer_of
 from gateway.errors import CallRefused, GatewayError
-from gateway.jobs.asking import Ask, prompts_to_json
 from gateway.jobs.calls import Fault, now, refuse, release_waiting
 from gateway.jobs.states import CallState
 from gateway.jobs.tables import CallRow
+from gateway.jobs.terms import Ask, prompts_to_json
 
 __all__ = ["Answers", "Asks", "BatchFeed"]
 

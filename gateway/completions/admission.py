@@ -8,7 +8,6 @@ import secrets
 from sqlalchemy.exc import IntegrityError
 
 from gateway.accounts.rate_limits import take_call
-from gateway.completions.asking import chat_prompts, completion_prompts, draw_seed
 from gateway.completions.catalogue import Catalogue
 from gateway.completions.chat_template import (
     MAX_TEMPLATE_BYTES,
@@ -17,17 +16,18 @@ from gateway.completions.chat_template import (
 )
 from gateway.completions.parsing import CALLS, parse_body
 from gateway.completions.schemas import ChatCall, CompletionCall
+from gateway.completions.translating import chat_prompts, completion_prompts, draw_seed
 from gateway.database.engine import Database
 from gateway.errors import CallRefused, GatewayError
 from gateway.jobs import calls as records
-from gateway.jobs.asking import Ask, JobTerms
 from gateway.jobs.calls import NewCall
-from gateway.jobs.market import MarketAccess
+from gateway.jobs.market_access import MarketAccess
+from gateway.jobs.terms import Ask, JobTerms
 from gateway.settings import GatewaySettings
-from protocol.crash_points import crash_point
 from protocol.errors import BadTokenizer, RequestError
-from protocol.market import ModelId
-from requester.prompts import PromptRequest
+from protocol.host.crash_points import crash_point
+from protocol.market.types import ModelId
+from requester.prompts.files import PromptRequest
 
 __all__ = ["Admission", "new_call_id"]
 

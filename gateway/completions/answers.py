@@ -23,8 +23,8 @@ from gateway.completions.responses import (
     Usage,
 )
 from gateway.completions.schemas import ChatCall, CompletionCall
-from protocol.documents import Output
-from protocol.text import TokenCodec
+from protocol.documents.prompts import Output
+from protocol.documents.tokenizer import TokenCodec
 
 __all__ = [
     "Facts",

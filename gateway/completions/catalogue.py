@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.errors import NothingFound
-from gateway.jobs.market import MarketAccess
-from protocol.chain.events import ModelRegistered
+from gateway.jobs.market_access import MarketAccess
 from protocol.errors import ContractReverted
-from protocol.market import DEVELOPMENT_CHAIN_IDS, ModelId, ModelSpec
+from protocol.market.events import ModelRegistered
+from protocol.market.types import DEVELOPMENT_CHAIN_IDS, ModelId, ModelSpec
 
 __all__ = ["Catalogue", "Listed"]
 

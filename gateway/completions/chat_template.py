@@ -17,7 +17,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from gateway.completions.schemas import ChatMessage
 from gateway.errors import CallRefused
-from protocol.text import TokenCodec
+from protocol.documents.tokenizer import TokenCodec
 
 __all__ = [
     "MAX_TEMPLATE_BYTES",

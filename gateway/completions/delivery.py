@@ -28,11 +28,11 @@ from gateway.completions.schemas import CompletionCall
 from gateway.database.engine import Database
 from gateway.errors import CallRefused, GatewayBusy, GatewayError, JobUnsuccessful
 from gateway.jobs import calls as records
-from gateway.jobs.asking import JobTerms, outputs_from_json, prompts_from_json
 from gateway.jobs.calls import Fault
-from gateway.jobs.market import MarketAccess
+from gateway.jobs.market_access import MarketAccess
 from gateway.jobs.states import CallState
 from gateway.jobs.tables import CallRow
+from gateway.jobs.terms import JobTerms, outputs_from_json, prompts_from_json
 from gateway.jobs.waiters import Waiters
 from protocol.errors import MarketError, WaitTimedOut
 

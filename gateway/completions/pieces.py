@@ -5,8 +5,8 @@ from __future__ import annotations
 import codecs
 from collections.abc import Sequence
 
-from protocol.documents import LOGPROB_SCALE, Output
-from protocol.text import TokenCodec
+from protocol.documents.prompts import LOGPROB_SCALE, Output
+from protocol.documents.tokenizer import TokenCodec
 
 __all__ = ["logprob_of", "offsets_of", "pieces_of", "token_text"]
 

@@ -15,7 +15,9 @@ from gateway.market_data.histories import (
     RoundView,
 )
 from gateway.market_data.jobs import JobSummary
-from protocol.chain.events import (
+from protocol.amounts import Amounts
+from protocol.digests import digest_to_cid
+from protocol.market.events import (
     BountyPaid,
     CommitteeDrawn,
     DrawArmed,
@@ -32,9 +34,7 @@ from protocol.chain.events import (
     SeatSlashed,
     WorkerPaid,
 )
-from protocol.digests import digest_to_cid
-from protocol.market import JobState
-from protocol.scaled import Amounts
+from protocol.market.types import JobState
 
 __all__ = ["job_page"]
 

@@ -28,8 +28,8 @@ from gateway.market_data.accounts import (
 from gateway.market_data.jobs import JobSummary, newest_jobs
 from gateway.market_data.models import ModelView
 from gateway.market_data.overview import Overview, Point, overview, time_series
-from protocol.market import JobState
-from protocol.scaled import Amounts
+from protocol.amounts import Amounts
+from protocol.market.types import JobState
 
 __all__ = [
     "card",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.market_data.jobs import JobSummary
-from gateway.receipts.shelf import ReceiptShelf
+from gateway.receipts import ReceiptShelf
 from protocol.errors import MarketError
-from protocol.market import JobState, OutcomeStatus
+from protocol.market.types import JobState, OutcomeStatus
 
 __all__ = ["MOST_OUTPUTS", "outputs_of"]
 

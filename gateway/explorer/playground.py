@@ -11,18 +11,18 @@ from fastapi import APIRouter, Form
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from gateway.access import Parts
 from gateway.accounts.keys import ApiKey, authenticate
+from gateway.api.access import Parts
 from gateway.completions.delivery import receipt_url
 from gateway.completions.parsing import COMPLETIONS
 from gateway.errors import GatewayError, NothingFound
 from gateway.explorer.page_route import PageRoute
 from gateway.explorer.pages import render
 from gateway.explorer.words import Tone
-from gateway.jobs.asking import outputs_from_json, prompts_from_json
 from gateway.jobs.calls import find_call
 from gateway.jobs.states import CallState
 from gateway.jobs.tables import CallRow
+from gateway.jobs.terms import outputs_from_json, prompts_from_json
 from gateway.services import Services
 
 __all__ = ["router"]

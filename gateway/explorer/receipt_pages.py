@@ -10,13 +10,13 @@ from fastapi import APIRouter, UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.access import Parts
+from gateway.api.access import Parts
 from gateway.explorer.page_route import PageRoute
 from gateway.explorer.pages import render
 from gateway.services import Services
 from protocol.errors import BadReceipt, MarketError
-from protocol.market import JobId
-from requester.receipts import parse_receipt, verify
+from protocol.market.types import JobId
+from requester.receipts.verify import parse_receipt, verify
 
 __all__ = ["router"]
 

@@ -11,7 +11,7 @@ from sse_starlette import EventSourceResponse
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.access import Parts
+from gateway.api.access import Parts
 from gateway.errors import GatewayBusy, NothingFound
 from gateway.explorer.job_page import job_page
 from gateway.explorer.market_pages import (
@@ -32,7 +32,7 @@ from gateway.market_data.jobs import JobFilter, list_jobs
 from gateway.market_data.models import find_model, list_models
 from gateway.services import Services
 from protocol.errors import RequestError, StoreError
-from protocol.market import JobId, JobState, ModelId
+from protocol.market.types import JobId, JobState, ModelId
 
 __all__ = ["router"]
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Self
 
 from gateway.indexer.projection import Verdict
-from protocol.market import JobState
+from protocol.market.types import JobState
 
 __all__ = [
     "Moment",

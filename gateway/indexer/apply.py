@@ -38,8 +38,8 @@ from gateway.indexer.projection import (
     time_of,
 )
 from gateway.indexer.totals import Totals
-from protocol.chain.events import Log
-from protocol.market import JobId
+from protocol.market.events import Log
+from protocol.market.types import JobId
 
 __all__ = ["apply_logs", "forget_all"]
 

@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 
 from gateway.database.engine import Database
 from gateway.indexer.models import TransactionRow
-from protocol.chain.costs import TransactionCost
+from protocol.chain.rpc.costs import TransactionCost
 
 __all__ = ["CostSource", "fill_costs"]
 

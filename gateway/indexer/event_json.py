@@ -8,7 +8,7 @@ from enum import IntEnum
 from functools import cache
 from typing import Any, cast, get_args, get_origin, get_type_hints
 
-from protocol.chain.events import EVENTS, Event
+from protocol.market.events import EVENTS, Event
 
 __all__ = ["event_from_json", "event_to_json"]
 

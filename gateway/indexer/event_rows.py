@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from gateway.indexer.event_json import event_from_json, event_to_json
 from gateway.indexer.models import EventRow
 from gateway.indexer.projection import time_of
-from protocol.chain.events import EntrySkipped, Log
-from protocol.market import JobId
+from protocol.market.events import EntrySkipped, Log
+from protocol.market.types import JobId
 
 __all__ = [
     "job_of",

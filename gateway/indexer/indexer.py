@@ -28,7 +28,7 @@ from gateway.indexer.position import (
 )
 from gateway.indexer.window import Window
 from protocol.chain.cursor import Batch, EventCursor, LogSource
-from protocol.chain.events import Log
+from protocol.market.events import Log
 
 __all__ = ["ChainSource", "Indexer", "Step"]
 

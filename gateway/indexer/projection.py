@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from protocol.chain.events import (
+from protocol.errors import JobNotFound
+from protocol.market.events import (
     Log,
     ModelRegistered,
     ResultCommitted,
@@ -21,8 +22,9 @@ from protocol.chain.events import (
     SeatOpened,
     SeatSlashed,
 )
-from protocol.errors import JobNotFound
-from protocol.market import (
+from protocol.market.round_history import Entry, RoundHistory
+from protocol.market.timeline import Timeline
+from protocol.market.types import (
     ZERO_ADDRESS,
     Answer,
     JobId,
@@ -30,8 +32,6 @@ from protocol.market import (
     OutcomeStatus,
     SlashReason,
 )
-from requester.rounds import Entry, RoundHistory
-from requester.timeline import Timeline
 
 __all__ = [
     "JobRows",

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from gateway.indexer.projection import JobRows, Row, Verdict
-from protocol.chain.events import BountyPaid, Event, StakeDeposited, Withdrawn
-from protocol.market import JobState
+from protocol.market.events import BountyPaid, Event, StakeDeposited, Withdrawn
+from protocol.market.types import JobState
 
 __all__ = ["HOUR_SECONDS", "Totals"]
 

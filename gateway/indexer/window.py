@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from protocol.chain.cursor import LogSource
-from protocol.chain.events import Event, Log
+from protocol.market.events import Event, Log
 
 __all__ = ["Window"]
 

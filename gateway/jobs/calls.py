@@ -18,9 +18,9 @@ from gateway.accounts.rate_limits import take_call
 from gateway.database.clock import DatabaseNow
 from gateway.database.leases import Lease
 from gateway.errors import IdempotencyConflict
-from gateway.jobs.asking import Ask, prompts_to_json
 from gateway.jobs.states import CallState
 from gateway.jobs.tables import CallRow
+from gateway.jobs.terms import Ask, prompts_to_json
 
 __all__ = [
     "Fault",

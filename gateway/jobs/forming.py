@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from gateway.jobs.market import JobLimits
+from gateway.jobs.market_access import JobLimits
 
 __all__ = ["Waiting", "due_groups"]
 

@@ -11,14 +11,14 @@ from sqlalchemy.orm import Session
 
 from gateway.accounts import ledger
 from gateway.database.clock import DatabaseNow
-from gateway.jobs.asking import outputs_to_json
 from gateway.jobs.calls import Fault, now, open_calls_of, refuse
 from gateway.jobs.shares import Bill, Share, split_bill
 from gateway.jobs.states import LIVE_JOBS, CallState, JobStage
 from gateway.jobs.tables import CallRow, GatewayJobRow
-from protocol.documents import Output
-from protocol.market import JobId, JobParams
-from requester.drafts import Draft
+from gateway.jobs.terms import outputs_to_json
+from protocol.documents.prompts import Output
+from protocol.market.types import JobId, JobParams
+from requester.jobs.drafts import Draft
 
 __all__ = [
     "LiveJob",

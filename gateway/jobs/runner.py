@@ -11,13 +11,10 @@ from gateway.database.engine import Database
 from gateway.jobs import job_records as records
 from gateway.jobs.calls import Fault
 from gateway.jobs.job_records import LiveJob
-from gateway.jobs.market import MarketAccess
+from gateway.jobs.market_access import MarketAccess
 from gateway.jobs.persistence import persist
 from gateway.jobs.shares import Bill
 from gateway.jobs.states import JobStage
-from protocol.chain.events import JobPosted, JobSettled
-from protocol.crash_points import crash_point
-from protocol.due import awaits_seed
 from protocol.errors import (
     ContractReverted,
     JobNotFound,
@@ -29,12 +26,15 @@ from protocol.errors import (
     StoreError,
     TransactionDropped,
 )
-from protocol.market import JobId, JobState
-from requester.job import Job
-from requester.posting import publish
-from requester.pricing import price_of
-from requester.rounds import Entry
-from requester.timeline import Timeline
+from protocol.host.crash_points import crash_point
+from protocol.market.advancing import awaits_seed
+from protocol.market.events import JobPosted, JobSettled
+from protocol.market.prices import price_of
+from protocol.market.round_history import Entry
+from protocol.market.timeline import Timeline
+from protocol.market.types import JobId, JobState
+from requester.jobs.job import Job
+from requester.jobs.posting import publish
 
 __all__ = ["JobMeter", "JobRunner"]
 

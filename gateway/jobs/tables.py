@@ -64,7 +64,7 @@ class CallRow(Base):
     endpoint: Mapped[str] = mapped_column(String(32), doc="What was called.")
     body: Mapped[str] = mapped_column(Text, doc="The call as it came, JSON.")
     prompts: Mapped[str] = mapped_column(
-        Text, doc="What it asks of the market, JSON; see `gateway.jobs.asking`."
+        Text, doc="What it asks of the market, JSON; see `gateway.jobs.terms`."
     )
     terms: Mapped[str] = mapped_column(
         String(100), doc="Model, tick, redundancy, rounds: equal ones share a job."

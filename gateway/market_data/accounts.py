@@ -19,9 +19,9 @@ from gateway.market_data.paging import (
     read_cursor,
     write_cursor,
 )
-from protocol.chain.events import Log
 from protocol.errors import RequestError
-from protocol.market import JobId, ModelId, SlashReason
+from protocol.market.events import Log
+from protocol.market.types import JobId, ModelId, SlashReason
 
 __all__ = [
     "Duty",

@@ -15,10 +15,10 @@ from gateway.indexer.event_rows import logs_of_job
 from gateway.indexer.models import EventRow, MemberRow, RoundRow, TransactionRow
 from gateway.indexer.projection import Verdict
 from gateway.market_data.jobs import JobSummary, find_job
-from protocol.chain.events import BountyPaid, EntrySkipped, Log
 from protocol.digests import Digest
-from protocol.market import JobId, OutcomeStatus
-from requester.timeline import Timeline
+from protocol.market.events import BountyPaid, EntrySkipped, Log
+from protocol.market.timeline import Timeline
+from protocol.market.types import JobId, OutcomeStatus
 
 __all__ = [
     "Cost",

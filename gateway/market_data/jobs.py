@@ -22,7 +22,7 @@ from gateway.market_data.paging import (
 )
 from protocol.digests import Digest
 from protocol.errors import RequestError
-from protocol.market import JobId, JobState, ModelId, OutcomeStatus
+from protocol.market.types import JobId, JobState, ModelId, OutcomeStatus
 
 __all__ = [
     "JobFilter",

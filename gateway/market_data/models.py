@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from gateway.database.sums import ExactSum
 from gateway.indexer.models import HourRow, ModelRow, SeatRow
 from protocol.digests import Digest
-from protocol.market import ModelId, ModelSpec
+from protocol.market.types import ModelId, ModelSpec
 
 __all__ = ["ModelView", "find_model", "list_models"]
 

@@ -21,9 +21,9 @@ from gateway.indexer.models import (
 )
 from gateway.indexer.totals import HOUR_SECONDS
 from gateway.market_data.jobs import jobs_by_state
-from protocol.chain.events import EntrySkipped
 from protocol.errors import RequestError
-from protocol.market import JobState, ModelId
+from protocol.market.events import EntrySkipped
+from protocol.market.types import JobState, ModelId
 
 __all__ = ["Overview", "Point", "gas_per_prompt", "overview", "time_series"]
 

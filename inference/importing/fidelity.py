@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from inference.importing.parameters import FloatModel, forward
-from inference.integer_model import Choice, IntegerModel, Piece
+from inference.models.integer_model import Choice, IntegerModel, Piece
 
 FloatArray = NDArray[np.float64]
 

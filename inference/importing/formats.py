@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from inference.importing.calibrate import Site
-from inference.layout import MAX_REST
+from inference.models.layout import MAX_REST
 
 MARGIN = 1.5
 """How much further than on the calibration text values may go unclamped."""

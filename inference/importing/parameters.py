@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from inference.checkpoint import Checkpoint, CheckpointShape
-from inference.float_engine import finite_weights
+from inference.checkpoints.checkpoint import Checkpoint, CheckpointShape
+from inference.engines.float_engine import finite_weights
 
 Observe = Callable[[str, Tensor], None]
 

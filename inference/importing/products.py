@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from inference.layout import MAX_REST
+from inference.models.layout import MAX_REST
 from inference.profiles import Profile
 
 _MAX_MULTIPLIER = 2**31 - 1

@@ -23,7 +23,7 @@ from inference.importing.products import (
     largest_scale,
     quantise_product,
 )
-from inference.layout import LOGIT_SHIFT, MAX_REST, IntegerShape, norm_fraction
+from inference.models.layout import LOGIT_SHIFT, MAX_REST, IntegerShape, norm_fraction
 from inference.profiles import Profile
 
 _TOKEN_LIMIT = 32767

@@ -6,7 +6,7 @@ from typing import Any
 
 from inference.importing.fidelity import Fidelity
 from inference.importing.saturation import Saturation
-from inference.layout import IntegerShape
+from inference.models.layout import IntegerShape
 from inference.profiles import ARITHMETIC_VERSION
 
 

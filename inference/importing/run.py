@@ -9,7 +9,13 @@ from typing import Final
 
 import torch
 
-from inference.checkpoint import Checkpoint, read_checkpoint
+from inference.checkpoints.checkpoint import Checkpoint, read_checkpoint
+from inference.checkpoints.model_folder import (
+    CARD_FILE,
+    CONFIG_FILE,
+    TOKENIZER_FILE,
+    VECTORS_FILE,
+)
 from inference.errors import InvalidSetting, ModelPackageError
 from inference.importing.calibrate import calibrate
 from inference.importing.fidelity import measure_fidelity
@@ -18,8 +24,9 @@ from inference.importing.quantise import QuantisedModel, quantise
 from inference.importing.report import ImportReport, model_card
 from inference.importing.saturation import count_saturation
 from inference.importing.texts import ImportText, read_text
-from inference.integer_model import IntegerModel
-from inference.layout import (
+from inference.loading import Backend, check_threads, load_model
+from inference.models.integer_model import IntegerModel
+from inference.models.layout import (
     MAX_CONTEXT,
     MAX_HEAD_WIDTH,
     MAX_INNER_WIDTH,
@@ -27,16 +34,14 @@ from inference.layout import (
     MAX_VOCAB,
     MAX_WIDTH,
 )
-from inference.loading import Backend, check_threads, load_model
-from inference.model_folder import CARD_FILE, CONFIG_FILE, TOKENIZER_FILE, VECTORS_FILE
-from inference.package import (
+from inference.packages.package import (
     PACKAGE_FILES,
     IntegerPackage,
     read_package,
     write_package,
 )
+from inference.packages.vectors import check_vectors, encode_vectors, make_vectors
 from inference.profiles import profile_named
-from inference.vectors import check_vectors, encode_vectors, make_vectors
 
 Progress = Callable[[str], None]
 

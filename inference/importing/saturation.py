@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.integer_model import IntegerModel, Piece
-from inference.layout import LOGIT_SHIFT, MAX_HEAD_VALUE, MAX_REST
+from inference.models.integer_model import IntegerModel, Piece
+from inference.models.layout import LOGIT_SHIFT, MAX_HEAD_VALUE, MAX_REST
 
 _KEY_LIMIT = 4095
 _VALUE_LIMIT = 32767

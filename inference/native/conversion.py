@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.errors import ModelPackageError, SequenceError
-from inference.integer_model import Choice, Int32Array, Piece
-from inference.layout import IntegerShape, TensorLayout
+from inference.models.integer_model import Choice, Int32Array, Piece
+from inference.models.layout import IntegerShape, TensorLayout
 from inference.native.library import Shape
 from inference.profiles import W8A16, W8B8, W12A16
 

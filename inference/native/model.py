@@ -15,8 +15,8 @@ from inference.errors import (
     InvalidThreads,
     SequenceError,
 )
-from inference.integer_model import Choice, Int32Array, Piece
-from inference.layout import IntegerShape, TensorLayout
+from inference.models.integer_model import Choice, Int32Array, Piece
+from inference.models.layout import IntegerShape, TensorLayout
 from inference.native import library
 from inference.native.conversion import (
     IN_ORDER,

@@ -9,16 +9,16 @@ from eth_account.signers.local import LocalAccount
 from eth_typing import ChecksumAddress
 from web3 import Web3
 
-from protocol.calls import CommitEntry, RevealEntry
-from protocol.chain.abi import interface
+from protocol.chain.abi.contracts import interface
 from protocol.chain.deployment import Deployment
 from protocol.chain.permit import sign_permit, takes_permits
 from protocol.chain.reader import BlockId, MarketReader
-from protocol.chain.rpc import RpcRefusal, connect, request
-from protocol.chain.sender import Call, Sender, TxResult
-from protocol.chain.sender_options import SenderOptions
+from protocol.chain.rpc.provider import RpcRefusal, connect, request
+from protocol.chain.transactions.options import SenderOptions
+from protocol.chain.transactions.sender import Call, Sender, TxResult
 from protocol.errors import ConfigError
-from protocol.market import (
+from protocol.market.calls import CommitEntry, RevealEntry
+from protocol.market.types import (
     DEVELOPMENT_CHAIN_IDS,
     JobId,
     JobParams,

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-from protocol.chain.events import Event, Log
+from protocol.market.events import Event, Log
 
 __all__ = ["KEPT_BLOCKS", "Batch", "CursorPosition", "EventCursor", "LogSource"]
 

@@ -8,8 +8,8 @@ from eth_typing import ChecksumAddress, Hash32
 from eth_utils.crypto import keccak
 from web3 import Web3
 
-from protocol.calls import PermitSignature
 from protocol.errors import ConfigError, ContractReverted
+from protocol.market.calls import PermitSignature
 
 __all__ = ["PERMIT_SECONDS", "sign_permit", "takes_permits"]
 

@@ -11,18 +11,18 @@ from eth_utils.crypto import keccak
 from web3 import Web3
 from web3.exceptions import BlockNotFound
 
-from protocol.chain.abi import Interface, interface
-from protocol.chain.blocks import Head, fetch_hash, fetch_head
-from protocol.chain.costs import TransactionCost, fetch_cost
+from protocol.chain.abi.contracts import Interface, interface
 from protocol.chain.deployment import CONTRACT_ROLES, Deployment
-from protocol.chain.events import EVENTS, Event, Log, topic_of
-from protocol.chain.header import fetch_header
-from protocol.chain.logs import ChunkSize, fetch_logs
-from protocol.chain.proofs import JobProof
-from protocol.chain.proving import prove_job
-from protocol.chain.rpc import connect
+from protocol.chain.proofs.build import prove_job
+from protocol.chain.proofs.verify import JobProof
+from protocol.chain.rpc.blocks import Head, fetch_hash, fetch_head
+from protocol.chain.rpc.costs import TransactionCost, fetch_cost
+from protocol.chain.rpc.event_logs import ChunkSize, fetch_logs
+from protocol.chain.rpc.header import fetch_header
+from protocol.chain.rpc.provider import connect
 from protocol.errors import ConfigError, NoContract, RpcUnavailable, WrongChain
-from protocol.market import (
+from protocol.market.events import EVENTS, Event, Log, topic_of
+from protocol.market.types import (
     Account,
     JobId,
     JobParams,

@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 import ipfshttpclient
 from ipfshttpclient import exceptions as rpc_errors
 
-from protocol.dag_pb import Link
 from protocol.digests import Digest, DigestError, cid_to_digest, digest_to_cid
 from protocol.errors import (
     ConfigError,
@@ -32,19 +31,15 @@ from protocol.store.bounded_http import (
     BoundedAdapter,
     Bounds,
 )
+from protocol.store.dag_pb import Link
 from protocol.store.port import PACKAGE_LIMITS, DirectoryLimits
+from protocol.store.unixfs import CHUNK_BYTES, block_digest, file_digest, file_node
 from protocol.store.verification import (
     entry_of,
     folder_block,
     read_files,
     verified_directory,
     verified_file,
-)
-from protocol.unixfs import (
-    CHUNK_BYTES,
-    block_digest,
-    file_digest,
-    file_node,
 )
 
 __all__ = ["IpfsStore"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from protocol.dag_pb import Link
 from protocol.digests import Digest, digest_to_cid
 from protocol.errors import ContentNotFound
+from protocol.store.dag_pb import Link
 from protocol.store.port import PACKAGE_LIMITS, DirectoryLimits
+from protocol.store.unixfs import block_digest, file_node
 from protocol.store.verification import (
     entry_of,
     folder_block,
@@ -15,7 +16,6 @@ from protocol.store.verification import (
     verified_directory,
     verified_file,
 )
-from protocol.unixfs import block_digest, file_node
 
 __all__ = ["MemoryStore"]
 

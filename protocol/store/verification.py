@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from protocol.dag_pb import Link
 from protocol.digests import Digest, digest_to_cid
 from protocol.errors import (
     ContentNotFound,
@@ -12,8 +11,9 @@ from protocol.errors import (
     DigestMismatch,
     StoreError,
 )
+from protocol.store.dag_pb import Link
 from protocol.store.port import DirectoryLimits
-from protocol.unixfs import (
+from protocol.store.unixfs import (
     FileNode,
     NodeError,
     block_digest,

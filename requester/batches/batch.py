@@ -16,7 +16,7 @@ from requester.batches.plan import BatchEstimate, PlannedChunk, plan_chunks
 from requester.batches.records import BatchOptions, BatchProgress, RowResult
 from requester.batches.runner import BatchRunner
 from requester.client import Client
-from requester.prompts import PromptRequest, PromptRow, RowFault, stream_prompts
+from requester.prompts.files import PromptRequest, PromptRow, RowFault, stream_prompts
 
 __all__ = ["MAX_BATCH_BYTES", "Batch", "estimate_batch", "saved_batches"]
 

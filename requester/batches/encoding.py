@@ -8,12 +8,12 @@ from typing import Any
 
 from eth_utils.address import to_checksum_address
 
-from protocol.market import ModelId
+from protocol.market.types import ModelId
 from requester.batches.records import BatchOptions
-from requester.decoding import Decoding
-from requester.drafts import Terms
-from requester.prompts import PromptRequest
-from requester.tasks import Task
+from requester.jobs.drafts import Terms
+from requester.prompts.decoding import Decoding
+from requester.prompts.files import PromptRequest
+from requester.prompts.tasks import Task
 
 __all__ = ["decode_options", "decode_request", "encode_options", "encode_request"]
 

@@ -12,9 +12,9 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import Any, Self
 
-from protocol.crash_points import crash_point
 from protocol.errors import BatchError
-from protocol.market import JobId, JobParams
+from protocol.host.crash_points import crash_point
+from protocol.market.types import JobId, JobParams
 from requester.batches.database import Database
 from requester.batches.encoding import (
     decode_options,
@@ -32,7 +32,7 @@ from requester.batches.records import (
     RowResult,
     RowStatus,
 )
-from requester.prompts import PromptRequest
+from requester.prompts.files import PromptRequest
 
 __all__ = ["BatchJournal"]
 

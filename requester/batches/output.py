@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TextIO
 
-from protocol.crash_points import crash_point
 from protocol.errors import RequestError
+from protocol.host.crash_points import crash_point
 from requester.batches.records import RowResult
 
 __all__ = ["check_out", "write_results"]

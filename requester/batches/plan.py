@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from protocol.digests import Digest
+from protocol.documents.tokenizer import TokenCodec
 from protocol.errors import BadTokenizer, RequestError
-from protocol.market import ZERO_ADDRESS
-from protocol.text import TokenCodec
+from protocol.market.prices import estimate
+from protocol.market.types import ZERO_ADDRESS
 from requester.batches.records import BatchOptions, Chunk
-from requester.drafts import Market, check_terms, draft_prompt, job_params
-from requester.pricing import estimate
-from requester.prompts import PromptRow, RowFault
+from requester.jobs.drafts import Market, check_terms, draft_prompt, job_params
+from requester.prompts.files import PromptRow, RowFault
 
 __all__ = ["BatchEstimate", "PlannedChunk", "most_tokens", "plan_chunks"]
 

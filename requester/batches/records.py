@@ -8,10 +8,10 @@ from enum import StrEnum
 from typing import Any
 
 from protocol.errors import RequestError
-from protocol.market import JobId, JobParams
-from requester.decoding import Decoding
-from requester.drafts import Terms
-from requester.tasks import Task
+from protocol.market.types import JobId, JobParams
+from requester.jobs.drafts import Terms
+from requester.prompts.decoding import Decoding
+from requester.prompts.tasks import Task
 
 __all__ = [
     "DEFAULT_JOB_SIZE",

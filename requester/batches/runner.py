@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from protocol.due import Due, awaits_seed, due
 from protocol.errors import (
     BudgetReached,
     ContractReverted,
@@ -22,13 +21,14 @@ from protocol.errors import (
     StoreError,
     WaitTimedOut,
 )
-from protocol.market import JobId, JobState, OutcomeStatus, Round
+from protocol.market.advancing import Due, awaits_seed, due
+from protocol.market.timeline import Timeline
+from protocol.market.types import JobId, JobState, OutcomeStatus, Round
 from requester.batches.journal import BatchJournal
 from requester.batches.records import Attempt, AttemptState, BatchProgress, Chunk
 from requester.client import Client
-from requester.job import Job
-from requester.timeline import Timeline
-from requester.views import results_view
+from requester.jobs.job import Job
+from requester.jobs.views import results_view
 
 __all__ = ["BatchRunner"]
 

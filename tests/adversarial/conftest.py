@@ -10,9 +10,9 @@ import pytest
 
 from tests.adversarial.contest import UPDATE
 from tests.adversarial.scene import ACCOUNTS, Scene
-from tests.support.anvil import Anvil
-from tests.support.ipfs import IpfsNode
-from tests.support.processes import eventually, marked_processes
+from tests.support.machines.processes import eventually, marked_processes
+from tests.support.network.anvil import Anvil
+from tests.support.network.ipfs import IpfsNode
 from tools.reference import REFERENCE, render
 
 # What is not there is soon known, since there is no other node to ask.

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from eth_typing import ChecksumAddress
 
-from devnet.books import audit
+from devnet.demo.audit import audit
 from protocol.chain.client import MarketClient
-from protocol.chain.events import SeatClosed, SeatSlashed, WorkerPaid
+from protocol.market.events import SeatClosed, SeatSlashed, WorkerPaid
 from tests.adversarial.scene import Scene
 from tools.attacks import PROFITS
 

@@ -21,24 +21,24 @@ from typing import Any
 
 from eth_typing import ChecksumAddress
 
-from devnet.python import python_environment
-from inference.package import BUNDLED_MODEL
+from devnet.processes.python import python_environment
+from inference.packages.package import BUNDLED_MODEL
 from protocol.chain.client import MarketClient
-from protocol.chain.deploy import deploy_market
+from protocol.chain.deploying.deploy import deploy_market
+from protocol.chain.deploying.terms import MarketTerms
 from protocol.chain.deployment import Deployment
-from protocol.chain.events import ResultCommitted
-from protocol.chain.keys import save_key
-from protocol.chain.terms import MarketTerms
-from protocol.market import JobId, JobParams, JobState, ModelId
+from protocol.chain.keys.accounts import save_key
+from protocol.market.events import ResultCommitted
+from protocol.market.types import JobId, JobParams, JobState, ModelId
 from protocol.store.ipfs import IpfsStore
 from requester.client import Client
-from requester.decoding import Decoding
-from requester.drafts import Terms
-from requester.job import Job
+from requester.jobs.drafts import Terms
+from requester.jobs.job import Job
+from requester.prompts.decoding import Decoding
 from requester.settings import RequesterSettings
-from tests.support.anvil import Anvil, development_account
-from tests.support.processes import MARK, eventually
-from worker.publish import publish_model
+from tests.support.machines.processes import MARK, eventually
+from tests.support.network.anvil import Anvil, development_account
+from worker.models.publish import publish_model
 
 __all__ = ["HONEST", "WORKER", "Program", "Scene", "WorkerProcess", "a_requester"]
 
@@ -64,7 +64,7 @@ PROMPTS = ("It was a fine morning, and", "Anne said nothing, but")
 Program = tuple[str, ...]
 """Module and first arguments of a worker; the worker's flags follow."""
 
-WORKER: Program = ("devnet.cli", "worker", "run")
+WORKER: Program = ("assay.cli", "worker", "run")
 
 
 @dataclass(slots=True)

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import pytest
 
 from protocol.chain.client import MarketClient
-from protocol.chain.events import JobSettled, ResultRevealed
 from protocol.digests import Digest
 from protocol.errors import StoreError
-from protocol.market import (
+from protocol.market.events import JobSettled, ResultRevealed
+from protocol.market.types import (
     ZERO_ADDRESS,
     JobId,
     JobParams,
@@ -18,11 +18,11 @@ from protocol.market import (
     Outcome,
     OutcomeStatus,
 )
-from protocol.unixfs import file_digest
+from protocol.store.unixfs import file_digest
 from tests.adversarial.contest import contest
 from tests.adversarial.scene import TERMS, WORKER, Scene, a_requester
 from tests.adversarial.truth import is_truth
-from tests.support.lying_ipfs import lying_ipfs
+from tests.support.faults.lying_ipfs import lying_ipfs
 
 MONEY = 10_000_000
 # Three base fees and the bounty of the draw; the last reveal ends the round.

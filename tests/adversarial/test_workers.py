@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from protocol.chain.events import SeatSlashed
-from protocol.market import JobState, SlashReason
-from requester.job import Job
+from protocol.market.events import SeatSlashed
+from protocol.market.types import JobState, SlashReason
+from requester.jobs.job import Job
 from tests.adversarial.contest import contest
 from tests.adversarial.scene import TERMS, WORKER, Program, Scene
 from tests.adversarial.truth import is_truth
 
-LIAR: Program = ("devnet.liar",)
+LIAR: Program = ("devnet.demo.liar",)
 BOND = TERMS.seat_bond
 NO_SHOW = BOND * TERMS.no_show_bps // 10_000
 

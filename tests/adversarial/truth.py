@@ -6,12 +6,12 @@ from functools import cache
 
 from inference.engine import Engine
 from inference.loading import load_engine
-from inference.package import BUNDLED_MODEL
-from protocol.market import JobParams
-from protocol.text import TokenCodec
-from requester.results import Results
+from inference.packages.package import BUNDLED_MODEL
+from protocol.documents.tokenizer import TokenCodec
+from protocol.market.types import JobParams
+from requester.jobs.results import Results
 from tests.adversarial.scene import Scene
-from worker.computation import compute
+from worker.duties.computation import compute
 
 __all__ = ["is_truth"]
 

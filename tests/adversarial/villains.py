@@ -2,7 +2,7 @@
 
 They take the flags of `assay worker run`. Each holds a seat of its own and does with a
 place on a committee what its class says; what it tries and what it is answered it logs.
-The liar is `python -m devnet.liar`, the dead one an honest worker that was killed.
+The liar is `python -m devnet.demo.liar`, the dead one an honest worker that was killed.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from inference.engine import (
 )
 from protocol.chain.client import MarketClient
 from protocol.chain.deployment import Deployment
-from protocol.chain.events import (
+from protocol.chain.keys.accounts import load_account, salt_secret
+from protocol.digests import cid_to_digest
+from protocol.documents.prompts import ResultsDocument
+from protocol.errors import BadDocument, ContractReverted, StoreError
+from protocol.host.log_format import configure_logging
+from protocol.market.commitments import commitment, derive_salt
+from protocol.market.events import (
     CommitteeDrawn,
     JobPosted,
     ResultCommitted,
     ResultRevealed,
 )
-from protocol.chain.keys import load_account, salt_secret
-from protocol.commitments import commitment, derive_salt
-from protocol.digests import cid_to_digest
-from protocol.documents import ResultsDocument
-from protocol.errors import BadDocument, ContractReverted, StoreError
-from protocol.logs import configure_logging
-from protocol.market import (
+from protocol.market.types import (
     JobId,
     JobParams,
     JobState,
@@ -48,11 +48,11 @@ from protocol.market import (
     Round,
 )
 from protocol.store.ipfs import IpfsStore
-from worker.computation import compute
-from worker.models import ServedModel, serve_model
-from worker.runner import run_worker
+from worker.duties.computation import compute
+from worker.models.serve import ServedModel, serve_model
+from worker.process.signals import stop_on_signals
+from worker.run import run_worker
 from worker.settings import WorkerSettings
-from worker.signals import stop_on_signals
 
 logger = logging.getLogger("tests.adversarial")
 

@@ -17,18 +17,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inference.integer_model import Choice
+from inference.models.integer_model import Choice
+from inference.models.sampling import choose_token
 from inference.native import library
 from inference.native.conversion import shape_struct
 from inference.profiles import PROFILES, Profile
-from inference.sampling import choose_token
-from tests.support.random_models import extreme_tensors, random_shape, random_tensors
-from tests.support.reference import ReferenceModel
+from tests.support.models.random_models import (
+    extreme_tensors,
+    random_shape,
+    random_tensors,
+)
+from tests.support.reference.reference import ReferenceModel
 
 pytestmark = [pytest.mark.deep, pytest.mark.timeout(1_800)]
 
 SRC = Path(library.__file__).parent / "src"
-REPLAY = Path(__file__).parents[1] / "support" / "native" / "replay.c"
+REPLAY = Path(__file__).parents[1] / "support" / "reference" / "replay.c"
 CHOICE = Choice(1_200_000, 90, 970_000, 0xFEDC_BA98_7654_3210)
 
 SANITIZERS = {

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.support.processes import MARK, marked_processes
+from tests.support.machines.processes import MARK, marked_processes
 
 __all__ = ["Assay", "lines_until"]
 
@@ -47,7 +47,7 @@ class Assay:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run to the end, whatever the exit code."""
         return subprocess.run(
-            [sys.executable, "-m", "devnet.cli", *arguments],
+            [sys.executable, "-m", "assay.cli", *arguments],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -74,7 +74,7 @@ class Assay:
         background does, which children would inherit.
         """
         return subprocess.Popen(
-            [sys.executable, "-m", "devnet.cli", *arguments],
+            [sys.executable, "-m", "assay.cli", *arguments],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,

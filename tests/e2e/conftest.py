@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from devnet.ports import free_ports
+from devnet.processes.ports import free_ports
 from tests.e2e.assay_command import Assay
 
 

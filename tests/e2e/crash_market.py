@@ -19,30 +19,30 @@ from typing import Any
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from inference.package import PACKAGE_FILES, read_package
+from inference.packages.package import PACKAGE_FILES, read_package
 from protocol.chain.client import MarketClient
-from protocol.chain.deploy import deploy_market
+from protocol.chain.deploying.deploy import deploy_market
+from protocol.chain.deploying.terms import MarketTerms
 from protocol.chain.deployment import Deployment
-from protocol.chain.events import (
+from protocol.chain.keys.accounts import save_key
+from protocol.digests import digest_to_cid
+from protocol.documents.prompts import Prompt, PromptsDocument
+from protocol.errors import ContractReverted
+from protocol.market.events import (
     BountyPaid,
     ResultCommitted,
     ResultRevealed,
     SeatSlashed,
     WorkerPaid,
 )
-from protocol.chain.keys import save_key
-from protocol.chain.terms import MarketTerms
-from protocol.digests import digest_to_cid
-from protocol.documents import Prompt, PromptsDocument
-from protocol.errors import ContractReverted
-from protocol.market import ZERO_ADDRESS, JobParams, JobState, ModelSpec, Round
+from protocol.market.types import ZERO_ADDRESS, JobParams, JobState, ModelSpec, Round
 from protocol.store.ipfs import IpfsStore
-from tests.support.anvil import Anvil, development_account
-from tests.support.chain import a_job
-from tests.support.ipfs import IpfsNode
-from tests.support.packages import write_random_package
-from tests.support.processes import eventually
-from tests.support.worker_server import WorkerProcess, WorkerServer
+from tests.support.machines.processes import eventually
+from tests.support.machines.worker_server import WorkerProcess, WorkerServer
+from tests.support.models.packages import write_random_package
+from tests.support.network.anvil import Anvil, development_account
+from tests.support.network.chain import a_job
+from tests.support.network.ipfs import IpfsNode
 
 __all__ = ["CrashMarket", "Scene"]
 

@@ -14,14 +14,14 @@ import pytest
 from eth_account import Account
 from eth_typing import ChecksumAddress
 
-from devnet.cli import run
-from devnet.ports import free_ports
+from assay.cli import run
+from devnet.processes.ports import free_ports
 from protocol.chain.deployment import Deployment
-from protocol.chain.keys import save_key
+from protocol.chain.keys.accounts import save_key
 from protocol.chain.reader import MarketReader
-from requester.prompts import MAX_FILE_BYTES
+from requester.prompts.files import MAX_FILE_BYTES
 from tests.e2e.assay_command import Assay
-from tests.support.lying_ipfs import LyingIpfs, lying_ipfs
+from tests.support.faults.lying_ipfs import LyingIpfs, lying_ipfs
 
 PROMPT = "It was a fine morning, and Emma"
 SUBMIT = ("job", "submit", PROMPT, "--yes", "--max-new-tokens", "4")

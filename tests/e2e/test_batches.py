@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from devnet.books import audit
+from devnet.demo.audit import audit
 from protocol.chain.client import MarketClient
 from protocol.chain.deployment import Deployment
-from protocol.chain.events import JobPosted
+from protocol.market.events import JobPosted
 from tests.e2e.assay_command import Assay
 
 PROMPTS = 12

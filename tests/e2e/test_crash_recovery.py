@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from protocol.chain.events import ResultCommitted, SeatSlashed
-from protocol.market import JobParams, JobState
+from protocol.market.events import ResultCommitted, SeatSlashed
+from protocol.market.types import JobParams, JobState
 from tests.e2e.crash_market import PATIENCE_SECONDS, CrashMarket, Scene
-from tests.support.faulty_proxy import Fault, FaultyProxy, drop, status
-from tests.support.processes import eventually
-from tests.support.worker_server import WorkerProcess
+from tests.support.faults.faulty_proxy import Fault, FaultyProxy, drop, status
+from tests.support.machines.processes import eventually
+from tests.support.machines.worker_server import WorkerProcess
 
 SEED = 7
 KILLS = 10

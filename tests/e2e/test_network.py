@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from devnet.ports import free_ports
-from protocol.chain.keys import read_key, save_keystore
+from devnet.processes.ports import free_ports
+from protocol.chain.keys.accounts import read_key, save_keystore
 from tests.e2e.assay_command import Assay, lines_until
-from tests.support.processes import eventually
+from tests.support.machines.processes import eventually
 
 STOP_SECONDS = 60.0
 

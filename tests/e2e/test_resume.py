@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from devnet.books import audit
-from protocol.chain.events import ResultCommitted, ResultRevealed
-from protocol.market import JobState
+from devnet.demo.audit import audit
+from protocol.market.events import ResultCommitted, ResultRevealed
+from protocol.market.types import JobState
 from requester.client import Client
-from requester.decoding import Decoding
+from requester.prompts.decoding import Decoding
 from requester.settings import RequesterSettings
 from tests.e2e.assay_command import Assay
-from tests.support.processes import eventually
+from tests.support.machines.processes import eventually
 
 PROMPTS = (
     "It is a truth universally acknowledged, that",
@@ -60,7 +60,7 @@ def crash_and_restart(network: Assay) -> Iterator[Callable[[str], None]]:
         log = (network.folder / f"{name}-again.log").open("wb")
         with log:
             again = subprocess.Popen(
-                [sys.executable, "-m", "devnet.cli", "worker", "run", *flat],
+                [sys.executable, "-m", "assay.cli", "worker", "run", *flat],
                 env=network.environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,

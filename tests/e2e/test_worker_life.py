@@ -21,20 +21,20 @@ import pytest
 from eth_account import Account
 from eth_utils.address import to_checksum_address
 
-from devnet.ports import free_ports
-from inference.package import BUNDLED_MODEL
+from devnet.processes.ports import free_ports
+from inference.packages.package import BUNDLED_MODEL
 from protocol.chain.client import MarketClient
 from protocol.chain.deployment import Deployment
-from protocol.chain.events import ResultRevealed
-from protocol.chain.rpc import connect, request
-from protocol.market import JobState
+from protocol.chain.rpc.provider import connect, request
+from protocol.market.events import ResultRevealed
+from protocol.market.types import JobState
 from requester.client import Client
-from requester.decoding import Decoding
-from requester.drafts import Terms
-from requester.job import Job
+from requester.jobs.drafts import Terms
+from requester.jobs.job import Job
+from requester.prompts.decoding import Decoding
 from requester.settings import RequesterSettings
 from tests.e2e.assay_command import Assay, lines_until
-from tests.support.processes import eventually
+from tests.support.machines.processes import eventually
 
 KEY = bytes.fromhex("5a" * 31 + "17")
 ADDRESS = Account.from_key(KEY).address
@@ -72,7 +72,7 @@ class Home:
     def start(self) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "devnet.cli", "worker", "run", "--json-logs"],
+                [sys.executable, "-m", "assay.cli", "worker", "run", "--json-logs"],
                 cwd=self.assay.folder,
                 env=self.assay.environment,
                 stdin=subprocess.DEVNULL,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from protocol.chain.abi import CONTRACTS, interface
-from protocol.chain.reverts import NO_REASON, UNKNOWN_ERROR, error_definitions
+from protocol.chain.abi.contracts import CONTRACTS, interface
+from protocol.chain.abi.reverts import NO_REASON, UNKNOWN_ERROR, error_definitions
 from protocol.errors import ContractReverted
 from protocol.revert_rules import REVERTS
 

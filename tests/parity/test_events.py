@@ -7,8 +7,8 @@ from dataclasses import fields
 
 import pytest
 
-from protocol.chain.abi import Parameter, interface
-from protocol.chain.events import EVENTS, topic_of
+from protocol.chain.abi.contracts import Parameter, interface
+from protocol.market.events import EVENTS, topic_of
 
 
 def _declared() -> dict[str, Parameter]:

@@ -13,11 +13,12 @@ import pytest
 from eth_utils.crypto import keccak
 
 from contracts import load_artifact
-from protocol import commitments, market, output_tree
-from protocol.calls import CommitEntry, PermitSignature, RevealEntry
-from protocol.chain.abi import CONTRACTS, TWINS, interface, parameter_types
-from protocol.chain.terms import MarketTerms
-from protocol.market import (
+from protocol.chain.abi.contracts import CONTRACTS, TWINS, interface, parameter_types
+from protocol.chain.deploying.terms import MarketTerms
+from protocol.market import commitments, output_tree
+from protocol.market import types as market
+from protocol.market.calls import CommitEntry, PermitSignature, RevealEntry
+from protocol.market.types import (
     Account,
     JobParams,
     JobState,

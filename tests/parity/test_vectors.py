@@ -10,10 +10,10 @@ import pytest
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from protocol.commitments import commitment
-from protocol.market import JobId, JobParams, ModelSpec, Outcome, OutcomeStatus
-from protocol.output_tree import output_proofs, output_root, root_of_proof
-from requester.transcript import Member, Phase, round_word, transcript
+from protocol.market.commitments import commitment
+from protocol.market.output_tree import output_proofs, output_root, root_of_proof
+from protocol.market.transcript import Member, Phase, round_word, transcript
+from protocol.market.types import JobId, JobParams, ModelSpec, Outcome, OutcomeStatus
 
 VECTORS: dict[str, Any] = json.loads(
     (Path(__file__).parents[1] / "vectors" / "contracts.json").read_text()

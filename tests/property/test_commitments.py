@@ -9,9 +9,9 @@ from eth_utils.address import to_checksum_address
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from protocol.commitments import commitment, derive_salt
 from protocol.digests import Digest
-from protocol.market import JobId, Outcome, OutcomeStatus
+from protocol.market.commitments import commitment, derive_salt
+from protocol.market.types import JobId, Outcome, OutcomeStatus
 
 WORDS = st.binary(min_size=32, max_size=32)
 ADDRESSES = st.binary(min_size=20, max_size=20).map(to_checksum_address)

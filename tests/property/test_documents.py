@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from protocol.digests import Digest
-from protocol.documents import (
+from protocol.documents.prompts import (
     MILLION,
     Finish,
     Output,
@@ -20,7 +20,7 @@ from protocol.documents import (
     canonical_json,
 )
 from protocol.errors import BadDocument
-from protocol.market import ModelId
+from protocol.market.types import ModelId
 
 MODEL = ModelId(b"\xab" * 32)
 IDS = st.lists(st.integers(0, 2**32 - 1), max_size=12).map(tuple)

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.integer_model import Choice, IntegerModel, Piece
-from inference.layout import MAX_EPSILON, IntegerShape
+from inference.models.integer_model import Choice, IntegerModel, Piece
+from inference.models.layout import MAX_EPSILON, IntegerShape
 from inference.profiles import PROFILES, Profile
-from tests.support import reference
-from tests.support.backends import BACKENDS, load
-from tests.support.random_models import Tensors, extreme_tensors, random_shape
+from tests.support.models.random_models import Tensors, extreme_tensors, random_shape
+from tests.support.reference import reference
+from tests.support.reference.backends import BACKENDS, load
 
 GREEDY = Choice(0, 0, 1, 0)
 

@@ -10,8 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from inference.profiles import PROFILES, Profile
-from inference.torch_operations import (
+from inference.models.torch_operations import (
     Product,
     add_residual,
     attend,
@@ -24,8 +23,9 @@ from inference.torch_operations import (
     scale,
     split_heads,
 )
-from tests.support import reference
-from tests.support.integers import extremes, filled, signed_ends
+from inference.profiles import PROFILES, Profile
+from tests.support.reference import reference
+from tests.support.reference.integers import extremes, filled, signed_ends
 
 CPU = torch.device("cpu")
 REST = 2**30 - 1

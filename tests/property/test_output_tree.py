@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from protocol.output_tree import output_proofs, output_root, root_of_proof
+from protocol.market.output_tree import output_proofs, output_root, root_of_proof
 
 WORDS = st.binary(min_size=32, max_size=32)
 # Equal outputs are allowed: a leaf holds its index.

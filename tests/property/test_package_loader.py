@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.errors import EngineError
-from inference.package import PACKAGE_FILES, read_package
-from inference.vectors import read_vectors
-from tests.support.packages import write_random_package
+from inference.packages.package import PACKAGE_FILES, read_package
+from inference.packages.vectors import read_vectors
+from tests.support.models.packages import write_random_package
 
 
 @pytest.fixture(scope="module")

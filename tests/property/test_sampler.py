@@ -13,16 +13,16 @@ from inference.engine import (
     MAX_TOP_K,
     MILLION,
 )
-from inference.integer_model import Choice
-from inference.sampling import (
+from inference.models.integer_model import Choice
+from inference.models.sampling import (
     choose_token,
     draw,
     log2_fixed,
     sampling_weights,
     token_logprobs,
 )
-from tests.support import reference
-from tests.support.integers import extremes, filled
+from tests.support.reference import reference
+from tests.support.reference.integers import extremes, filled
 
 REST = 2**30 - 1
 

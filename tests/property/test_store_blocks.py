@@ -9,8 +9,10 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from protocol import unixfs
-from protocol.dag_pb import (
+from protocol.digests import Digest
+from protocol.errors import StoreError
+from protocol.store import unixfs
+from protocol.store.dag_pb import (
     Link,
     NodeError,
     bytes_field,
@@ -19,10 +21,8 @@ from protocol.dag_pb import (
     parse_block,
     read_fields,
 )
-from protocol.digests import Digest
-from protocol.errors import StoreError
 from protocol.store.memory import MemoryStore
-from protocol.unixfs import (
+from protocol.store.unixfs import (
     MAX_NAME_BYTES,
     FileNode,
     block_digest,

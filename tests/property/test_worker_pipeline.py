@@ -27,15 +27,15 @@ from hypothesis.stateful import (
 
 from inference.engine import FinishReason, Generation, GenerationRequest, ModelLimits
 from protocol.digests import Digest
-from protocol.documents import Prompt, PromptsDocument, ResultsDocument
-from protocol.market import ZERO_ADDRESS, JobId, JobParams, JobState, ModelSpec
+from protocol.documents.prompts import Prompt, PromptsDocument, ResultsDocument
+from protocol.documents.tokenizer import TokenCodec
+from protocol.market.types import ZERO_ADDRESS, JobId, JobParams, JobState, ModelSpec
 from protocol.store.memory import MemoryStore
-from protocol.text import TokenCodec
-from tests.support.model_market import MARKETPLACE, OTHERS, WORKER, ModelMarket
-from tests.support.tokenizers import byte_tokenizer
-from worker.journal import Journal
-from worker.models import ServedModel
-from worker.runner import Worker
+from tests.support.market.model_market import MARKETPLACE, OTHERS, WORKER, ModelMarket
+from tests.support.models.tokenizers import byte_tokenizer
+from worker.journal.journal import Journal
+from worker.models.serve import ServedModel
+from worker.run import Worker
 from worker.settings import WorkerSettings
 
 CODEC = TokenCodec.from_bytes(byte_tokenizer())

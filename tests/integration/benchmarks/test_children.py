@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.bandwidth import BandwidthReader, compile_reader
+from benchmarks.engine.bandwidth import BandwidthReader, compile_reader
+from benchmarks.engine.process import EngineProcess
+from benchmarks.engine.workspace import ROOT
 from benchmarks.errors import BenchmarkError
-from benchmarks.process import EngineProcess
-from benchmarks.workspace import ROOT
 
 CHILD = """
 import os, sys
-from benchmarks.child import peak_bytes, serve, timed_generate
+from benchmarks.engine.child import peak_bytes, serve, timed_generate
 
 def echo(prompts, new_tokens):
     return [row[:new_tokens] for row in prompts]

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.anvil import Anvil
-from tests.support.chain import Market
+from tests.support.network.anvil import Anvil
+from tests.support.network.chain import Market
 
 
 @pytest.fixture(scope="session")

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from protocol.calls import RevealEntry
 from protocol.chain.client import MarketClient, TxResult
-from protocol.chain.events import EntrySkipped, JobSettled, RevealOpened, SeatSlashed
-from protocol.gas_worth import duty_gas
-from protocol.market import JobParams
-from tests.support.anvil import Anvil, development_account
-from tests.support.chain import FIRST_WORKER, Market, Member, an_outcome
-from tests.support.faulty_proxy import FaultyProxy, slow
-from tests.support.processes import eventually
+from protocol.market.calls import RevealEntry
+from protocol.market.events import EntrySkipped, JobSettled, RevealOpened, SeatSlashed
+from protocol.market.gas_costs import duty_gas
+from protocol.market.types import JobParams
+from tests.support.faults.faulty_proxy import FaultyProxy, slow
+from tests.support.machines.processes import eventually
+from tests.support.network.anvil import Anvil, development_account
+from tests.support.network.chain import FIRST_WORKER, Market, Member, an_outcome
 
 JOBS = 4
 PLACES = 7

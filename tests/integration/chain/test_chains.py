@@ -9,20 +9,20 @@ from contextlib import contextmanager
 
 import pytest
 
-from devnet.doctor import diagnose
-from devnet.findings import Level
+from assay.doctor import diagnose
+from assay.findings import Level
 from protocol.chain.client import MarketClient
 from protocol.chain.cursor import EventCursor
-from protocol.chain.deploy import deploy_market
-from protocol.chain.terms import MarketTerms
-from protocol.market import JobParams, JobState
-from tests.support.anvil import Anvil, development_account
-from tests.support.chain import Market, an_outcome
-from tests.support.processes import eventually
-from worker.errands import Errands
-from worker.gas_guard import GasGuard
-from worker.keeper import Keeper
-from worker.rounds import ROUND_EVENTS, Rounds
+from protocol.chain.deploying.deploy import deploy_market
+from protocol.chain.deploying.terms import MarketTerms
+from protocol.market.types import JobParams, JobState
+from tests.support.machines.processes import eventually
+from tests.support.network.anvil import Anvil, development_account
+from tests.support.network.chain import Market, an_outcome
+from worker.gas_policy import GasGuard
+from worker.process.background import Errands
+from worker.rounds.following import ROUND_EVENTS, Rounds
+from worker.rounds.keeper import Keeper
 
 WORKERS = (2, 3, 4)
 # The two newest that Anvil 1.7.1 runs; `amsterdam`, which it lists too, makes it panic.

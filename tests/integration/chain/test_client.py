@@ -9,7 +9,8 @@ import pytest
 from eth_account import Account as Keys
 
 from protocol.chain.client import MarketClient
-from protocol.chain.events import (
+from protocol.errors import ConfigError, ContractReverted, NoContract, RequestError
+from protocol.market.events import (
     ModelRegistered,
     SeatClosed,
     SeatClosing,
@@ -17,9 +18,8 @@ from protocol.chain.events import (
     StakeDeposited,
     Withdrawn,
 )
-from protocol.errors import ConfigError, ContractReverted, NoContract, RequestError
-from protocol.market import ZERO_ADDRESS, Account, ModelId, Seat
-from tests.support.chain import DOLLARS, WORKER_STAKE, Market
+from protocol.market.types import ZERO_ADDRESS, Account, ModelId, Seat
+from tests.support.network.chain import DOLLARS, WORKER_STAKE, Market
 
 TICK = 3
 

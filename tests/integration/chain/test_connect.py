@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from protocol.chain import endpoint
 from protocol.chain.client import MarketClient
+from protocol.chain.rpc import endpoint
 from protocol.errors import ConfigError, NoContract, RpcUnavailable, WrongChain
-from tests.support.chain import Market
-from tests.support.rpc_server import Answer, forward_to, rpc_server
+from tests.support.machines.rpc_server import Answer, forward_to, rpc_server
+from tests.support.network.chain import Market
 
 
 def test_connect_to_another_chain_names_both(market: Market) -> None:

@@ -6,9 +6,9 @@ import pytest
 
 from protocol.chain.client import MarketClient
 from protocol.chain.cursor import Batch, EventCursor
-from protocol.chain.events import StakeDeposited, Withdrawn
-from tests.support.anvil import Anvil
-from tests.support.chain import Market
+from protocol.market.events import StakeDeposited, Withdrawn
+from tests.support.network.anvil import Anvil
+from tests.support.network.chain import Market
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 
 from protocol.chain.client import MarketClient
-from protocol.chain.create2 import PROXY
-from protocol.chain.deploy import deploy_market
+from protocol.chain.deploying.create2 import PROXY
+from protocol.chain.deploying.deploy import deploy_market
+from protocol.chain.deploying.terms import BURN_ADDRESS, MarketTerms
 from protocol.chain.deployment import CONTRACT_ROLES, Deployment
-from protocol.chain.terms import BURN_ADDRESS, MarketTerms
 from protocol.errors import ConfigError, ContractReverted, NoContract
-from protocol.market import MarketConfig
-from tests.support.anvil import Anvil, development_account
-from tests.support.chain import Market
+from protocol.market.types import MarketConfig
+from tests.support.network.anvil import Anvil, development_account
+from tests.support.network.chain import Market
 
 
 def test_deploy_market_has_the_terms_asked_for(market: Market) -> None:

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 from eth_utils.address import to_checksum_address
 
-from devnet.doctor import diagnose
-from devnet.findings import Finding, Level
+from assay.doctor import diagnose
+from assay.findings import Finding, Level
 from protocol.chain.deployment import Deployment
 from protocol.errors import RpcUnavailable
-from tests.support.anvil import Anvil
-from tests.support.chain import Market
+from tests.support.network.anvil import Anvil
+from tests.support.network.chain import Market
 
 NOWHERE = to_checksum_address("0x" + "be" * 20)
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from protocol.chain.client import MarketClient
-from protocol.chain.events import JobPosted, StakeDeposited, Withdrawn
 from protocol.errors import RpcUnavailable
-from tests.support.chain import Market, a_job
-from tests.support.faulty_proxy import FaultyProxy, Reply, Turn, status
-from tests.support.rpc_server import Answer, forward_to, rpc_server
+from protocol.market.events import JobPosted, StakeDeposited, Withdrawn
+from tests.support.faults.faulty_proxy import FaultyProxy, Reply, Turn, status
+from tests.support.machines.rpc_server import Answer, forward_to, rpc_server
+from tests.support.network.chain import Market, a_job
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from eth_utils.crypto import keccak
 
 from protocol.chain.client import MarketClient
 from protocol.errors import ChainError, RpcUnavailable
-from tests.support.anvil import Anvil
-from tests.support.chain import Market
-from tests.support.rpc_server import Answer, forward_to, rpc_server
+from tests.support.machines.rpc_server import Answer, forward_to, rpc_server
+from tests.support.network.anvil import Anvil
+from tests.support.network.chain import Market
 
 
 @pytest.mark.parametrize("hardfork", ["cancun", "prague", "osaka"])

@@ -8,7 +8,8 @@ from typing import TypeVar
 import pytest
 
 from protocol.chain.client import MarketClient
-from protocol.chain.events import (
+from protocol.errors import ContractReverted
+from protocol.market.events import (
     BountyPaid,
     CommitteeDrawn,
     DrawArmed,
@@ -24,9 +25,14 @@ from protocol.chain.events import (
     SeatSlashed,
     WorkerPaid,
 )
-from protocol.errors import ContractReverted
-from protocol.market import JobParams, JobState, ModelId, OutcomeStatus, SlashReason
-from tests.support.chain import Market, an_outcome
+from protocol.market.types import (
+    JobParams,
+    JobState,
+    ModelId,
+    OutcomeStatus,
+    SlashReason,
+)
+from tests.support.network.chain import Market, an_outcome
 
 _E = TypeVar("_E", bound=Event)
 

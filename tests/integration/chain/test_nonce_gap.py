@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.anvil import Anvil
-from tests.support.chain import Market
-from tests.support.processes import eventually
+from tests.support.machines.processes import eventually
+from tests.support.network.anvil import Anvil
+from tests.support.network.chain import Market
 
 WORKER = 2
 

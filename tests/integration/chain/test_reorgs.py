@@ -14,7 +14,8 @@ import pytest
 
 from protocol.chain.client import MarketClient
 from protocol.chain.cursor import EventCursor
-from protocol.chain.events import (
+from protocol.chain.transactions.options import SenderOptions
+from protocol.market.events import (
     CommitteeDrawn,
     JobPosted,
     JobSettled,
@@ -23,12 +24,11 @@ from protocol.chain.events import (
     ResultRevealed,
     SeatSlashed,
 )
-from protocol.chain.sender_options import SenderOptions
-from protocol.market import JobParams, JobState, Outcome
-from tests.support.anvil import Anvil, development_account
-from tests.support.chain import Market, Member, an_outcome
-from tests.support.faulty_proxy import FaultyProxy, status
-from tests.support.processes import eventually
+from protocol.market.types import JobParams, JobState, Outcome
+from tests.support.faults.faulty_proxy import FaultyProxy, status
+from tests.support.machines.processes import eventually
+from tests.support.network.anvil import Anvil, development_account
+from tests.support.network.chain import Market, Member, an_outcome
 
 WORKERS = (2, 3, 4)
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from protocol.chain.outbox import FileOutbox
-from protocol.chain.rpc import connect
-from protocol.chain.sender import Call, Sender
-from protocol.chain.sender_options import SenderOptions
-from protocol.crash_points import CRASH_AT_VARIABLE
+from protocol.chain.rpc.provider import connect
+from protocol.chain.transactions.options import SenderOptions
+from protocol.chain.transactions.outbox import FileOutbox
+from protocol.chain.transactions.sender import Call, Sender
 from protocol.errors import TransactionDropped
-from tests.support.anvil import Anvil, development_account
-from tests.support.processes import eventually
+from protocol.host.crash_points import CRASH_AT_VARIABLE
+from tests.support.machines.processes import eventually
+from tests.support.network.anvil import Anvil, development_account
 
 GWEI = 10**9
 ACCOUNT = development_account(7)
@@ -27,11 +27,11 @@ ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = """
 import sys
 from pathlib import Path
-from protocol.chain.outbox import FileOutbox
-from protocol.chain.rpc import connect
-from protocol.chain.sender import Call, Sender
-from protocol.chain.sender_options import SenderOptions
-from tests.support.anvil import development_account
+from protocol.chain.transactions.outbox import FileOutbox
+from protocol.chain.rpc.provider import connect
+from protocol.chain.transactions.sender import Call, Sender
+from protocol.chain.transactions.options import SenderOptions
+from tests.support.network.anvil import development_account
 
 options = SenderOptions(outbox_path=Path(sys.argv[2]))
 sender = Sender(connect(sys.argv[1]), development_account(7), options=options)

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 import pytest
 from eth_utils.address import to_checksum_address
 
-from protocol.calls import RevealEntry
+from protocol.chain.abi.reverts import error_name
 from protocol.chain.client import MarketClient
-from protocol.chain.endings import ending_of
-from protocol.chain.events import (
+from protocol.errors import ContractReverted
+from protocol.market.calls import RevealEntry
+from protocol.market.endings import ending_of
+from protocol.market.events import (
     Announced,
     BountyPaid,
     EntrySkipped,
@@ -23,11 +25,9 @@ from protocol.chain.events import (
     SeatSlashed,
     WorkerPaid,
 )
-from protocol.chain.reverts import error_name
-from protocol.errors import ContractReverted
-from protocol.market import JobId, JobParams, JobState, Outcome, SlashReason
-from requester.timeline import Timeline
-from tests.support.chain import FIRST_WORKER, Market, Member, an_outcome
+from protocol.market.timeline import Timeline
+from protocol.market.types import JobId, JobParams, JobState, Outcome, SlashReason
+from tests.support.network.chain import FIRST_WORKER, Market, Member, an_outcome
 
 WORKERS = range(FIRST_WORKER, FIRST_WORKER + 8)
 RIGHT, WRONG = an_outcome("right"), an_outcome("wrong")

@@ -12,11 +12,11 @@ from eth_utils.crypto import keccak
 from web3.eth import Eth
 
 from protocol.chain.client import MarketClient
-from protocol.chain.rpc import connect
-from protocol.chain.sender import Call, Sender
+from protocol.chain.rpc.provider import connect
+from protocol.chain.transactions.sender import Call, Sender
 from protocol.errors import ContractReverted, NotEnoughFunds, TransactionDropped
-from tests.support.anvil import Anvil, development_account
-from tests.support.chain import Market
+from tests.support.network.anvil import Anvil, development_account
+from tests.support.network.chain import Market
 
 TARGET = "0x00000000000000000000000000000000DeaDBeef"
 

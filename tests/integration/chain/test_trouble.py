@@ -11,15 +11,13 @@ from typing import Any
 import pytest
 from web3 import Web3
 
-from protocol.chain import endpoint, rpc
 from protocol.chain.client import MarketClient
 from protocol.chain.cursor import EventCursor
-from protocol.chain.events import StakeDeposited
-from protocol.chain.rpc import connect
+from protocol.chain.rpc import endpoint, provider
+from protocol.chain.rpc.provider import connect
 from protocol.errors import ConfigError, RpcRateLimited, RpcUnavailable
-from tests.support.anvil import Anvil, development_account
-from tests.support.chain import Market
-from tests.support.faulty_proxy import (
+from protocol.market.events import StakeDeposited
+from tests.support.faults.faulty_proxy import (
     FaultyProxy,
     drop,
     error,
@@ -31,6 +29,8 @@ from tests.support.faulty_proxy import (
     status,
     wrong_ids,
 )
+from tests.support.network.anvil import Anvil, development_account
+from tests.support.network.chain import Market
 
 HEAD = "eth_blockNumber"
 NOBODY = "http://127.0.0.1:1"
@@ -159,7 +159,7 @@ def test_a_stalled_node_raises_within_the_time_limit(
 ) -> None:
     client = _client(market, proxy.url)
     monkeypatch.setattr(endpoint, "REQUEST_TIMEOUT_SECONDS", 0.3)
-    monkeypatch.setattr(rpc, "_PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(provider, "_PATIENCE_SECONDS", 0.2)
     proxy.use(stall())
     started = time.monotonic()
     with pytest.raises(RpcUnavailable, match="no answer within"):
@@ -188,7 +188,7 @@ def test_several_urls_use_the_first_that_answers(
 def test_several_urls_come_back_to_the_first(
     market: Market, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rpc, "_AVOID_FAILING_SECONDS", 0.3)
+    monkeypatch.setattr(provider, "_AVOID_FAILING_SECONDS", 0.3)
     with FaultyProxy(market.anvil.url) as second:
         client = _client(market, proxy.url, second.url)
         proxy.use(drop())

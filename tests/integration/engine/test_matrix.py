@@ -18,19 +18,19 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from inference.checkpoint import BUNDLED_CHECKPOINT, read_checkpoint
+from inference.checkpoints.checkpoint import BUNDLED_CHECKPOINT, read_checkpoint
 from inference.engine import MILLION, GenerationRequest
 from inference.importing.calibrate import calibrate
 from inference.importing.parameters import read_parameters
 from inference.importing.quantise import quantise
 from inference.importing.texts import read_text
-from inference.integer_model import IntegerModel
-from inference.layout import IntegerShape
-from inference.package import BUNDLED_MODEL, read_package
+from inference.models.integer_model import IntegerModel
+from inference.models.layout import IntegerShape
+from inference.packages.package import BUNDLED_MODEL, read_package
 from inference.profiles import PROFILES, Profile
-from tests.support.backends import BACKENDS, load
-from tests.support.random_models import gpt2_shape, random_shape, random_tensors
-from tests.support.recording import batched_hash, recomputed_hash
+from tests.support.machines.recording import batched_hash, recomputed_hash
+from tests.support.models.random_models import gpt2_shape, random_shape, random_tensors
+from tests.support.reference.backends import BACKENDS, load
 
 Model = tuple[IntegerShape, Callable[[str], NDArray[Any]]]
 

@@ -4,8 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.databases import database, database_url, migrated_sqlite, postgres
-from tests.support.gateway import GatewayMarket, GatewayProcess, gateway_market
+from tests.support.machines.databases import (
+    database,
+    database_url,
+    migrated_sqlite,
+    postgres,
+)
+from tests.support.network.gateway import GatewayMarket, GatewayProcess, gateway_market
 
 __all__ = ["database", "database_url", "migrated_sqlite", "postgres"]
 

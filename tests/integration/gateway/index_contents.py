@@ -13,7 +13,7 @@ from gateway.indexer.apply import forget_all
 from gateway.indexer.indexer import Indexer
 from gateway.indexer.models import IndexRow
 from gateway.indexer.position import IndexedMarket
-from tests.support.market_history import MADE_MARKETPLACE, MadeChain
+from tests.support.market.market_history import MADE_MARKETPLACE, MadeChain
 
 __all__ = ["MARKET", "contents", "empty", "index_all", "table_names"]
 

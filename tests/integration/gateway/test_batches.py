@@ -14,8 +14,8 @@ from openai.types import Batch
 
 from gateway.jobs.states import CallState
 from tests.integration.gateway.test_concurrency import states
-from tests.support.gateway import GatewayMarket, GatewayProcess
-from tests.support.processes import eventually
+from tests.support.machines.processes import eventually
+from tests.support.network.gateway import GatewayMarket, GatewayProcess
 
 MODEL = "austen"
 URL: Final = "/v1/completions"

@@ -15,8 +15,8 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.support.browser import browser, serious_findings
-from tests.support.gateway import GatewayMarket, GatewayProcess
+from tests.support.machines.browser import browser, serious_findings
+from tests.support.network.gateway import GatewayMarket, GatewayProcess
 
 PROMPT = "It is a truth universally acknowledged, that"
 PATIENCE_MS = 120_000

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import func, select
 
 from gateway.jobs.tables import CallRow
-from protocol.market import JobState
-from tests.support.gateway import GatewayMarket, GatewayProcess
+from protocol.market.types import JobState
+from tests.support.network.gateway import GatewayMarket, GatewayProcess
 
 MODEL, CHAT_MODEL = "austen", "austen-chat"
 PROMPT = "It was a fine morning, and Emma"

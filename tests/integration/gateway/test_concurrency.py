@@ -12,8 +12,8 @@ from sqlalchemy import select
 
 from gateway.jobs.states import CallState, JobStage
 from gateway.jobs.tables import CallRow, GatewayJobRow
-from tests.support.gateway import GatewayMarket, GatewayProcess
-from tests.support.processes import eventually
+from tests.support.machines.processes import eventually
+from tests.support.network.gateway import GatewayMarket, GatewayProcess
 
 MODEL = "austen"
 CALLERS = 100

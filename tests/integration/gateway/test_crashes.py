@@ -15,10 +15,10 @@ from sqlalchemy import select, text
 from gateway.database.engine import Database
 from gateway.jobs.states import CallState, JobStage
 from gateway.jobs.tables import CallRow, GatewayJobRow
-from protocol.chain.events import BountyPaid, JobPosted, Log
 from protocol.errors import DatabaseUnavailable
-from tests.support.gateway import GatewayMarket, GatewayProcess
-from tests.support.processes import eventually
+from protocol.market.events import BountyPaid, JobPosted, Log
+from tests.support.machines.processes import eventually
+from tests.support.network.gateway import GatewayMarket, GatewayProcess
 
 MODEL = "austen"
 BUDGET = 10**9

@@ -29,9 +29,9 @@ from protocol.errors import (
     DatabaseOutdated,
     DatabaseUnavailable,
 )
-from tests.support.databases import KINDS
-from tests.support.postgres import PostgresServer
-from tests.support.processes import eventually
+from tests.support.machines.databases import KINDS
+from tests.support.machines.postgres import PostgresServer
+from tests.support.machines.processes import eventually
 
 LARGEST = 2**96 - 1
 

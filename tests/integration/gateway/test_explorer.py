@@ -12,10 +12,10 @@ import httpx
 import pytest
 from eth_utils.crypto import keccak
 
-from requester.receipt_proof import Trusted
-from requester.receipts import verify, verify_offline
-from tests.support.gateway import GatewayMarket, GatewayProcess
-from tests.support.processes import eventually
+from requester.receipts.proof import Trusted
+from requester.receipts.verify import verify, verify_offline
+from tests.support.machines.processes import eventually
+from tests.support.network.gateway import GatewayMarket, GatewayProcess
 
 PROMPTS = ["Mr. Darcy looked at <b>her</b> & smiled", "Anne had always thought"]
 SETTLED_SECONDS = 60.0

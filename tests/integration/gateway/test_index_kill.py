@@ -19,7 +19,7 @@ from tests.integration.gateway.index_contents import (
     empty,
     index_all,
 )
-from tests.support.market_history import MadeChain, a_job_life, opening
+from tests.support.market.market_history import MadeChain, a_job_life, opening
 
 ROOT = Path(__file__).resolve().parents[3]
 # Kills itself before one of the statements that change the database.

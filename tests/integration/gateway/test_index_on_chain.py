@@ -21,12 +21,12 @@ from gateway.market_data.jobs import JobFilter, list_jobs
 from gateway.market_data.models import list_models
 from gateway.market_data.overview import gas_per_prompt, overview
 from protocol.chain.client import MarketClient
-from protocol.market import JobId, JobParams, JobState, Outcome, OutcomeStatus
+from protocol.market.types import JobId, JobParams, JobState, Outcome, OutcomeStatus
 from tests.integration.gateway.index_contents import contents
-from tests.support.anvil import Anvil
-from tests.support.chain import FIRST_WORKER, Market, Member, an_outcome
-from tests.support.databases import open_quick
-from tests.support.processes import eventually
+from tests.support.machines.databases import open_quick
+from tests.support.machines.processes import eventually
+from tests.support.network.anvil import Anvil
+from tests.support.network.chain import FIRST_WORKER, Market, Member, an_outcome
 
 WORKERS = range(FIRST_WORKER, FIRST_WORKER + 8)
 RIGHT, WRONG = an_outcome("right"), an_outcome("wrong")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.database.engine import Database
 from gateway.indexer.indexer import Indexer
-from protocol.chain.events import (
+from protocol.market.events import (
     Announced,
     BountyPaid,
     CommitteeDrawn,
@@ -35,16 +35,21 @@ from protocol.chain.events import (
     Withdrawn,
     WorkerPaid,
 )
-from protocol.market import ZERO_ADDRESS, JobId, JobState, SlashReason
+from protocol.market.types import ZERO_ADDRESS, JobId, JobState, SlashReason
 from tests.integration.gateway.index_contents import (
     MARKET,
     contents,
     empty,
     index_all,
 )
-from tests.support.chain import a_digest, a_job, a_model, an_outcome
-from tests.support.databases import KINDS, fresh_url, open_quick
-from tests.support.market_history import MadeChain, a_job_life, an_account, opening
+from tests.support.machines.databases import KINDS, fresh_url, open_quick
+from tests.support.market.market_history import (
+    MadeChain,
+    a_job_life,
+    an_account,
+    opening,
+)
+from tests.support.network.chain import a_digest, a_job, a_model, an_outcome
 
 # Few of everything, so that events of a history have to do with each other.
 JOBS = st.sampled_from([JobId(a_digest(f"job {n}")) for n in range(3)])

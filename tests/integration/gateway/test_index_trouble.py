@@ -21,10 +21,15 @@ from gateway.indexer.indexer import Indexer, Step
 from gateway.indexer.service import IndexService
 from protocol.errors import ConfigError, DatabaseError, DatabaseUnavailable
 from tests.integration.gateway.index_contents import MARKET, contents, index_all
-from tests.support.databases import open_quick
-from tests.support.market_history import MadeChain, a_job_life, an_account, opening
-from tests.support.postgres import PostgresServer
-from tests.support.processes import eventually
+from tests.support.machines.databases import open_quick
+from tests.support.machines.postgres import PostgresServer
+from tests.support.machines.processes import eventually
+from tests.support.market.market_history import (
+    MadeChain,
+    a_job_life,
+    an_account,
+    opening,
+)
 
 
 def _open_migrated(url: str) -> Database:

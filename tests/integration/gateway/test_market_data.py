@@ -32,19 +32,18 @@ from gateway.market_data.jobs import (
 from gateway.market_data.models import find_model, list_models
 from gateway.market_data.overview import gas_per_prompt, overview, time_series
 from gateway.market_data.paging import Page
-from protocol.chain.events import (
+from protocol.errors import RequestError
+from protocol.market.events import (
     EntrySkipped,
     JobCancelled,
     ModelRegistered,
     SeatClosed,
     SeatSlashed,
 )
-from protocol.errors import RequestError
-from protocol.market import JobId, JobState, ModelId, SlashReason
+from protocol.market.types import JobId, JobState, ModelId, SlashReason
 from tests.integration.gateway.index_contents import index_all
-from tests.support.chain import a_digest, a_model
-from tests.support.databases import KINDS, fresh_url, open_quick
-from tests.support.market_history import (
+from tests.support.machines.databases import KINDS, fresh_url, open_quick
+from tests.support.market.market_history import (
     BLOCK_SECONDS,
     BOUNTY,
     START_TIME,
@@ -53,6 +52,7 @@ from tests.support.market_history import (
     an_account,
     opening,
 )
+from tests.support.network.chain import a_digest, a_model
 
 Item = TypeVar("Item")
 

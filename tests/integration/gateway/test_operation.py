@@ -18,8 +18,8 @@ from gateway.accounts.keys import list_keys
 from gateway.database.engine import create_database
 from gateway.database.schema import migrate
 from tests.e2e.assay_command import Assay
-from tests.support.gateway import GatewayMarket, GatewayProcess
-from tests.support.processes import eventually
+from tests.support.machines.processes import eventually
+from tests.support.network.gateway import GatewayMarket, GatewayProcess
 
 MODEL = "austen"
 SECRET_PROMPT = "Confidential: Mr. Churchill"

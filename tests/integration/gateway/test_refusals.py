@@ -15,10 +15,10 @@ import openai
 import pytest
 
 from gateway.accounts.keys import revoke_key, set_budget
-from tests.support.gateway import GatewayMarket, GatewayProcess
-from tests.support.postgres import PostgresServer
-from tests.support.processes import eventually
-from tests.support.switch import Switch
+from tests.support.faults.switch import Switch
+from tests.support.machines.postgres import PostgresServer
+from tests.support.machines.processes import eventually
+from tests.support.network.gateway import GatewayMarket, GatewayProcess
 
 MODEL = "austen"
 PROMPT = "Elizabeth walked"

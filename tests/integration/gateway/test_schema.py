@@ -15,7 +15,7 @@ from schemathesis.checks import (
 )
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
-from tests.support.gateway import GatewayProcess
+from tests.support.network.gateway import GatewayProcess
 
 OPERATIONS = (
     ("GET", "/healthz"),

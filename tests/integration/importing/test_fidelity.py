@@ -15,18 +15,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from inference.checkpoint import BUNDLED_CHECKPOINT, read_checkpoint
+from inference.checkpoints.checkpoint import BUNDLED_CHECKPOINT, read_checkpoint
 from inference.errors import NativeUnavailable
 from inference.importing.calibrate import Calibration, calibrate
 from inference.importing.fidelity import FloatArray, float_losses, integer_losses
 from inference.importing.parameters import FloatModel, read_parameters
 from inference.importing.quantise import QuantisedModel, quantise
 from inference.importing.texts import read_text
-from inference.integer_model import IntegerModel
+from inference.models.integer_model import IntegerModel
+from inference.models.torch_model import TorchModel
 from inference.native import NativeModel
 from inference.profiles import profile_named
-from inference.torch_model import TorchModel
-from tests.support.outliers import FACTORS, inject_outliers
+from tests.support.models.outliers import FACTORS, inject_outliers
 
 TOKENS = 2_048
 WINDOWS = 8

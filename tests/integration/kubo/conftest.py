@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.ipfs import IpfsNode
+from tests.support.network.ipfs import IpfsNode
 
 
 @pytest.fixture(scope="session")

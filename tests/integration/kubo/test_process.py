@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from protocol.store.ipfs import IpfsStore
-from tests.support.ipfs import IpfsNode, start_ipfs
+from tests.support.network.ipfs import IpfsNode, start_ipfs
 
 WAIT_SECONDS = 20.0
 

@@ -15,8 +15,8 @@ import pytest
 from protocol.digests import Digest, digest_to_cid
 from protocol.errors import ContentTooLarge
 from protocol.store.ipfs import IpfsStore
-from protocol.unixfs import directory_digest, file_digest, file_node
-from tests.support.ipfs import IpfsNode
+from protocol.store.unixfs import directory_digest, file_digest, file_node
+from tests.support.network.ipfs import IpfsNode
 
 BOUNDARY = "frontier"
 

@@ -17,23 +17,23 @@ from typing import Any
 
 import pytest
 
-from devnet.python import python_environment
-from inference.package import BUNDLED_MODEL
+from devnet.processes.python import python_environment
+from inference.packages.package import BUNDLED_MODEL
 from protocol.chain.client import MarketClient
-from protocol.chain.deploy import deploy_market
+from protocol.chain.deploying.deploy import deploy_market
+from protocol.chain.deploying.terms import MarketTerms
 from protocol.chain.deployment import Deployment
-from protocol.chain.events import Announced
-from protocol.chain.keys import save_key
-from protocol.chain.terms import MarketTerms
-from protocol.market import ModelId
+from protocol.chain.keys.accounts import save_key
+from protocol.market.events import Announced
+from protocol.market.types import ModelId
 from requester.client import Client
-from requester.decoding import Decoding
-from requester.drafts import Terms
+from requester.jobs.drafts import Terms
+from requester.prompts.decoding import Decoding
 from requester.settings import RequesterSettings
-from tests.support.anvil import Anvil, development_account
-from tests.support.ipfs import IpfsNode
-from tests.support.processes import eventually
-from worker.publish import publish_from_settings
+from tests.support.machines.processes import eventually
+from tests.support.network.anvil import Anvil, development_account
+from tests.support.network.ipfs import IpfsNode
+from worker.models.publish import publish_from_settings
 from worker.settings import WorkerSettings
 
 DEPLOYER, REQUESTER, WORKER, PUBLISHER = range(4)
@@ -95,7 +95,7 @@ class Town:
         log = self.folder / "worker.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "devnet.cli", "worker", "run"],
+                [sys.executable, "-m", "assay.cli", "worker", "run"],
                 cwd=self.folder,
                 env={**os.environ, **python_environment(), **variables},
                 stdin=subprocess.DEVNULL,

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from protocol.chain.keys import save_key
+from protocol.chain.keys.accounts import save_key
 from protocol.store.ipfs import IpfsStore
 from tests.integration.requester.network import Network
-from tests.support.anvil import Anvil, development_account
-from tests.support.chain import REQUESTER
-from tests.support.ipfs import IpfsNode
+from tests.support.network.anvil import Anvil, development_account
+from tests.support.network.chain import REQUESTER
+from tests.support.network.ipfs import IpfsNode
 
 
 @pytest.fixture(scope="session")

@@ -7,21 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from protocol.chain.client import MarketClient
-from protocol.chain.deploy import deploy_market
-from protocol.chain.terms import MarketTerms
-from protocol.documents import Finish, Output, PromptsDocument, ResultsDocument
-from protocol.market import JobParams, ModelSpec, Outcome, OutcomeStatus
+from protocol.chain.deploying.deploy import deploy_market
+from protocol.chain.deploying.terms import MarketTerms
+from protocol.documents.prompts import Finish, Output, PromptsDocument, ResultsDocument
+from protocol.documents.tokenizer import TokenCodec
+from protocol.market.types import JobParams, ModelSpec, Outcome, OutcomeStatus
 from protocol.store.memory import MemoryStore
 from protocol.store.port import ContentStore
-from protocol.text import TokenCodec
 from requester.client import Client
-from requester.clock import SystemClock
-from requester.connections import Connections
-from requester.job import Job
-from requester.tokenizers import TokenizerCache
-from tests.support.anvil import Anvil, development_account
-from tests.support.chain import FIRST_WORKER, REQUESTER, Market, Member
-from tests.support.tokenizers import byte_tokenizer
+from requester.jobs.clock import SystemClock
+from requester.jobs.connections import Connections
+from requester.jobs.job import Job
+from requester.jobs.tokenizers import TokenizerCache
+from tests.support.models.tokenizers import byte_tokenizer
+from tests.support.network.anvil import Anvil, development_account
+from tests.support.network.chain import FIRST_WORKER, REQUESTER, Market, Member
 
 __all__ = ["Network"]
 

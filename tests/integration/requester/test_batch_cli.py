@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from devnet.cli import run
-from protocol.chain.events import CommitteeDrawn
-from protocol.documents import PromptsDocument
+from assay.cli import run
+from protocol.documents.prompts import PromptsDocument
+from protocol.market.events import CommitteeDrawn
 from tests.integration.requester.network import Network
 
 Capture = pytest.CaptureFixture[str]
@@ -256,7 +256,7 @@ def test_batch_whose_results_are_gone_exits_5(
     file = _write("p.txt", "one\n")
     flags = ("--yes", "--max-new-tokens", "9")
     with monkeypatch.context() as patch:
-        patch.setattr("requester.results.MAX_DOCUMENT_BYTES", 10)
+        patch.setattr("requester.jobs.results.MAX_DOCUMENT_BYTES", 10)
         code, line = _error(capsys, *SUBMIT, "--file", file, *flags)
     assert code == 5
     assert "the results of 1 accepted prompts cannot be had" in line

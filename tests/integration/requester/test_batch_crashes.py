@@ -19,11 +19,11 @@ from pathlib import Path
 
 import pytest
 
-from devnet.books import audit
-from protocol.chain.events import BountyPaid, CommitteeDrawn, JobPosted
-from protocol.crash_points import CRASH_AT_VARIABLE
-from protocol.documents import PromptsDocument
-from protocol.market import JobId
+from devnet.demo.audit import audit
+from protocol.documents.prompts import PromptsDocument
+from protocol.host.crash_points import CRASH_AT_VARIABLE
+from protocol.market.events import BountyPaid, CommitteeDrawn, JobPosted
+from protocol.market.types import JobId
 from tests.integration.requester.network import Network
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -34,7 +34,7 @@ _PAUSE_SECONDS = 0.1
 # The test dollar takes permits; other tokens have to be approved of beforehand.
 _WITHOUT_PERMITS = """
 import sys
-from devnet.cli import run
+from assay.cli import run
 from protocol.chain.client import MarketClient
 
 MarketClient.takes_permits = lambda self: False
@@ -92,7 +92,7 @@ class Stage:
         self, *arguments: str, crash_at: str = "", program: str = ""
     ) -> tuple[int, str]:
         """A command to its end while the workers play; exit code and output."""
-        start = ["-c", program] if program else ["-m", "devnet.cli"]
+        start = ["-c", program] if program else ["-m", "assay.cli"]
         environment = dict(self.environment)
         if crash_at:
             environment[CRASH_AT_VARIABLE] = crash_at

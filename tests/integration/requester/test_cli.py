@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from eth_utils.crypto import keccak
 
-from devnet.cli import run
-from protocol.chain.keys import save_keystore
-from protocol.market import JobId
+from assay.cli import run
+from protocol.chain.keys.accounts import save_keystore
+from protocol.market.types import JobId
 from tests.integration.requester.network import Network
-from tests.support.anvil import development_account
+from tests.support.network.anvil import development_account
 
 Capture = pytest.CaptureFixture[str]
 PROMPT = "It is a truth"

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from protocol.chain.rpc import connect
+from protocol.chain.rpc.provider import connect
 from protocol.errors import BadReceipt, ContractReverted, RequestError
-from protocol.market import JobState
-from requester.decoding import Decoding
-from requester.drafts import Terms
-from requester.job import Job
-from requester.receipts import build, verify
+from protocol.market.types import JobState
+from requester.jobs.drafts import Terms
+from requester.jobs.job import Job
+from requester.prompts.decoding import Decoding
+from requester.receipts.verify import build, verify
 from tests.integration.requester.network import Network
 
 PROMPTS = ["It is a truth", "My dear Mr. Bennet"]

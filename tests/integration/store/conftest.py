@@ -10,8 +10,8 @@ from protocol.digests import Digest
 from protocol.store.ipfs import IpfsStore
 from protocol.store.memory import MemoryStore
 from protocol.store.port import ContentStore
-from protocol.unixfs import file_blocks
-from tests.support.ipfs import IpfsNode
+from protocol.store.unixfs import file_blocks
+from tests.support.network.ipfs import IpfsNode
 
 
 class Backend(Protocol):

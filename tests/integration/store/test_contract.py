@@ -16,7 +16,7 @@ from protocol.errors import (
     StoreError,
 )
 from protocol.store.port import ContentStore, DirectoryLimits
-from protocol.unixfs import (
+from protocol.store.unixfs import (
     CHUNK_BYTES,
     directory_block,
     directory_digest,

@@ -23,8 +23,8 @@ from protocol.errors import (
 )
 from protocol.store import bounded_http, ipfs
 from protocol.store.ipfs import IpfsStore
-from protocol.unixfs import file_digest
-from tests.support.hostile_http import Reply, Told, head, hostile_server
+from protocol.store.unixfs import file_digest
+from tests.support.faults.hostile_http import Reply, Told, head, hostile_server
 
 DATA = b"hello"
 DIGEST = file_digest(DATA)

@@ -20,8 +20,8 @@ from protocol.errors import (
     StoreUnavailable,
 )
 from protocol.store.ipfs import IpfsStore
-from protocol.unixfs import file_digest
-from tests.support.ipfs import IpfsNode
+from protocol.store.unixfs import file_digest
+from tests.support.network.ipfs import IpfsNode
 
 DIGEST = file_digest(b"hello")
 

@@ -10,22 +10,22 @@ from typing import Any
 import pytest
 
 from inference.engine import Engine, Generation, GenerationRequest, ModelLimits
-from inference.package import BUNDLED_MODEL
+from inference.packages.package import BUNDLED_MODEL
 from protocol.chain.client import MarketClient
-from protocol.chain.events import Log
-from protocol.chain.keys import salt_secret
-from protocol.documents import Prompt, PromptsDocument
-from protocol.market import JobParams
+from protocol.chain.keys.accounts import salt_secret
+from protocol.documents.prompts import Prompt, PromptsDocument
+from protocol.market.events import Log
+from protocol.market.types import JobParams
 from protocol.store.memory import MemoryStore
-from protocol.unixfs import file_digest
-from tests.support.anvil import Anvil, development_account
-from tests.support.chain import WORKER_STAKE, Market
-from tests.support.processes import eventually
-from worker.journal import Journal
-from worker.models import EngineOptions, ServedModel, serve_model
-from worker.publish import publish_model
-from worker.runner import Worker
-from worker.seats import open_missing_seats
+from protocol.store.unixfs import file_digest
+from tests.support.machines.processes import eventually
+from tests.support.network.anvil import Anvil, development_account
+from tests.support.network.chain import WORKER_STAKE, Market
+from worker.journal.journal import Journal
+from worker.models.publish import publish_model
+from worker.models.serve import EngineOptions, ServedModel, serve_model
+from worker.run import Worker
+from worker.seats.opening import open_missing_seats
 from worker.settings import WorkerSettings
 
 REAL_WORKER = 2

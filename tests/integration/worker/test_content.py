@@ -14,18 +14,22 @@ from typing import Any
 import pytest
 
 from devnet.kubo.repository import Repository
-from protocol.dag_pb import bytes_field, encode_link, number_field
 from protocol.digests import Digest
-from protocol.documents import MAX_DOCUMENT_BYTES, PromptsDocument, canonical_json
+from protocol.documents.prompts import (
+    MAX_DOCUMENT_BYTES,
+    PromptsDocument,
+    canonical_json,
+)
 from protocol.errors import ContentNotFound, ContentTooLarge, DigestMismatch, StoreError
-from protocol.market import JobState, Outcome, OutcomeStatus
+from protocol.market.types import JobState, Outcome, OutcomeStatus
+from protocol.store.dag_pb import bytes_field, encode_link, number_field
 from protocol.store.failover import open_store
 from protocol.store.ipfs import IpfsStore
-from protocol.unixfs import block_digest, file_blocks, file_digest
+from protocol.store.unixfs import block_digest, file_blocks, file_digest
 from tests.integration.worker.conftest import Bench, tick_until
 from tests.integration.worker.test_worker import _half_of_window, revealed, state
-from tests.support.ipfs import IpfsNode
-from worker.computation import compute
+from tests.support.network.ipfs import IpfsNode
+from worker.duties.computation import compute
 
 FILE = 2
 MIB = 1 << 20

@@ -14,19 +14,19 @@ from protocol.errors import (
     WaitTimedOut,
     WorkerError,
 )
-from protocol.market import JobParams, JobState
+from protocol.market.types import JobParams, JobState
 from tests.integration.worker.conftest import REAL_WORKER, Bench, tick_until
-from tests.support.chain import WORKER_STAKE
-from tests.support.processes import eventually
-from worker.census import Census, CensusTaker
-from worker.control import Control, Withdraw, ask_running_worker
+from tests.support.machines.processes import eventually
+from tests.support.network.chain import WORKER_STAKE
 from worker.drain import close_seats
-from worker.holdings import HeldSeat, Holdings
 from worker.metrics import JobStage, SeatState
-from worker.runner import Worker
-from worker.seat_upkeep import SeatUpkeep
-from worker.signals import Stop
-from worker.wallet import unlock_stake, withdraw_credit
+from worker.money.requests import Control, Withdraw, ask_running_worker
+from worker.money.wallet import unlock_stake, withdraw_credit
+from worker.monitoring.snapshot import Census, CensusTaker
+from worker.process.signals import Stop
+from worker.run import Worker
+from worker.seats.holdings import HeldSeat, Holdings
+from worker.seats.upkeep import SeatUpkeep
 
 SECONDS = 60.0
 

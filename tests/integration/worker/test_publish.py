@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from devnet.cli import run
-from inference.package import PACKAGE_FILES, read_package
-from protocol.chain.keys import save_key
-from protocol.market import ModelId
+from assay.cli import run
+from inference.packages.package import PACKAGE_FILES, read_package
+from protocol.chain.keys.accounts import save_key
+from protocol.market.types import ModelId
 from protocol.store.ipfs import IpfsStore
-from tests.support.anvil import Anvil, development_account
-from tests.support.chain import Market
-from tests.support.ipfs import IpfsNode
-from tests.support.packages import change_json, write_random_package
+from tests.support.models.packages import change_json, write_random_package
+from tests.support.network.anvil import Anvil, development_account
+from tests.support.network.chain import Market
+from tests.support.network.ipfs import IpfsNode
 
 Capture = pytest.CaptureFixture[str]
 PUBLISHER = 3

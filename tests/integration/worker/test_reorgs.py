@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from protocol.chain.events import (
+from protocol.market.events import (
     ResultAccepted,
     ResultCommitted,
     ResultRevealed,
     SeatSlashed,
 )
-from protocol.market import JobId, JobParams, JobState
+from protocol.market.types import JobId, JobParams, JobState
 from tests.integration.worker.conftest import Bench, tick_until
-from worker.runner import Worker
+from worker.run import Worker
 
 
 def reorganise(bench: Bench, depth: int) -> None:

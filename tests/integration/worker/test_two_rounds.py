@@ -10,23 +10,23 @@ from eth_typing import ChecksumAddress
 from web3 import Web3
 
 from contracts import load_artifact
-from devnet.books import audit
-from devnet.liar import LyingEngine
-from protocol.chain.abi import Interface, encode_parameters, interface
-from protocol.chain.events import CommitteeDrawn, ResultDelivered
-from protocol.chain.keys import salt_secret
-from protocol.chain.rpc import connect
-from protocol.chain.sender import Call, Sender
-from protocol.market import JobId, JobParams, JobState, SlashReason
-from protocol.unixfs import file_digest
-from requester.timeline import Timeline
+from devnet.demo.audit import audit
+from devnet.demo.liar import LyingEngine
+from protocol.chain.abi.contracts import Interface, encode_parameters, interface
+from protocol.chain.keys.accounts import salt_secret
+from protocol.chain.rpc.provider import connect
+from protocol.chain.transactions.sender import Call, Sender
+from protocol.market.events import CommitteeDrawn, ResultDelivered
+from protocol.market.timeline import Timeline
+from protocol.market.types import JobId, JobParams, JobState, SlashReason
+from protocol.store.unixfs import file_digest
 from tests.integration.worker.conftest import PATIENCE_TICKS, Bench
-from tests.support.anvil import development_account
-from tests.support.chain import WORKER_STAKE
-from worker.journal import Journal
-from worker.models import ServedModel
-from worker.runner import Worker
-from worker.seats import open_missing_seats
+from tests.support.network.anvil import development_account
+from tests.support.network.chain import WORKER_STAKE
+from worker.journal.journal import Journal
+from worker.models.serve import ServedModel
+from worker.run import Worker
+from worker.seats.opening import open_missing_seats
 from worker.settings import WorkerSettings
 
 WORKERS = range(2, 10)

@@ -8,27 +8,27 @@ from typing import Any
 
 import pytest
 
-from inference.package import BUNDLED_MODEL
-from protocol.chain.events import (
+from inference.packages.package import BUNDLED_MODEL
+from protocol.documents.prompts import ResultsDocument
+from protocol.errors import ModelRefused
+from protocol.market.events import (
     CommitteeDrawn,
     ResultCommitted,
     ResultRevealed,
     Withdrawn,
 )
-from protocol.documents import ResultsDocument
-from protocol.errors import ModelRefused
-from protocol.market import JobParams, JobState, Outcome, OutcomeStatus
-from protocol.unixfs import file_digest
+from protocol.market.types import JobParams, JobState, Outcome, OutcomeStatus
+from protocol.store.unixfs import file_digest
 from tests.integration.worker.conftest import (
     ENGINE_OPTIONS,
     Bench,
     await_logs,
     tick_until,
 )
-from tests.support.chain import an_outcome
-from worker.models import EngineOptions, require_exact, serve_model
-from worker.runner import Worker
-from worker.seats import affordable_seats
+from tests.support.network.chain import an_outcome
+from worker.models.serve import EngineOptions, require_exact, serve_model
+from worker.run import Worker
+from worker.seats.opening import affordable_seats
 
 
 def state(bench: Bench, params: JobParams) -> JobState:

@@ -16,8 +16,8 @@ from benchmarks.chaos.proxy import rpc_proxy
 from benchmarks.chaos.report import Count
 from benchmarks.chaos.requester import read_verified
 from benchmarks.chaos.run import ChaosResult
-from protocol.market import JobId
-from tests.support.rpc_server import rpc_server
+from protocol.market.types import JobId
+from tests.support.machines.rpc_server import rpc_server
 
 SECONDS = 4_000.0
 CLEAN = Count(

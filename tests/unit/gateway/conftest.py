@@ -1,5 +1,10 @@
 from __future__ import annotations
 
-from tests.support.databases import database, database_url, migrated_sqlite, postgres
+from tests.support.machines.databases import (
+    database,
+    database_url,
+    migrated_sqlite,
+    postgres,
+)
 
 __all__ = ["database", "database_url", "migrated_sqlite", "postgres"]

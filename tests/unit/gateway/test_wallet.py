@@ -8,10 +8,10 @@ import pytest
 
 from gateway.settings import GatewaySettings
 from gateway.wallet import create_wallet, load_wallet
-from protocol.chain.keys import save_key, save_keystore
-from protocol.chain.passwords import PasswordSource
+from protocol.chain.keys.accounts import save_key, save_keystore
+from protocol.chain.keys.passwords import PasswordSource
 from protocol.errors import ConfigError, DevelopmentKeyRefused, WrongPassword
-from tests.support.anvil import development_account
+from tests.support.network.anvil import development_account
 
 PASSWORD = "correct horse"
 KEY = bytes(range(1, 33))

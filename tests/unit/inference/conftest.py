@@ -12,7 +12,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from transformers.utils import logging as transformers_logging
 
 from inference import BUNDLED_CHECKPOINT, Engine, load_float_engine
-from protocol.text import TokenCodec
+from protocol.documents.tokenizer import TokenCodec
 
 TINY_END_OF_TEXT = 256
 TINY_CONTEXT = 48

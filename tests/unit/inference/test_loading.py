@@ -10,19 +10,19 @@ import pytest
 import torch
 
 from inference.engine import MILLION, GenerationRequest
+from inference.engines.integer_engine import IntegerEngine
 from inference.errors import (
     InvalidSetting,
     InvalidThreads,
     ModelPackageError,
     NativeUnavailable,
 )
-from inference.integer_engine import IntegerEngine
 from inference.loading import load_engine, load_model
+from inference.models.torch_model import TorchModel
 from inference.native import NativeModel, is_built
-from inference.package import read_package, write_package
+from inference.packages.package import read_package, write_package
 from inference.profiles import W12A16
-from inference.torch_model import TorchModel
-from tests.support.random_models import random_shape, random_tensors
+from tests.support.models.random_models import random_shape, random_tensors
 
 SHAPE = random_shape(W12A16, vocab_size=256, end_of_text=3)
 VOCABULARY = tuple(bytes([byte]) for byte in range(256))
@@ -131,7 +131,7 @@ def test_load_model_every_tensor_is_read_for_the_weights_root(
 ) -> None:
     package = read_package(folder)
     load_model(package, backend="torch")
-    read = _count_calls(monkeypatch, "inference.package.read_tensor")
+    read = _count_calls(monkeypatch, "inference.packages.package.read_tensor")
 
     assert package.weights_root() == read_package(folder).weights_root()
     # The second package had read nothing yet, the first everything.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from inference.trace import hash_operations, operation_hash
-from tests.support import reference
+from tests.support.reference import reference
 
 
 def test_operation_hash_one_chunk_is_its_leaf() -> None:

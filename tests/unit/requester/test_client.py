@@ -17,15 +17,15 @@ from protocol.errors import (
     StoreUnavailable,
     TransactionDropped,
 )
-from protocol.market import JobId, JobState, ModelId
+from protocol.market.types import JobId, JobState, ModelId
 from protocol.store.memory import MemoryStore
-from requester.decoding import Decoding
-from requester.drafts import Terms
-from requester.prompts import PromptRequest
-from requester.tasks import Task
-from requester.tokenizers import TokenizerCache
-from tests.support.tokenizers import byte_tokenizer
-from tests.unit.requester.world import World, a_config, a_spec, an_address
+from requester.jobs.drafts import Terms
+from requester.jobs.tokenizers import TokenizerCache
+from requester.prompts.decoding import Decoding
+from requester.prompts.files import PromptRequest
+from requester.prompts.tasks import Task
+from tests.support.market.world import World, a_config, a_spec, an_address
+from tests.support.models.tokenizers import byte_tokenizer
 
 GREEDY = Decoding(max_new_tokens=10, temperature=0)
 

@@ -10,8 +10,8 @@ from protocol.errors import MarketError, RpcUnavailable, StoreError, WaitTimedOu
 from worker.drain import Drain
 from worker.loop import LifeSigns, run_loop
 from worker.metrics import WorkerMetrics
-from worker.monitoring import Health
-from worker.signals import Stop
+from worker.monitoring.server import Health
+from worker.process.signals import Stop
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from protocol.market import Account, ModelId, SlashReason
+from protocol.market.types import Account, ModelId, SlashReason
 from worker.metrics import JobStage, SeatState, WorkerMetrics
 
 MODEL = ModelId(b"\x07" * 32)

@@ -14,9 +14,9 @@ from gateway.completions.schemas import (
     CompletionCall,
     StreamOptions,
 )
-from protocol.documents import Finish, Output
-from protocol.text import TokenCodec
-from tests.support.tokenizers import byte_tokenizer
+from protocol.documents.prompts import Finish, Output
+from protocol.documents.tokenizer import TokenCodec
+from tests.support.models.tokenizers import byte_tokenizer
 
 CODEC = TokenCodec.from_bytes(byte_tokenizer())
 ORIGIN = Origin(job_id="0x01", receipt_url="http://g/v1/receipts/0x01", outputs=[4, 5])

@@ -6,11 +6,11 @@ import pytest
 
 from gateway.completions.catalogue import Catalogue
 from gateway.errors import NothingFound
-from gateway.jobs.market import MarketAccess
-from protocol.market import ModelSpec
-from requester.connections import Connections
-from requester.tokenizers import TokenizerCache
-from tests.unit.requester.world import REQUESTER, World
+from gateway.jobs.market_access import MarketAccess
+from protocol.market.types import ModelSpec
+from requester.jobs.connections import Connections
+from requester.jobs.tokenizers import TokenizerCache
+from tests.support.market.world import REQUESTER, World
 
 
 def an_access(folder: Path, **market: object) -> tuple[MarketAccess, ModelSpec]:

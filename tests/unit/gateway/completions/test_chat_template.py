@@ -7,8 +7,8 @@ import pytest
 from gateway.completions.chat_template import render_chat, special_ids
 from gateway.completions.schemas import ChatMessage
 from gateway.errors import CallRefused
-from protocol.text import TokenCodec
-from tests.support.tokenizers import byte_tokenizer
+from protocol.documents.tokenizer import TokenCodec
+from tests.support.models.tokenizers import byte_tokenizer
 
 TEMPLATE = """\
 {%- if messages[0].role == 'system' %}{{ messages[0].content }}

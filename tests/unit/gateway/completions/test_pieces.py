@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.completions.pieces import offsets_of, pieces_of
-from protocol.documents import Finish, Output
-from protocol.text import TokenCodec
-from tests.support.tokenizers import byte_tokenizer
+from protocol.documents.prompts import Finish, Output
+from protocol.documents.tokenizer import TokenCodec
+from tests.support.models.tokenizers import byte_tokenizer
 
 # One id for each byte, so every character beyond ASCII is made of several tokens.
 CODEC = TokenCodec.from_bytes(byte_tokenizer())

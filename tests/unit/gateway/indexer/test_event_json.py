@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.indexer.event_json import event_from_json, event_to_json
-from protocol.chain.events import EVENTS, Event, JobPosted, JobSettled
-from protocol.market import (
+from protocol.market.events import EVENTS, Event, JobPosted, JobSettled
+from protocol.market.types import (
     JobId,
     JobParams,
     JobState,
@@ -21,8 +21,8 @@ from protocol.market import (
     OutcomeStatus,
     SlashReason,
 )
-from tests.support.chain import a_digest, a_job
-from tests.support.market_history import an_account
+from tests.support.market.market_history import an_account
+from tests.support.network.chain import a_digest, a_job
 
 ACCOUNTS = st.integers(0, 2**160 - 1).map(an_account)
 VALUES: dict[Any, st.SearchStrategy[Any]] = {

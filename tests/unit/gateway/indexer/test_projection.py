@@ -17,7 +17,7 @@ from gateway.indexer.projection import (
     time_of,
 )
 from gateway.indexer.totals import Totals
-from protocol.chain.events import (
+from protocol.market.events import (
     CommitteeDrawn,
     EntrySkipped,
     Event,
@@ -34,14 +34,14 @@ from protocol.chain.events import (
     SeatSlashed,
     WorkerPaid,
 )
-from protocol.market import JobId, JobState, Outcome, OutcomeStatus, SlashReason
-from tests.support.chain import a_digest, a_model, an_outcome
-from tests.support.market_history import (
+from protocol.market.types import JobId, JobState, Outcome, OutcomeStatus, SlashReason
+from tests.support.market.market_history import (
     MADE_MARKETPLACE,
     START_TIME,
     a_job_life,
     an_account,
 )
+from tests.support.network.chain import a_digest, a_model, an_outcome
 
 JOB = JobId(keccak(text="job 1"))
 WORKERS = tuple(an_account(100 + number) for number in range(3))

@@ -13,19 +13,19 @@ from gateway.accounts.ledger import Balance, balances
 from gateway.batches.tables import BatchRow
 from gateway.database.engine import Database
 from gateway.jobs import job_records
-from gateway.jobs.asking import JobTerms, prompts_from_json
 from gateway.jobs.calls import NewCall, now, reserve_call
 from gateway.jobs.job_records import LiveJob, live_jobs
-from gateway.jobs.market import MarketAccess
+from gateway.jobs.market_access import MarketAccess
 from gateway.jobs.runner import JobRunner
 from gateway.jobs.tables import CallRow, GatewayJobRow
+from gateway.jobs.terms import JobTerms, prompts_from_json
 from gateway.metrics import Metrics
-from protocol.market import JobId
-from requester.connections import Connections
-from requester.decoding import Decoding
-from requester.prompts import PromptRequest
-from requester.tokenizers import TokenizerCache
-from tests.unit.requester.world import REQUESTER, World
+from protocol.market.types import JobId
+from requester.jobs.connections import Connections
+from requester.jobs.tokenizers import TokenizerCache
+from requester.prompts.decoding import Decoding
+from requester.prompts.files import PromptRequest
+from tests.support.market.world import REQUESTER, World
 
 __all__ = ["REPLICA", "Desk"]
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from gateway.jobs.forming import Waiting, due_groups
-from gateway.jobs.market import JobLimits
+from gateway.jobs.market_access import JobLimits
 
 LIMITS = JobLimits(prompts=4, tokens=100)
 WINDOW = 1.0

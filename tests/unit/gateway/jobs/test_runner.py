@@ -8,9 +8,9 @@ import pytest
 
 from gateway.database.engine import Database
 from gateway.jobs import job_records
-from gateway.jobs.asking import outputs_from_json
 from gateway.jobs.calls import Fault, adopt_orphans, release_waiting
 from gateway.jobs.states import CallState, JobStage
+from gateway.jobs.terms import outputs_from_json
 from protocol.errors import (
     ContractReverted,
     NotEnoughFunds,

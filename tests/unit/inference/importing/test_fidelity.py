@@ -11,16 +11,16 @@ import torch
 from numpy.typing import NDArray
 
 from inference.bundled.evaluate import load_stored_model, stream_losses
-from inference.checkpoint import read_checkpoint
+from inference.checkpoints.checkpoint import read_checkpoint
 from inference.importing.fidelity import float_losses, integer_losses
 from inference.importing.parameters import FloatModel, read_parameters
 from inference.importing.saturation import count_saturation
-from inference.integer_model import Piece
+from inference.models.integer_model import Piece
+from inference.models.torch_model import TorchModel
 from inference.profiles import W8A16
-from inference.torch_model import TorchModel
-from tests.support.checkpoints import CONTEXT, TEXT, write_tiny_checkpoint
-from tests.support.packages import SEED, small_shape
-from tests.support.random_models import random_tensors
+from tests.support.models.checkpoints import CONTEXT, TEXT, write_tiny_checkpoint
+from tests.support.models.packages import SEED, small_shape
+from tests.support.models.random_models import random_tensors
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ from inference.importing.products import (
     largest_scale,
     quantise_product,
 )
+from inference.models.torch_operations import Product
 from inference.profiles import PROFILES, W8A16, W12A16, Profile
-from inference.torch_operations import Product
 
 UNIT = 2.0**-11
 OUTPUT_UNIT = 2.0**-9

@@ -21,11 +21,11 @@ from inference.errors import (
     UnknownProfile,
 )
 from inference.importing.run import ImportSettings, import_model
-from inference.package import PACKAGE_FILES, read_package
+from inference.models.torch_model import TorchModel
+from inference.packages.package import PACKAGE_FILES, read_package
+from inference.packages.vectors import check_vectors
 from inference.profiles import PROFILES
-from inference.torch_model import TorchModel
-from inference.vectors import check_vectors
-from tests.support.checkpoints import CONTEXT, TEXT, write_tiny_checkpoint
+from tests.support.models.checkpoints import CONTEXT, TEXT, write_tiny_checkpoint
 
 WEIGHTS = "model.safetensors"
 

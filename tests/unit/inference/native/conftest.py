@@ -6,7 +6,7 @@ import pytest
 
 from inference.native import NativeModel
 from inference.profiles import W8A16
-from tests.support.random_models import random_shape, random_tensors
+from tests.support.models.random_models import random_shape, random_tensors
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from inference.errors import NativeUnavailable
 from inference.profiles import PROFILES, W8B8, Profile
-from tests.support import reference
-from tests.support.native_kernels import ISAS, Kernels, Operands, kernels
+from tests.support.reference import reference
+from tests.support.reference.native_kernels import ISAS, Kernels, Operands, kernels
 
 TERMS = (1, 3, 31, 64, 127, 130, 512, 513, 768, 1600, 8192)
 PATTERNS = ("random", "highest", "lowest", "signs", "small", "outliers")

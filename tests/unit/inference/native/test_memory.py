@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from inference.integer_model import Choice, Piece
+from inference.models.integer_model import Choice, Piece
 from inference.native import NativeModel
 from inference.profiles import W8A16
-from tests.support.random_models import random_shape, random_tensors
+from tests.support.models.random_models import random_shape, random_tensors
 
 GREEDY = Choice(0, 0, 1, 0)
 
@@ -24,7 +24,7 @@ import numpy as np
 from pathlib import Path
 from inference.native import NativeModel
 from inference.profiles import W8A16
-from tests.support.random_models import DTYPES, random_shape
+from tests.support.models.random_models import DTYPES, random_shape
 
 def peak():
     status = Path("/proc/self/status").read_text()

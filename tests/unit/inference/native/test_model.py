@@ -6,14 +6,14 @@ from functools import cache
 import numpy as np
 import pytest
 
-from inference.integer_model import Choice, IntegerModel, Piece
-from inference.layout import IntegerShape
+from inference.models.integer_model import Choice, IntegerModel, Piece
+from inference.models.layout import IntegerShape
+from inference.models.sampling import choose_token
 from inference.native import NativeModel
 from inference.profiles import PROFILES, W8A16, Profile
-from inference.sampling import choose_token
-from tests.support.backends import BACKENDS, load
-from tests.support.random_models import random_shape, random_tensors
-from tests.support.reference import ReferenceModel
+from tests.support.models.random_models import random_shape, random_tensors
+from tests.support.reference.backends import BACKENDS, load
+from tests.support.reference.reference import ReferenceModel
 
 GREEDY = Choice(0, 0, 1, 0)
 SAMPLED = Choice(900_000, 40, 950_000, 0x0123_4567_89AB_CDEF)

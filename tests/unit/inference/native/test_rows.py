@@ -11,10 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from inference.errors import NativeUnavailable
-from tests.support import reference
-from tests.support.native_kernels import ISAS
-from tests.support.native_rows import HEAD_LIMIT, Head, Rows, rows_of
-from tests.support.reference import REST, clamp
+from tests.support.reference import reference
+from tests.support.reference.native_kernels import ISAS
+from tests.support.reference.native_rows import HEAD_LIMIT, Head, Rows, rows_of
+from tests.support.reference.reference import REST, clamp
 
 INT32 = 2**31 - 1
 QUERY_LIMIT, VALUE_LIMIT = 4095, 32767

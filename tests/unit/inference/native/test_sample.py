@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 import inference.native
 from inference.errors import NativeUnavailable
-from tests.support import reference
-from tests.support.native_rows import sample
-from tests.support.reference import REST
+from tests.support.reference import reference
+from tests.support.reference.native_rows import sample
+from tests.support.reference.reference import REST
 
 MILLION = 1_000_000
 

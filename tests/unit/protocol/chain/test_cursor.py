@@ -15,9 +15,9 @@ from protocol.chain.cursor import (
     CursorPosition,
     EventCursor,
 )
-from protocol.chain.events import Event, Log, StakeDeposited
 from protocol.errors import RpcUnavailable
-from protocol.market import ZERO_ADDRESS
+from protocol.market.events import Event, Log, StakeDeposited
+from protocol.market.types import ZERO_ADDRESS
 
 ACCOUNT: ChecksumAddress = ZERO_ADDRESS
 

@@ -1,0 +1,1 @@
+"""Assay: the command, and the names that a user of the SDK imports."""

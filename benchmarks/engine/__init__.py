@@ -1,0 +1,1 @@
+"""The engine benchmark: the integer profiles beside the baselines."""

@@ -1,0 +1,1 @@
+"""The commands `assay up`, `assay down`, `assay status` and `assay demo`."""

@@ -1,0 +1,1 @@
+"""The demo: a paid, verified batch from end to end, and its audit."""

@@ -1,0 +1,1 @@
+"""The local network: its plan, its folder, starting and running it."""

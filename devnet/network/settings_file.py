@@ -1,0 +1,66 @@
+"""The settings file of a local network, so that commands need no flags."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from protocol.errors import ConfigError
+
+if TYPE_CHECKING:
+    from devnet.network.start import Network
+
+__all__ = ["TOKEN_DECIMALS", "TOKEN_SYMBOL", "require_replaceable", "write_settings"]
+
+# Of the test dollar, which this network pays in.
+TOKEN_SYMBOL = "ATD"
+TOKEN_DECIMALS = 6
+
+_MARK = "# Written by `assay up`, which replaces it at every start."
+
+
+def require_replaceable(path: Path) -> None:
+    """Check that a settings file is ours or not there. Raises ConfigError."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        if file.read(len(_MARK)) != _MARK.encode():
+            raise ConfigError(
+                f"settings file {path} was not written by `assay up` and is not "
+                "replaced: move it away, or use another folder with --dir"
+            )
+
+
+def write_settings(network: Network) -> None:
+    """Write `assay.toml`: a requester, and one more worker that nobody runs yet."""
+    plan, folder = network.plan, network.folder
+    shared = {
+        "rpc_url": plan.rpc_url,
+        "ipfs_api": plan.ipfs_api,
+        "deployment": str(folder.deployment_file),
+    }
+    tables: dict[str, dict[str, str | list[str]]] = {
+        "requester": {
+            **shared,
+            "key_file": str(network.requester.key_file),
+            "model": network.model_hex,
+            "token_symbol": TOKEN_SYMBOL,
+            "data_dir": str(folder.devnet / "requester"),
+        },
+        "worker": {
+            **shared,
+            "key_file": str(network.spare.key_file),
+            "models": [network.model_hex],
+            "data_dir": str(folder.worker_folder(network.spare.name)),
+        },
+    }
+    lines = [_MARK]
+    for table, values in tables.items():
+        lines += ["", f"[{table}]"]
+        # Strings and lists of strings are written alike in JSON and TOML.
+        lines += [
+            f"{name} = {json.dumps(value, ensure_ascii=False)}"
+            for name, value in values.items()
+        ]
+    folder.settings_file.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,0 +1,1 @@
+"""The processes of the local network, and the supervisor over them."""

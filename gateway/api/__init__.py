@@ -1,0 +1,1 @@
+"""The gateway's routes, and what every request passes."""

@@ -1,0 +1,43 @@
+"""The endpoint of receipts: HTTP only."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from fastapi.responses import JSONResponse
+from pydantic import Field
+
+from gateway.api.access import Parts
+from gateway.api.openapi import ERRORS
+from protocol.market.types import JobId
+
+__all__ = ["JobIdText", "parse_job_id", "router"]
+
+router = APIRouter(tags=["receipts"], responses=ERRORS)
+
+JobIdText = Annotated[str, Path(pattern=r"^0x[0-9a-f]{64}$", description="A job's id.")]
+_Outputs = Annotated[
+    list[Annotated[int, Field(ge=0, lt=1 << 32)]] | None,
+    Query(
+        alias="output",
+        max_length=1_000,
+        description="Outputs to show, from 0; all of them if none is given.",
+    ),
+]
+# A settled job's receipt stays the same for ever.
+_CACHING = "public, max-age=31536000, immutable"
+
+
+def parse_job_id(text: str) -> JobId:
+    """The id that a path holds."""
+    return JobId(bytes.fromhex(text[2:]))
+
+
+@router.get("/v1/receipts/{job_id}")
+def show_receipt(
+    job_id: JobIdText, services: Parts, outputs: _Outputs = None
+) -> JSONResponse:
+    """Proves what a quorum answered; `assay verify` checks it, without a node too."""
+    receipt: dict[str, Any] = services.receipts.receipt(parse_job_id(job_id), outputs)
+    return JSONResponse(receipt, headers={"Cache-Control": _CACHING})

@@ -1,0 +1,229 @@
+"""The market as the gateway uses it: models, tokenizers, limits, drafts."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from eth_typing import ChecksumAddress
+
+from gateway.errors import CallRefused
+from gateway.jobs.terms import Ask, JobTerms
+from protocol.chain.client import MarketClient
+from protocol.documents.tokenizer import TokenCodec
+from protocol.errors import (
+    ConfigError,
+    ContentNotFound,
+    NotEnoughFunds,
+)
+from protocol.market.events import JobPosted
+from protocol.market.prices import price_of
+from protocol.market.round_history import Entry
+from protocol.market.types import JobId, JobState, ModelId, ModelSpec
+from protocol.store.port import ContentStore
+from requester.jobs.connections import Connections
+from requester.jobs.drafts import Draft, Market, draft_job
+from requester.jobs.job import Job
+from requester.prompts.decoding import Decoding
+from requester.prompts.files import PromptRequest
+from requester.prompts.tasks import Task
+
+__all__ = ["JobLimits", "MarketAccess"]
+
+# A roster is looked at when a job is posted, not when a call comes in.
+_ANY_SEATS = 1 << 32
+_MOST_ALLOWANCE = (1 << 256) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class JobLimits:
+    """What one job may hold.
+
+    Attributes:
+        prompts: Number of prompts.
+        tokens: Tokens of the prompts with the most that they may generate.
+    """
+
+    prompts: int
+    tokens: int
+
+
+class MarketAccess:
+    """One wallet's view of one marketplace; may be shared between threads."""
+
+    def __init__(self, connections: Connections, *, max_prompts: int) -> None:
+        """Use connections with an account.
+
+        Args:
+            connections: Chain, store, tokenizers, clock.
+            max_prompts: Most prompts of a job.
+
+        Raises:
+            ConfigError: The connections only read.
+        """
+        if connections.account is None:
+            raise ConfigError("the gateway has no wallet: give --key-file")
+        self._connections = connections
+        self._account = connections.account
+        self._max_prompts = max_prompts
+        self._lock = threading.Lock()
+        self._specs: dict[ModelId, ModelSpec] = {}
+        self._files: dict[tuple[ModelId, str], bytes | None] = {}
+
+    @property
+    def connections(self) -> Connections:
+        """Chain, store, tokenizers, clock."""
+        return self._connections
+
+    @property
+    def market(self) -> MarketClient:
+        """The marketplace."""
+        return self._connections.market
+
+    @property
+    def store(self) -> ContentStore:
+        """The content store."""
+        return self._connections.store
+
+    @property
+    def account(self) -> ChecksumAddress:
+        """The wallet's address."""
+        return self._account
+
+    # ---------------------------------------------------------------- models
+
+    def spec_of(self, model_id: ModelId) -> ModelSpec:
+        """A registered model; asked for once. Raises ChainError."""
+        spec = self._specs.get(model_id)
+        if spec is None:
+            spec = self._specs[model_id] = self.market.spec_of(model_id)
+        return spec
+
+    def codec_of(self, model_id: ModelId) -> TokenCodec:
+        """A model's tokenizer. Raises StoreError, BadTokenizer, ChainError."""
+        spec = self.spec_of(model_id)
+        with self._lock:
+            return self._connections.tokenizers.codec_of(spec.package_digest)
+
+    def package_file(
+        self, model_id: ModelId, name: str, max_bytes: int
+    ) -> bytes | None:
+        """A further file of a model's package; None if it has none of this name.
+
+        Raises:
+            StoreError: The package cannot be had.
+            ChainError: The chain cannot be read.
+        """
+        place = (model_id, name)
+        if place not in self._files:
+            digest = self.spec_of(model_id).package_digest
+            try:
+                data = self.store.get_file(digest, name, max_bytes=max_bytes)
+            except ContentNotFound:
+                # The package itself must be there, or nothing is known.
+                self.store.get_file(digest, "config.json", max_bytes=1 << 16)
+                data = None
+            self._files[place] = data
+        return self._files[place]
+
+    # ---------------------------------------------------------------- drafts
+
+    def limits(self, terms: JobTerms) -> JobLimits:
+        """What one job of these terms may hold. Raises ChainError."""
+        config = self.market.config
+        price = price_of(self.spec_of(terms.model_id), terms.tick)
+        within_bond = (config.seat_bond - config.base_fee) // price
+        return JobLimits(self._max_prompts, min(config.max_job_tokens, within_bond))
+
+    def ask(self, terms: JobTerms, prompts: Sequence[PromptRequest]) -> Ask:
+        """Checks and prices a call by itself.
+
+        Raises:
+            RequestError: No job could hold it, or a prompt makes no sense.
+            StoreError: The model's tokenizer cannot be had.
+            ChainError: The chain cannot be read.
+        """
+        draft = self.draft(terms, prompts, seats=_ANY_SEATS)
+        limits = self.limits(terms)
+        asked = sum(
+            cost.own_tokens + cost.asked_tokens for cost in draft.estimate.prompts
+        )
+        if asked > limits.tokens or len(prompts) > limits.prompts:
+            raise CallRefused(
+                f"the call has {len(prompts)} prompts and may take {asked} tokens; a "
+                f"job of this market holds {limits.prompts} prompts and "
+                f"{limits.tokens} tokens: ask for less, or make several calls",
+                code="context_length_exceeded",
+            )
+        own = sum(cost.own_tokens for cost in draft.estimate.prompts)
+        return Ask(terms, tuple(prompts), own, asked, draft.estimate.escrow)
+
+    def draft(
+        self, terms: JobTerms, prompts: Sequence[PromptRequest], *, seats: int
+    ) -> Draft:
+        """A job of these prompts, with the number of seats that can be drawn."""
+        market = Market(
+            chain_id=self.market.chain_id,
+            config=self.market.config,
+            model_id=terms.model_id,
+            spec=self.spec_of(terms.model_id),
+            seats=seats,
+        )
+        return draft_job(
+            prompts,
+            requester=self._account,
+            task=Task.COMPLETE,
+            decoding=Decoding(),
+            terms=terms.terms,
+            market=market,
+            codec=self.codec_of(terms.model_id),
+        )
+
+    def seats(self, terms: JobTerms) -> int:
+        """Seats that a committee of these terms is drawn from. Raises ChainError."""
+        return self.market.roster_size(terms.model_id, terms.tick)
+
+    # ---------------------------------------------------------------- money
+
+    def require_funds(self, escrow: int) -> None:
+        """Checks that the wallet can post a job.
+
+        Raises:
+            NotEnoughFunds: It cannot.
+        """
+        missing = escrow - self.funds()
+        if missing > 0:
+            raise NotEnoughFunds(
+                f"the wallet {self._account} lacks {missing} of {escrow} units"
+            )
+
+    def funds(self) -> int:
+        """Units that the wallet can lock: tokens and credit."""
+        credit = self.market.account_of(self._account).credit
+        return credit + self.market.token_balance(self._account)
+
+    def allow(self, escrow: int) -> None:
+        """Lets the marketplace take tokens of the wallet, once for all.
+
+        It takes them in `postJob` and `deposit` alone, from whoever calls. An allowance
+        for each job would have the jobs of several replicas overwrite each other's.
+        """
+        if self.market.allowance(self._account) < escrow:
+            self.market.approve(_MOST_ALLOWANCE)
+
+    # ---------------------------------------------------------------- jobs
+
+    def is_posted(self, job_id: JobId) -> bool:
+        """Whether a job stands on chain. Raises RpcUnavailable."""
+        return self.market.state_of(job_id) is not JobState.NONEXISTENT
+
+    def find_posting(self, job_id: JobId) -> Entry[JobPosted] | None:
+        """The posting of a job, if it is on chain. Raises RpcUnavailable."""
+        logs = self.market.events(job_id=job_id, kinds=(JobPosted,))
+        found = [Entry(x.event, x) for x in logs if isinstance(x.event, JobPosted)]
+        return found[-1] if found else None
+
+    def job(self, posted: Entry[JobPosted]) -> Job:
+        """A posted job, to be followed."""
+        return Job(self._connections, posted)

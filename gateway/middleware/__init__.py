@@ -1,1 +1,0 @@
-"""What every HTTP call goes through before and after its endpoint."""

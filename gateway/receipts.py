@@ -1,0 +1,84 @@
+"""Receipts that were made before: a settled job's never changes."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Collection
+from typing import Any
+
+from gateway.errors import NothingFound
+from gateway.jobs.market_access import MarketAccess
+from protocol.errors import RequestError
+from protocol.market.types import JobId
+from requester.receipts.verify import build
+
+__all__ = ["ReceiptShelf"]
+
+
+class ReceiptShelf:
+    """Makes receipts, and keeps the last ones; may be shared between threads."""
+
+    def __init__(self, access: MarketAccess, *, most: int = 256) -> None:
+        """Take the market.
+
+        Args:
+            access: The market.
+            most: Receipts to keep.
+        """
+        self._access = access
+        self._most = most
+        self._kept: OrderedDict[JobId, dict[str, Any]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def receipt(
+        self, job_id: JobId, outputs: Collection[int] | None = None
+    ) -> dict[str, Any]:
+        """A job's receipt.
+
+        Args:
+            job_id: The job.
+            outputs: Indices of the outputs to show; all of them if None.
+
+        Raises:
+            NothingFound: There is no such job or output, or it was not accepted.
+            ChainError: The chain does not answer.
+            StoreError: The results cannot be had.
+        """
+        whole = self._whole(job_id)
+        if outputs is None:
+            return whole
+        wanted = set(outputs)
+        chosen = [one for one in whole["outputs"] if one["index"] in wanted]
+        if len(chosen) != len(wanted):
+            count = len(whole["outputs"])
+            raise NothingFound(
+                f"job 0x{job_id.hex()} has the outputs 0 to {count - 1}",
+                param="output",
+            )
+        return {**whole, "outputs": chosen}
+
+    def _whole(self, job_id: JobId) -> dict[str, Any]:
+        with self._lock:
+            kept = self._kept.get(job_id)
+            if kept is not None:
+                self._kept.move_to_end(job_id)
+                return kept
+        made = self._build(job_id)
+        with self._lock:
+            self._kept[job_id] = made
+            while len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+        return made
+
+    def _build(self, job_id: JobId) -> dict[str, Any]:
+        posted = self._access.find_posting(job_id)
+        if posted is None:
+            raise NothingFound(
+                f"job 0x{job_id.hex()} was never posted on this marketplace",
+                param="job_id",
+            )
+        try:
+            return build(self._access.job(posted))
+        except RequestError as error:
+            raise NothingFound(str(error), param="job_id") from error

@@ -1,1 +1,0 @@
-"""Receipts of jobs, handed out to anybody."""

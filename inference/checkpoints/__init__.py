@@ -1,0 +1,1 @@
+"""Float checkpoints as Hugging Face writes them."""

@@ -1,0 +1,1 @@
+"""Engines: continuous batching over a model, and the float engine beside it."""

@@ -1,0 +1,1 @@
+"""The integer model: its layout, its arithmetic in PyTorch, the choice of tokens."""

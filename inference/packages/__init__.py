@@ -1,0 +1,1 @@
+"""The integer package on disk: tensors, vectors, the root of its weights."""

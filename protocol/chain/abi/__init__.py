@@ -1,0 +1,1 @@
+"""The contracts' ABI: words of calls and logs to values and back."""

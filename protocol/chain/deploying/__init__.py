@@ -1,0 +1,1 @@
+"""Deploying the contracts, and inspecting what is deployed."""

@@ -1,0 +1,1 @@
+"""Keys of accounts: keystores, passwords, accounts that sign."""

@@ -1,0 +1,1 @@
+"""Proofs of events under a block hash, made and checked."""

@@ -1,0 +1,1 @@
+"""A node of the chain and what it answers: blocks, headers, logs, receipts."""

@@ -1,0 +1,1 @@
+"""Transactions of one key: nonces, fees, the outbox, and the sender over them."""

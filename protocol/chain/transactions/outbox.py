@@ -1,0 +1,275 @@
+"""What an account broadcast and does not know to be mined, and what it spent.
+
+Each transaction is written down before it is broadcast, so that a process that was
+killed finds it again: mined, waiting, or gone.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from protocol.chain.transactions.fees import Fees
+from protocol.errors import OutboxError
+
+__all__ = ["Broadcast", "FileOutbox", "MemoryOutbox", "Outbox"]
+
+_VERSION = 1
+_BUSY_SECONDS = 10.0
+# Spending is looked back at for a day; older lines are dropped.
+_KEPT_SECONDS = 7 * 24 * 3_600
+_TABLES = """
+CREATE TABLE broadcasts (
+    chain_id INTEGER NOT NULL,
+    account TEXT NOT NULL,
+    nonce INTEGER NOT NULL,
+    tx_hash TEXT NOT NULL,
+    call TEXT NOT NULL,
+    raw BLOB NOT NULL,
+    gas INTEGER NOT NULL,
+    most_fee TEXT NOT NULL,
+    tip TEXT NOT NULL,
+    sent_at REAL NOT NULL,
+    PRIMARY KEY (chain_id, account, tx_hash)
+);
+CREATE TABLE spending (
+    chain_id INTEGER NOT NULL,
+    account TEXT NOT NULL,
+    spent_at REAL NOT NULL,
+    wei TEXT NOT NULL
+);
+CREATE INDEX spending_by_time ON spending (chain_id, account, spent_at);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """A signed transaction.
+
+    Attributes:
+        nonce: Its place in the account's line; several that replace each other share
+            one.
+        tx_hash: `0x` and 64 digits.
+        call: What it calls, for messages.
+        raw: The signed bytes.
+        gas: Most gas that it may take.
+        fees: What it offers.
+        sent_at: When it was first broadcast, Unix seconds.
+    """
+
+    nonce: int
+    tx_hash: str
+    call: str
+    raw: bytes
+    gas: int
+    fees: Fees
+    sent_at: float
+
+    @property
+    def most_wei(self) -> int:
+        """Most that its gas may cost."""
+        return self.gas * self.fees.most
+
+
+class Outbox(Protocol):
+    """Remembers the broadcasts and the spending of one account."""
+
+    def add(self, broadcast: Broadcast) -> None:
+        """Remember what is about to be broadcast."""
+        ...
+
+    def pending(self) -> list[Broadcast]:
+        """All that is not settled, by nonce and then by fee."""
+        ...
+
+    def drop(self, tx_hash: str) -> None:
+        """Forget one that no node took."""
+        ...
+
+    def settle(self, nonce: int, *, wei: int, now: float) -> None:
+        """Forget all of a nonce, and remember what its gas cost, if it was known."""
+        ...
+
+    def spent_since(self, time: float) -> int:
+        """Wei that gas cost since a time, Unix seconds."""
+        ...
+
+
+class MemoryOutbox:
+    """Forgets everything when the process ends."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._lock = threading.Lock()
+        self._broadcasts: list[Broadcast] = []
+        self._spending: list[tuple[float, int]] = []
+
+    def add(self, broadcast: Broadcast) -> None:
+        """See `Outbox`."""
+        with self._lock:
+            self._broadcasts.append(broadcast)
+
+    def pending(self) -> list[Broadcast]:
+        """See `Outbox`."""
+        with self._lock:
+            return sorted(self._broadcasts, key=lambda x: (x.nonce, x.fees.most))
+
+    def drop(self, tx_hash: str) -> None:
+        """See `Outbox`."""
+        with self._lock:
+            kept = [x for x in self._broadcasts if x.tx_hash != tx_hash]
+            self._broadcasts = kept
+
+    def settle(self, nonce: int, *, wei: int, now: float) -> None:
+        """See `Outbox`."""
+        with self._lock:
+            kept = [x for x in self._broadcasts if x.nonce != nonce]
+            is_news = len(kept) < len(self._broadcasts)
+            self._broadcasts = kept
+            young = [x for x in self._spending if x[0] > now - _KEPT_SECONDS]
+            self._spending = [*young, (now, wei)] if is_news and wei else young
+
+    def spent_since(self, time: float) -> int:
+        """See `Outbox`."""
+        with self._lock:
+            return sum(wei for at, wei in self._spending if at >= time)
+
+
+class FileOutbox:
+    """An SQLite file, which several accounts, chains and processes can share."""
+
+    def __init__(self, path: Path, *, chain_id: int, account: str) -> None:
+        """Open the file, or make it.
+
+        Args:
+            path: The file; its folder is made if it is missing.
+            chain_id: Chain of the account's transactions.
+            account: Address of the account.
+
+        Raises:
+            OutboxError: It cannot be opened, is damaged or of another version. It is
+                left as it is.
+        """
+        self._path = path
+        self._key = (chain_id, account)
+        self._lock = threading.Lock()
+        with self._faults():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Nobody else needs to see what an account is about to do.
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._database = sqlite3.connect(
+                path, timeout=_BUSY_SECONDS, check_same_thread=False
+            )
+            weakref.finalize(self, self._database.close)
+            self._database.execute("PRAGMA journal_mode = WAL")
+            # What a power cut takes is found again by asking the chain.
+            self._database.execute("PRAGMA synchronous = NORMAL")
+            self._migrate()
+
+    def add(self, broadcast: Broadcast) -> None:
+        """See `Outbox`."""
+        row = (
+            *self._key,
+            broadcast.nonce,
+            broadcast.tx_hash,
+            broadcast.call,
+            broadcast.raw,
+            broadcast.gas,
+            # SQLite's integers end at 63 bits.
+            str(broadcast.fees.most),
+            str(broadcast.fees.tip),
+            broadcast.sent_at,
+        )
+        places = ", ".join("?" * len(row))
+        with self._change() as database:
+            database.execute(f"INSERT OR IGNORE INTO broadcasts VALUES ({places})", row)
+
+    def pending(self) -> list[Broadcast]:
+        """See `Outbox`."""
+        with self._change() as database:
+            rows = database.execute(
+                "SELECT nonce, tx_hash, call, raw, gas, most_fee, tip, sent_at "
+                "FROM broadcasts WHERE chain_id = ? AND account = ?",
+                self._key,
+            ).fetchall()
+        found = [
+            Broadcast(nonce, tx_hash, call, raw, gas, Fees(int(most), int(tip)), at)
+            for nonce, tx_hash, call, raw, gas, most, tip, at in rows
+        ]
+        return sorted(found, key=lambda x: (x.nonce, x.fees.most))
+
+    def drop(self, tx_hash: str) -> None:
+        """See `Outbox`."""
+        with self._change() as database:
+            database.execute(
+                "DELETE FROM broadcasts "
+                "WHERE chain_id = ? AND account = ? AND tx_hash = ?",
+                (*self._key, tx_hash),
+            )
+
+    def settle(self, nonce: int, *, wei: int, now: float) -> None:
+        """See `Outbox`."""
+        with self._change() as database:
+            found = database.execute(
+                "DELETE FROM broadcasts "
+                "WHERE chain_id = ? AND account = ? AND nonce = ?",
+                (*self._key, nonce),
+            )
+            database.execute(
+                "DELETE FROM spending "
+                "WHERE chain_id = ? AND account = ? AND spent_at <= ?",
+                (*self._key, now - _KEPT_SECONDS),
+            )
+            # Another process may have settled it, and counted its cost, before.
+            if wei and found.rowcount:
+                database.execute(
+                    "INSERT INTO spending VALUES (?, ?, ?, ?)",
+                    (*self._key, now, str(wei)),
+                )
+
+    def spent_since(self, time: float) -> int:
+        """See `Outbox`."""
+        with self._change() as database:
+            rows = database.execute(
+                "SELECT wei FROM spending "
+                "WHERE chain_id = ? AND account = ? AND spent_at >= ?",
+                (*self._key, time),
+            ).fetchall()
+        return sum(int(wei) for (wei,) in rows)
+
+    def _migrate(self) -> None:
+        with self._database:
+            # Whoever else opens a new file at this moment waits.
+            self._database.execute("BEGIN IMMEDIATE")
+            (version,) = self._database.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                for statement in _TABLES.split(";")[:-1]:
+                    self._database.execute(statement)
+                self._database.execute(f"PRAGMA user_version = {_VERSION}")
+        if version not in (0, _VERSION):
+            raise OutboxError(
+                f"{self._path} is of version {version}, this program knows "
+                f"{_VERSION}: use the program that wrote it"
+            )
+
+    @contextmanager
+    def _change(self) -> Iterator[sqlite3.Connection]:
+        with self._faults(), self._lock, self._database:
+            yield self._database
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise OutboxError(
+                f"the file of sent transactions {self._path} cannot be used: {error}; "
+                "it was left as it is: free it, restore it or move it away"
+            ) from error

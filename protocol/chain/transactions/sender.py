@@ -1,0 +1,332 @@
+"""Transactions: simulated, priced, signed, sent and waited for."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+from eth_account.signers.local import LocalAccount
+from eth_typing import ChecksumAddress
+from eth_utils.address import to_checksum_address
+from hexbytes import HexBytes
+from web3 import Web3
+from web3.types import TxParams
+
+from protocol.chain.abi.reverts import NO_REASON
+from protocol.chain.rpc.provider import RpcRefusal
+from protocol.chain.rpc.receipts import Mined
+from protocol.chain.transactions.fees import first_fees
+from protocol.chain.transactions.nonces import Line, NonceTaken, fields_of
+from protocol.chain.transactions.options import RECEIPT_TIMEOUT_SECONDS, SenderOptions
+from protocol.chain.transactions.outbox import FileOutbox, MemoryOutbox
+from protocol.chain.transactions.waiting import Patience
+from protocol.errors import (
+    ContractReverted,
+    GasPriceTooHigh,
+    NotEnoughFunds,
+    RpcUnavailable,
+    TransactionDropped,
+)
+from protocol.market.events import Log, decode_log
+
+__all__ = ["RECEIPT_TIMEOUT_SECONDS", "Call", "Sender", "TxResult"]
+
+_log = logging.getLogger(__name__)
+
+_ATTEMPTS = 3
+# The state can move between simulation and mining: room for a colder or longer path.
+_GAS_MARGIN_PERCENT = 125
+# EIP-7825: a chain that has it mines nothing larger.
+_MOST_GAS = 1 << 24
+# Money for fewer transactions like the present one is little.
+_FEW_TRANSACTIONS = 20
+_WARN_AGAIN_SECONDS = 3_600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that can be sent.
+
+    Attributes:
+        name: Function, for messages.
+        to: Contract; None creates one.
+        data: Call data, or creation code with its arguments.
+        spare_gas: Gas to add to what the simulation took, for a call that may have to
+            do more by the time it is mined. What is not used costs nothing.
+    """
+
+    name: str
+    to: ChecksumAddress | None
+    data: bytes
+    spare_gas: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TxResult:
+    """A transaction that was mined and succeeded.
+
+    Attributes:
+        tx_hash: `0x` and 64 digits.
+        block_number: Block that holds it.
+        gas_used: Gas that it took.
+        logs: Its events of our contracts, in order.
+        effective_gas_price: Price paid, wei a unit of gas.
+        contract_address: Contract that it created, if any.
+    """
+
+    tx_hash: str
+    block_number: int
+    gas_used: int
+    logs: tuple[Log, ...]
+    effective_gas_price: int
+    contract_address: ChecksumAddress | None = None
+
+
+class Sender:
+    """Sends the transactions of one account, one nonce after the other.
+
+    Threads and objects of this process that share a key take turns. Another process
+    with the same key is survived, not prevented: a nonce that it took is replaced.
+    """
+
+    def __init__(
+        self,
+        web3: Web3,
+        account: LocalAccount,
+        *,
+        receipt_timeout_seconds: float | None = None,
+        options: SenderOptions | None = None,
+    ) -> None:
+        """Take the connection and the key.
+
+        Args:
+            web3: From `rpc.connect`.
+            account: Whose transactions.
+            receipt_timeout_seconds: How long to wait until one is mined; the options'
+                when None.
+            options: How to send.
+
+        Raises:
+            OutboxError: The options name a file that cannot be used.
+        """
+        self._web3 = web3
+        self._options = options or SenderOptions()
+        if receipt_timeout_seconds is not None:
+            self._options = replace(
+                self._options, receipt_timeout_seconds=receipt_timeout_seconds
+            )
+        self._chain_id = web3.eth.chain_id
+        path = self._options.outbox_path
+        outbox = (
+            MemoryOutbox()
+            if path is None
+            else FileOutbox(path, chain_id=self._chain_id, account=account.address)
+        )
+        self._line = Line(web3, account, self._chain_id, outbox, self._options)
+        self._warned_at: float | None = None
+
+    @property
+    def address(self) -> ChecksumAddress:
+        """The account's address."""
+        return self._line.address
+
+    @property
+    def pending_count(self) -> int:
+        """Transactions that were broadcast and are not known to be mined."""
+        return self._line.pending_count()
+
+    def balance(self) -> int:
+        """The account's money for gas, wei. Raises RpcUnavailable."""
+        return int(self._web3.eth.get_balance(self.address))
+
+    def spent_in_a_day(self) -> int:
+        """Wei spent on gas in the last 24 hours, as far as it is remembered."""
+        return self._line.spent_in_a_day()
+
+    def send(self, call: Call, *, value: int = 0) -> TxResult:
+        """Simulate a call on the pending block, send it and wait until it is mined.
+
+        Meanwhile it is sent again when a node forgets it, and replaced by one with
+        higher fees when it is stuck.
+
+        Args:
+            call: What to call.
+            value: Wei to send along.
+
+        Raises:
+            ContractReverted: The contract refuses; when the simulation says so, nothing
+                is sent and no gas is spent.
+            NotEnoughFunds: The account cannot pay the gas.
+            GasPriceTooHigh: Gas costs more than the options allow.
+            SpendingCapReached: The account may spend no more today.
+            TransactionDropped: It was sent and not mined in time. It may still be;
+                sending it again is simulated on top of it.
+            RpcUnavailable: The node failed before anything was sent.
+        """
+        wanted = self._wanted(call, value)
+        mined = self._mined(call, wanted)
+        if int(mined.receipt["status"], 16) != 1:
+            raise self._reason(wanted, mined.receipt)
+        return _result(mined)
+
+    def _wanted(self, call: Call, value: int) -> TxParams:
+        wanted: TxParams = {
+            "from": self.address,
+            "data": HexBytes(call.data),
+            "value": self._web3.to_wei(value, "wei"),
+        }
+        if call.to is not None:
+            wanted["to"] = call.to
+        return wanted
+
+    def _mined(self, call: Call, wanted: TxParams) -> Mined:
+        """Send; again when another process took the nonce, before or after."""
+        for _ in range(_ATTEMPTS):
+            try:
+                with self._line.turn():
+                    nonce = self._submit(call, wanted)
+            except NonceTaken:
+                _log.warning("a nonce of %s was taken", self.address)
+                continue
+            mined = self._wait(call, nonce)
+            if mined is not None:
+                return mined
+            _log.warning("nonce %d of %s was taken", nonce, self.address)
+        raise TransactionDropped(
+            f"{call.name} was not mined: other transactions took the nonce of "
+            f"{self.address} {_ATTEMPTS} times; does another process use its key?"
+        )
+
+    def _submit(self, call: Call, wanted: TxParams) -> int:
+        """Simulate, price, sign and broadcast; the nonce."""
+        # Raises ContractReverted: the simulation.
+        estimate = self._web3.eth.estimate_gas(wanted, "pending")
+        transaction = self._priced(call, wanted, estimate)
+        try:
+            nonce = self._line.broadcast(call.name, transaction)
+        except RpcRefusal as error:
+            if "insufficient funds" in error.reason.lower():
+                raise NotEnoughFunds(
+                    f"{self.address} cannot pay the gas of {call.name}: {error.reason}"
+                ) from error
+            raise
+        tx_hash = self._line.hashes(nonce)[-1]
+        _log.info("sent %s", call.name, extra={"tx_hash": tx_hash, "nonce": nonce})
+        return nonce
+
+    def _priced(self, call: Call, wanted: TxParams, estimate: int) -> dict[str, Any]:
+        """Gas limit and EIP-1559 fees, within the limits."""
+        quote = self._line.quote()
+        cap = self._options.max_fee_per_gas_wei
+        fees = first_fees(quote, cap)
+        if fees is None:
+            raise GasPriceTooHigh(
+                f"gas costs {quote.base_fee} wei a unit on chain {self._chain_id}, "
+                f"max_fee_per_gas is {cap} wei: wait or raise it"
+            )
+        wide = estimate * _GAS_MARGIN_PERCENT // 100 + call.spare_gas
+        gas = max(min(wide, quote.block_gas, _MOST_GAS), estimate)
+        most_wei = gas * fees.most
+        self._require_funds(call, most_wei, wanted["value"])
+        self._line.require_budget(most_wei)
+        fields = {key: value for key, value in wanted.items() if key != "from"}
+        return {
+            **fields,
+            **fields_of(fees),
+            "type": 2,
+            "chainId": self._chain_id,
+            "gas": gas,
+        }
+
+    def _require_funds(self, call: Call, most_wei: int, value: int) -> None:
+        """Raise NotEnoughFunds, or warn when there is little."""
+        balance = self._web3.eth.get_balance(self.address, "pending")
+        needed = most_wei + value
+        if balance < needed:
+            self._report_low(balance, is_low=True)
+            raise NotEnoughFunds(
+                f"{self.address} has {balance} wei, {call.name} may need {needed} wei "
+                f"for gas on chain {self._chain_id}: send it some"
+            )
+        limit = self._options.low_balance_wei
+        if limit is None:
+            limit = most_wei * _FEW_TRANSACTIONS
+        self._report_low(balance, is_low=balance - needed < limit)
+
+    def _report_low(self, balance: int, *, is_low: bool) -> None:
+        if self._options.observer is not None:
+            self._options.observer.set_gas_is_low(is_low)
+        now = time.monotonic()
+        is_news = self._warned_at is None or now - self._warned_at > _WARN_AGAIN_SECONDS
+        if is_low and is_news:
+            facts = {"account": self.address, "wei": balance}
+            _log.warning("gas balance low", extra=facts)
+        if not is_low:
+            self._warned_at = None
+        elif is_news:
+            self._warned_at = now
+
+    def _wait(self, call: Call, nonce: int) -> Mined | None:
+        """What was mined; None if another transaction took the nonce."""
+        options = self._options
+        patience = Patience(options.receipt_timeout_seconds)
+        try:
+            while True:
+                try:
+                    mined = self._line.find_mined(nonce)
+                    if mined is not None:
+                        return mined
+                    if patience.is_time_to_care():
+                        if patience.is_taken(self._line.is_used(nonce)):
+                            self._line.give_up(nonce)
+                            return None
+                        self._line.care(nonce)
+                except RpcUnavailable as error:
+                    _log.warning("no receipt yet: %s", error, extra={"nonce": nonce})
+                if not patience.pause():
+                    raise self._dropped(call, nonce)
+        finally:
+            self._line.leave(nonce)
+
+    def _dropped(self, call: Call, nonce: int) -> TransactionDropped:
+        hashes = ", then ".join(self._line.hashes(nonce))
+        return TransactionDropped(
+            f"{call.name} was sent as {hashes} and not mined within "
+            f"{self._options.receipt_timeout_seconds:g} s; it may still be: "
+            "look at the state before sending again"
+        )
+
+    def _reason(self, wanted: TxParams, receipt: dict[str, Any]) -> ContractReverted:
+        """Why a mined transaction failed, by calling again where it was mined."""
+        mined = int(receipt["blockNumber"], 16)
+        # The block's own state may have moved past the reason; its parent's may not
+        # have reached it.
+        for block in (mined, mined - 1):
+            try:
+                self._web3.eth.call(wanted, block)
+            except ContractReverted as error:
+                return error
+            except RpcRefusal:
+                continue
+        return ContractReverted(NO_REASON)
+
+
+def _result(mined: Mined) -> TxResult:
+    receipt = mined.receipt
+    try:
+        created = receipt.get("contractAddress")
+        decoded = [decode_log(raw) for raw in receipt["logs"]]
+        return TxResult(
+            tx_hash=mined.tx_hash,
+            block_number=int(receipt["blockNumber"], 16),
+            gas_used=mined.gas_used,
+            logs=tuple(log for log in decoded if log is not None),
+            effective_gas_price=mined.gas_price,
+            contract_address=to_checksum_address(created) if created else None,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise RpcUnavailable(
+            f"malformed receipt of {mined.tx_hash}: {error}"
+        ) from error

@@ -1,0 +1,1 @@
+"""The documents on IPFS: prompts and results, read and written by canonical bytes."""

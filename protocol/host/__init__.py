@@ -1,0 +1,1 @@
+"""What a process keeps on its machine: files, locks, logs, pauses."""

@@ -1,0 +1,1 @@
+"""The market as values: jobs, rounds, events, prices, and what follows from them."""

@@ -1,0 +1,1 @@
+"""How IPFS nodes of the market find each other."""

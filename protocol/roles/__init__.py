@@ -1,0 +1,1 @@
+"""What every role shares: its settings, and its session with chain and store."""

@@ -1,0 +1,1 @@
+"""The commands `assay job`, `assay batch` and `assay verify`."""

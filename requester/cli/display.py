@@ -1,0 +1,283 @@
+"""A job's progress and price for people: lines, and a live picture on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from protocol.amounts import Amounts
+from protocol.market.events import (
+    BountyPaid,
+    CommitteeDrawn,
+    DrawArmed,
+    JobCancelled,
+    JobPosted,
+    JobSettled,
+    Log,
+    ResultAccepted,
+    ResultCommitted,
+    ResultDelivered,
+    ResultRevealed,
+    RevealOpened,
+    RoundSplit,
+    SeatSlashed,
+    WorkerPaid,
+)
+from protocol.market.prices import Estimate
+from protocol.market.round_history import RoundHistory
+from protocol.market.timeline import Timeline
+from protocol.market.types import ZERO_ADDRESS, JobState, OutcomeStatus
+
+__all__ = ["estimate_lines", "event_line", "progress", "timeline_lines"]
+
+Follower = Callable[[Timeline], None]
+
+_STEPS = (
+    (JobState.OPEN, "Open"),
+    (JobState.COMMITTING, "Committing"),
+    (JobState.REVEALING, "Revealing"),
+)
+_SHOWN_PROMPTS = 10
+
+
+def estimate_lines(estimate: Estimate, amounts: Amounts) -> list[str]:
+    """What posting locks and what it can cost, said before anything is paid."""
+    count = len(estimate.prompts)
+    prompts = "1 prompt" if count == 1 else f"{count} prompts"
+    own = sum(prompt.own_tokens for prompt in estimate.prompts)
+    lines = [
+        f"{prompts}, {own} tokens, up to {estimate.max_tokens - own} new ones",
+        f"redundancy {estimate.redundancy}, quorum {estimate.quorum}"
+        + (f", up to {estimate.rounds} rounds" if estimate.rounds > 1 else "")
+        + ("" if estimate.is_verified else ": one worker alone, so UNVERIFIED"),
+        f"locks   {amounts.text(estimate.escrow)} (what is not used comes back)",
+        f"costs   {amounts.text(estimate.least)} to {amounts.text(estimate.most)}, "
+        f"of which up to {amounts.text(estimate.fee)} fee",
+        f"price   {amounts.text(estimate.price)} a token and worker, "
+        f"{amounts.text(estimate.base_fee)} a worker, "
+        f"up to {amounts.text(estimate.bounties)} for moving the job",
+    ]
+    if estimate.lowered_count:
+        lines.append(
+            f"the token budget lowers the new tokens of {estimate.lowered_count} of "
+            f"{prompts}"
+        )
+    shown = estimate.prompts[:_SHOWN_PROMPTS] if count > 1 else ()
+    for number, prompt in enumerate(shown, start=1):
+        lowered = f" (asked {prompt.asked_tokens})" if prompt.is_lowered else ""
+        lines.append(
+            f"  prompt {number}: {prompt.own_tokens} tokens + {prompt.new_tokens} "
+            f"new{lowered}, {amounts.text(prompt.least)} to "
+            f"{amounts.text(prompt.most)}"
+        )
+    if count > _SHOWN_PROMPTS:
+        lines.append(f"  … and {count - _SHOWN_PROMPTS} more")
+    return lines
+
+
+def event_line(log: Log, amounts: Amounts) -> str | None:
+    """One event of a job as a line; None for one that says nothing to people."""
+    text = _event_text(log.event, amounts)
+    return None if text is None else f"block {log.block_number}: {text}"
+
+
+def _event_text(event: object, amounts: Amounts) -> str | None:
+    for kind, describe in _TEXTS.items():
+        if isinstance(event, kind):
+            return describe(event, amounts)
+    return None
+
+
+def _posted(event: JobPosted, amounts: Amounts) -> str:
+    return f"posted, {amounts.text(event.escrowed)} locked"
+
+
+def _armed(event: DrawArmed, amounts: Amounts) -> str:
+    return f"draw armed for the seed of block {event.seed_block}"
+
+
+def _drawn(event: CommitteeDrawn, amounts: Amounts) -> str:
+    drawn = [worker for worker in event.workers if worker != ZERO_ADDRESS]
+    return f"committee drawn: {', '.join(drawn)}"
+
+
+def _committed(event: ResultCommitted, amounts: Amounts) -> str:
+    return f"{event.worker} committed"
+
+
+def _opened(event: RevealOpened, amounts: Amounts) -> str:
+    return "all have committed, reveals open"
+
+
+def _revealed(event: ResultRevealed, amounts: Amounts) -> str:
+    outcome = event.outcome
+    if outcome.status == OutcomeStatus.OK:
+        return f"{event.worker} revealed, {outcome.token_count} tokens"
+    said = outcome.status.name.lower().replace("_", " ")
+    return f"{event.worker} revealed: {said}"
+
+
+def _accepted(event: ResultAccepted, amounts: Amounts) -> str:
+    return "accepted: a quorum agrees"
+
+
+def _split(event: RoundSplit, amounts: Amounts) -> str:
+    return f"round {event.round} is split, round {event.round + 1} decides"
+
+
+def _paid(event: WorkerPaid, amounts: Amounts) -> str:
+    return f"{event.worker} paid {amounts.text(event.amount)}"
+
+
+def _bounty(event: BountyPaid, amounts: Amounts) -> str:
+    return f"bounty of {amounts.text(event.amount)} to {event.caller}"
+
+
+def _slashed(event: SeatSlashed, amounts: Amounts) -> str:
+    reason = event.reason.name.lower().replace("_", " ")
+    return f"{event.worker} slashed {amounts.text(event.amount)}: {reason}"
+
+
+def _settled(event: JobSettled, amounts: Amounts) -> str:
+    return (
+        f"settled as {event.state.label}: {amounts.text(event.paid)} paid, "
+        f"{amounts.text(event.fee)} fee, {amounts.text(event.refunded)} refunded"
+    )
+
+
+def _cancelled(event: JobCancelled, amounts: Amounts) -> str:
+    return f"cancelled, {amounts.text(event.refunded)} refunded"
+
+
+def _delivered(event: ResultDelivered, amounts: Amounts) -> str:
+    how = "delivered to" if event.has_succeeded else "delivered in vain to"
+    return f"{how} {event.callback}"
+
+
+_TEXTS: dict[type, Callable[..., str]] = {
+    JobPosted: _posted,
+    DrawArmed: _armed,
+    CommitteeDrawn: _drawn,
+    ResultCommitted: _committed,
+    RevealOpened: _opened,
+    ResultRevealed: _revealed,
+    ResultAccepted: _accepted,
+    RoundSplit: _split,
+    WorkerPaid: _paid,
+    BountyPaid: _bounty,
+    SeatSlashed: _slashed,
+    JobSettled: _settled,
+    JobCancelled: _cancelled,
+    ResultDelivered: _delivered,
+}
+
+
+def timeline_lines(timeline: Timeline, amounts: Amounts) -> list[str]:
+    """A job's whole history, headed by what it is."""
+    params = timeline.params
+    verified = "" if params.quorum > 1 else ", UNVERIFIED"
+    lines = [
+        f"job 0x{timeline.job_id.hex()}",
+        f"{timeline.state.label}; {params.prompt_count} prompts, at most "
+        f"{params.max_tokens} tokens, redundancy {params.redundancy}{verified}",
+    ]
+    told = (event_line(log, amounts) for log in timeline.logs)
+    return [*lines, *(line for line in told if line is not None)]
+
+
+# ---------------------------------------------------------------- while waiting
+
+
+@contextmanager
+def progress(console: Console, amounts: Amounts) -> Iterator[Follower]:
+    """Shows a job while it is waited for.
+
+    Args:
+        console: Where to. On a terminal the picture is redrawn in place; elsewhere
+            each event is a line.
+        amounts: How to write amounts.
+
+    Yields:
+        What to call with every new timeline.
+    """
+    if not console.is_terminal:
+        yield _PlainFollower(console, amounts)
+        return
+    with Live(console=console, refresh_per_second=4) as live:
+        yield lambda timeline: live.update(_picture(timeline, amounts))
+
+
+class _PlainFollower:
+    def __init__(self, console: Console, amounts: Amounts) -> None:
+        self._console = console
+        self._amounts = amounts
+        self._told: set[tuple[str, int]] = set()
+
+    def __call__(self, timeline: Timeline) -> None:
+        for log in timeline.logs:
+            place = (log.block_hash, log.log_index)
+            line = event_line(log, self._amounts)
+            if place not in self._told and line is not None:
+                self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self._told.add(place)
+
+
+def _picture(timeline: Timeline, amounts: Amounts) -> Group:
+    head = Text(f"job 0x{timeline.job_id.hex()}", style="bold")
+    parts: list[Text | Table] = [head, _track(timeline)]
+    parts += [
+        _committee(one, timeline, amounts) for one in timeline.rounds if one.drawn
+    ]
+    tail = event_line(timeline.logs[-1], amounts)
+    if tail is not None:
+        parts.append(Text(tail, style="dim"))
+    return Group(*parts)
+
+
+def _track(timeline: Timeline) -> Text:
+    """The states in a row: what is past, where the job is, what is to come."""
+    state = timeline.state
+    text = Text()
+    for step, name in _STEPS:
+        style = "bold cyan" if step == state else "green" if step < state else "dim"
+        text.append(name, style=style).append(" ─► ", style="dim")
+    if timeline.accepted is not None and not state.is_final:
+        return text.append("Accepted, settling", style="bold green")
+    if not state.is_final:
+        return text.append("Settled", style="dim")
+    is_good = state == JobState.ACCEPTED
+    return text.append(state.label, style="bold green" if is_good else "bold red")
+
+
+def _committee(one: RoundHistory, timeline: Timeline, amounts: Amounts) -> Table:
+    commits = {e.event.place: e.log.block_number for e in one.committed}
+    reveals = {e.event.place: e.log.block_number for e in one.revealed}
+    table = Table(box=None, pad_edge=False)
+    for column in ("worker", "committed", "revealed", "money"):
+        table.add_column(column, style="dim" if column == "worker" else None)
+    for place, member in enumerate(one.members):
+        if member.seat_id != 0:
+            table.add_row(
+                member.worker,
+                _block(commits.get(place)),
+                _block(reveals.get(place)),
+                _money_of(member.worker, timeline, amounts),
+            )
+    return table
+
+
+def _block(number: int | None) -> str:
+    return "…" if number is None else f"block {number}"
+
+
+def _money_of(worker: str, timeline: Timeline, amounts: Amounts) -> str:
+    paid = [e.event.amount for e in timeline.workers_paid if e.event.worker == worker]
+    lost = [e.event.amount for e in timeline.slashed if e.event.worker == worker]
+    if lost:
+        return f"slashed {amounts.text(sum(lost))}"
+    return f"paid {amounts.text(sum(paid))}" if paid else ""

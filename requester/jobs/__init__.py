@@ -1,0 +1,1 @@
+"""One job: drafted, priced, posted, followed, and its results."""

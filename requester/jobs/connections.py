@@ -1,0 +1,49 @@
+"""What a requester's objects share: chain, store, tokenizers, clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from eth_typing import ChecksumAddress
+
+from protocol.chain.client import MarketClient
+from protocol.peers.introductions import OFF, Introductions
+from protocol.store.port import ContentStore
+from requester.jobs.clock import Clock
+from requester.jobs.tokenizers import TokenizerCache
+
+__all__ = ["Connections"]
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """Connections of one requester.
+
+    Attributes:
+        market: The marketplace.
+        account: Address that posts and pays; None for one that only reads.
+        store: Where prompts go and results come from.
+        tokenizers: Codecs of model packages.
+        clock: Time for waiting loops.
+        poll_seconds: Pause between two looks at the chain.
+        results_timeout_seconds: How long to try to fetch a document.
+        data_dir: Folder for what must outlive the process: batches.
+        confirmations: Blocks that a batch's job must have ended under before its end is
+            believed.
+        introductions: Connects the IPFS node to those of workers; None where it finds
+            them by itself.
+        announce: What to announce of the own node, as the setting says.
+    """
+
+    market: MarketClient
+    account: ChecksumAddress | None
+    store: ContentStore
+    tokenizers: TokenizerCache
+    clock: Clock
+    poll_seconds: float
+    results_timeout_seconds: float
+    data_dir: Path = Path(".assay/requester")
+    confirmations: int = 0
+    introductions: Introductions | None = None
+    announce: str = OFF

@@ -1,0 +1,131 @@
+"""Jobs, estimates and results as JSON values, the way `--json` prints them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from protocol.digests import digest_to_cid
+from protocol.documents.prompts import LOGPROB_SCALE, Output, Prompt
+from protocol.market.prices import Estimate
+from protocol.market.round_history import RoundHistory
+from protocol.market.timeline import Timeline
+from requester.jobs.results import Results
+
+__all__ = ["estimate_view", "results_view", "timeline_view"]
+
+
+def estimate_view(estimate: Estimate) -> dict[str, Any]:
+    """What a job costs; amounts are units of the escrow token."""
+    return {
+        "escrow": estimate.escrow,
+        "most": estimate.most,
+        "least": estimate.least,
+        "pricePerToken": estimate.price,
+        "payPerSeat": estimate.pay,
+        "fee": estimate.fee,
+        "bounties": estimate.bounties,
+        "maxTokens": estimate.max_tokens,
+        "redundancy": estimate.redundancy,
+        "maxRounds": estimate.rounds,
+        "quorum": estimate.quorum,
+        "isVerified": estimate.is_verified,
+        "prompts": [
+            {
+                "promptTokens": prompt.own_tokens,
+                "maxNewTokens": prompt.new_tokens,
+                "askedNewTokens": prompt.asked_tokens,
+                "most": prompt.most,
+                "least": prompt.least,
+            }
+            for prompt in estimate.prompts
+        ],
+    }
+
+
+def timeline_view(timeline: Timeline) -> dict[str, Any]:
+    """A job's parameters, committee and money, as far as it has come."""
+    params = timeline.params
+    settled, cancelled = timeline.settled, timeline.cancelled
+    refunded = settled.event.refunded if settled else None
+    if cancelled:
+        refunded = cancelled.event.refunded
+    return {
+        "jobId": _hex(timeline.job_id),
+        "state": timeline.state.label,
+        "isAccepted": timeline.accepted is not None,
+        "requester": params.requester,
+        "modelId": _hex(params.model_id),
+        "promptsDigest": _hex(params.prompts_digest),
+        "promptsCid": digest_to_cid(params.prompts_digest),
+        "promptCount": params.prompt_count,
+        "maxTokens": params.max_tokens,
+        "redundancy": params.redundancy,
+        "quorum": params.quorum,
+        "maxRounds": params.max_rounds,
+        "tick": params.tick,
+        "postedBlock": timeline.posted.log.block_number,
+        "rounds": [_round(one) for one in timeline.rounds],
+        "isDelivered": timeline.delivered is not None,
+        "escrowed": timeline.posted.event.escrowed,
+        "paid": settled.event.paid if settled else None,
+        "refunded": refunded,
+        "fees": settled.event.fee if settled else None,
+        "slashed": sum(entry.event.amount for entry in timeline.slashed),
+        "workersPaid": [
+            {"address": entry.event.worker, "amount": entry.event.amount}
+            for entry in timeline.workers_paid
+        ],
+    }
+
+
+def results_view(results: Results) -> list[dict[str, Any]]:
+    """Outputs with their prompts, in order."""
+    return [_output_view(prompt, output) for prompt, output in results]
+
+
+def _output_view(prompt: Prompt, output: Output) -> dict[str, Any]:
+    view: dict[str, Any] = {
+        "prompt": prompt.text,
+        "text": output.text,
+        "finish": output.finish.value,
+        "promptTokens": len(prompt.ids),
+        "newTokens": len(output.ids),
+    }
+    if output.logprobs:
+        view["logprobs"] = [
+            [
+                {"id": token_id, "logprob": round(value / LOGPROB_SCALE, 6)}
+                for token_id, value in pairs
+            ]
+            for pairs in output.logprobs
+        ]
+    return view
+
+
+def _round(one: RoundHistory) -> dict[str, Any]:
+    return {
+        "round": one.number,
+        "isAccepted": one.accepted is not None,
+        "isSplit": one.split is not None,
+        "committee": _committee(one),
+    }
+
+
+def _committee(one: RoundHistory) -> list[dict[str, Any]]:
+    commits = {e.event.place: e.log.block_number for e in one.committed}
+    reveals = {e.event.place: e.log.block_number for e in one.revealed}
+    return [
+        {
+            "place": place,
+            "seatId": member.seat_id,
+            "worker": member.worker,
+            "committedBlock": commits.get(place),
+            "revealedBlock": reveals.get(place),
+        }
+        for place, member in enumerate(one.members)
+        if member.seat_id != 0
+    ]
+
+
+def _hex(value: bytes) -> str:
+    return "0x" + value.hex()

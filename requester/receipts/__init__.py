@@ -1,0 +1,1 @@
+"""Receipts: made from a job that ended, and verified offline."""

@@ -1,0 +1,256 @@
+"""Receipts: what shows that a job's outputs are what a quorum answered.
+
+`build` makes one of an accepted job. `verify` checks one and believes nothing in it:
+first that it agrees with itself, which needs nothing else, then that its proof ties it
+to the hash of a block that is trusted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from protocol.chain.reader import MarketReader
+from protocol.digests import Digest, digest_to_cid
+from protocol.documents.prompts import ResultsDocument
+from protocol.errors import BadProof, BadReceipt, RequestError
+from protocol.market.output_tree import output_proofs
+from protocol.market.timeline import Timeline
+from protocol.market.types import JobState, OutcomeStatus
+from protocol.strict_json import parse_json
+from requester.jobs.job import Job
+from requester.receipts.case import Case
+from requester.receipts.checks import ALONE
+from requester.receipts.format import (
+    RECEIPT_VERSION,
+    ContentSection,
+    OutputSection,
+    Receipt,
+)
+from requester.receipts.proof import PROVEN, Trusted, proof_section
+from requester.receipts.sections import from_hex, ordered_logs, sections_of, to_hex
+
+__all__ = [
+    "Check",
+    "build",
+    "check_alone",
+    "parse_receipt",
+    "read_receipt",
+    "verify",
+    "verify_offline",
+]
+
+# Receipt, outputs, one of them, its output, its ids; some room for what is refused.
+_MAX_DEPTH = 8
+_MAX_FILE_BYTES = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A step of the verification that held.
+
+    Attributes:
+        step: Its name, as a failure would state it.
+        fact: What is known now.
+    """
+
+    step: str
+    fact: str
+
+
+# ---------------------------------------------------------------- building
+
+
+def build(job: Job, outputs: Collection[int] | None = None) -> dict[str, Any]:
+    """Makes the receipt of an accepted job.
+
+    Args:
+        job: A job that was settled as Accepted.
+        outputs: Indices of the outputs to show; all of them if None.
+
+    Returns:
+        The receipt as a JSON value.
+
+    Raises:
+        RequestError: It was not; there is nothing to prove, or not yet. Or it has no
+            such output, or spans too many blocks.
+        StoreError: The results cannot be had.
+        BadDocument: They do not fit what was accepted.
+    """
+    timeline = job.timeline()
+    outcome = timeline.outcome
+    if timeline.state != JobState.ACCEPTED or outcome is None:
+        state = timeline.state.label
+        raise RequestError(
+            f"job {to_hex(job.job_id)} is {state}; a receipt needs a settled job that "
+            "was Accepted"
+            + ("" if timeline.state.is_final else ": wait until it is settled")
+        )
+    document = None
+    if outcome.status == OutcomeStatus.OK:
+        document = job.results().document
+    receipt = Receipt(
+        version=RECEIPT_VERSION,
+        chain_id=job.chain_id,
+        marketplace=job.marketplace,
+        prompts=_content(job.params.prompts_digest),
+        results=_content(outcome.results_digest) if document else None,
+        outputs=_outputs(document, outputs) if document else (),
+        proof=proof_section(job.prove(timeline)),
+        **sections_of(Timeline.of(job.job_id, ordered_logs(timeline.logs))),
+    )
+    value: dict[str, Any] = receipt.model_dump(mode="json", by_alias=True)
+    return value
+
+
+def _content(digest: Digest) -> ContentSection:
+    return ContentSection(digest=to_hex(digest), cid=digest_to_cid(digest))
+
+
+def _outputs(
+    document: ResultsDocument, wanted: Collection[int] | None
+) -> tuple[OutputSection, ...]:
+    count = len(document.outputs)
+    chosen = range(count) if wanted is None else sorted(set(wanted))
+    if not chosen or chosen[0] < 0 or chosen[-1] >= count:
+        raise RequestError(f"outputs {list(chosen)} are not some of 0 to {count - 1}")
+    proofs = output_proofs([output.hash() for output in document.outputs])
+    return tuple(
+        OutputSection(
+            index=index,
+            output=document.outputs[index],
+            siblings=tuple(map(to_hex, proofs[index])),
+        )
+        for index in chosen
+    )
+
+
+def read_receipt(path: Path) -> dict[str, Any]:
+    """Reads a receipt file.
+
+    Raises:
+        RequestError: It cannot be read.
+        BadReceipt: It is no JSON object, or states a field twice.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise RequestError(
+            f"receipt {path} cannot be read: {error.strerror}; check the path"
+        ) from error
+    return parse_receipt(data, str(path))
+
+
+def parse_receipt(data: bytes, name: str) -> dict[str, Any]:
+    """Reads a receipt's bytes.
+
+    Args:
+        data: The bytes.
+        name: Where they are from, for messages.
+
+    Raises:
+        BadReceipt: They are no JSON object, or state a field twice.
+    """
+    if len(data) > _MAX_FILE_BYTES:
+        raise BadReceipt(f"shape: {name} has more than {_MAX_FILE_BYTES} bytes")
+    try:
+        value = parse_json(data.decode("utf-8"), max_depth=_MAX_DEPTH)
+    except ValueError as error:
+        raise BadReceipt(f"shape: {name} is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise BadReceipt(f"shape: {name} holds no JSON object")
+    return value
+
+
+# ---------------------------------------------------------------- verifying
+
+
+def verify(receipt: Mapping[str, Any], market: MarketReader) -> list[Check]:
+    """Checks a receipt, asking a node only for the hash that its proof ends in.
+
+    Args:
+        receipt: As `build` made it or `read_receipt` read it.
+        market: The marketplace that is trusted to judge: the one in the receipt must be
+            this one.
+
+    Returns:
+        The steps that held, all of them.
+
+    Raises:
+        BadReceipt: A step failed; the message begins with its name.
+        RpcUnavailable: The chain could not be asked.
+    """
+    case = _parse(receipt)
+    checks = _check_alone(case)
+    number = case.receipt.posted.block_number + len(case.receipt.proof.headers) - 1
+    found = market.block_hash(number)
+    block_hash = None if found is None else from_hex(found)
+    return checks + _check_proof(case, Trusted.by(market.deployment, block_hash))
+
+
+def verify_offline(receipt: Mapping[str, Any], trusted: Trusted) -> list[Check]:
+    """Checks a receipt against the hash of a block, asking nobody.
+
+    Args:
+        receipt: As `build` made it or `read_receipt` read it.
+        trusted: The block's hash, and what is known of the marketplace.
+
+    Returns:
+        The steps that held, all of them.
+
+    Raises:
+        BadReceipt: A step failed; the message begins with its name.
+    """
+    case = _parse(receipt)
+    return _check_alone(case) + _check_proof(case, trusted)
+
+
+def _check_proof(case: Case, trusted: Trusted) -> list[Check]:
+    checks = []
+    for step, check in PROVEN.items():
+        with _naming(step):
+            checks.append(Check(step, check(case, trusted)))
+    return checks
+
+
+def check_alone(receipt: Mapping[str, Any]) -> list[Check]:
+    """The steps that rely on nothing: whether a receipt agrees with itself.
+
+    A forger can make a receipt that does. Raises BadReceipt.
+    """
+    return _check_alone(_parse(receipt))
+
+
+def _check_alone(case: Case) -> list[Check]:
+    checks = [Check("shape", f"a receipt of version {RECEIPT_VERSION}")]
+    for step, check in ALONE.items():
+        with _naming(step):
+            checks.append(Check(step, check(case)))
+    return checks
+
+
+def _parse(value: Mapping[str, Any]) -> Case:
+    try:
+        receipt = Receipt.model_validate_json(json.dumps(value, allow_nan=False))
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        where = ".".join(str(step) for step in fault["loc"]) or "receipt"
+        raise BadReceipt(f"shape: {where}: {fault['msg']}") from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadReceipt(f"shape: not a JSON value: {error}") from error
+    return Case.of(receipt)
+
+
+@contextmanager
+def _naming(step: str) -> Iterator[None]:
+    try:
+        yield
+    except (BadReceipt, BadProof) as error:
+        raise BadReceipt(f"{step}: {error}; do not rely on this receipt") from error

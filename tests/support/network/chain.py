@@ -1,0 +1,191 @@
+"""Builders for tests that run a marketplace on a real node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from itertools import count
+
+from eth_utils.crypto import keccak
+
+from protocol.chain.client import MarketClient
+from protocol.chain.deploying.deploy import deploy_market
+from protocol.chain.deploying.terms import MarketTerms
+from protocol.chain.deployment import Deployment
+from protocol.chain.keys.accounts import salt_secret
+from protocol.digests import Digest
+from protocol.market.calls import CommitEntry
+from protocol.market.commitments import commitment, derive_salt
+from protocol.market.events import CommitteeDrawn
+from protocol.market.types import (
+    ZERO_ADDRESS,
+    JobId,
+    JobParams,
+    ModelSpec,
+    Outcome,
+    OutcomeStatus,
+)
+from tests.support.network.anvil import Anvil, development_account
+
+__all__ = ["Market", "Member", "a_digest", "a_job", "a_model", "an_outcome"]
+
+DOLLARS = 1_000_000
+WORKER_STAKE = 200 * DOLLARS
+REQUESTER_MONEY = 1_000 * DOLLARS
+REQUESTER = 1
+FIRST_WORKER = 2
+
+
+def a_digest(label: str) -> Digest:
+    return Digest(keccak(text=label))
+
+
+def a_model(label: str = "model") -> ModelSpec:
+    return ModelSpec(
+        package_digest=a_digest(label),
+        weights_root=bytes(32),
+        profile=b"int-w8b8".ljust(32, b"\0"),
+        vocab_size=256,
+        context_length=64,
+        ms_per_token=5,
+        base_price=2,
+    )
+
+
+def a_job(**changes: object) -> JobParams:
+    params = JobParams(
+        requester=ZERO_ADDRESS,
+        nonce=1,
+        model_id=a_model().model_id(),
+        tick=0,
+        prompts_digest=a_digest("prompts"),
+        prompt_count=2,
+        max_tokens=1_000,
+        redundancy=3,
+        max_rounds=1,
+        min_seats=0,
+        callback=ZERO_ADDRESS,
+        callback_gas_limit=0,
+    )
+    return replace(params, **changes)  # type: ignore[arg-type]
+
+
+def an_outcome(label: str = "right", token_count: int = 700) -> Outcome:
+    return Outcome(
+        status=OutcomeStatus.OK,
+        token_count=token_count,
+        results_root=a_digest(f"root of {label}"),
+        results_digest=a_digest(f"results of {label}"),
+        fingerprint=bytes(32),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A worker on a committee, with the salt of its commitment."""
+
+    client: MarketClient
+    place: int
+    secret: bytes
+    round_number: int
+
+    def salt(self, job_id: JobId) -> bytes:
+        return derive_salt(
+            self.secret,
+            chain_id=self.client.chain_id,
+            marketplace=self.client.deployment.marketplace,
+            job_id=job_id,
+            round_number=self.round_number,
+        )
+
+    def entry(self, job_id: JobId, outcome: Outcome) -> CommitEntry:
+        hidden = commitment(
+            chain_id=self.client.chain_id,
+            marketplace=self.client.deployment.marketplace,
+            job_id=job_id,
+            round_number=self.round_number,
+            worker=self.client.address,
+            outcome=outcome,
+            salt=self.salt(job_id),
+        )
+        return CommitEntry(job_id, self.place, hidden)
+
+    def commit(self, job_id: JobId, outcome: Outcome) -> None:
+        entry = self.entry(job_id, outcome)
+        self.client.commit_result(job_id, self.place, entry.commitment)
+
+    def reveal(self, params: JobParams, outcome: Outcome) -> None:
+        job_id = self.client.job_id_of(params)
+        self.client.reveal_result(params, self.place, outcome, self.salt(job_id))
+
+
+@dataclass(slots=True)
+class Market:
+    """A fresh marketplace: accounts 0 deploys, 1 requests, 2, 3, … work."""
+
+    anvil: Anvil
+    deployment: Deployment
+    model: ModelSpec = field(default_factory=a_model)
+    nonces: count[int] = field(default_factory=lambda: count(1))
+
+    @classmethod
+    def deploy(cls, anvil: Anvil) -> Market:
+        deployment = deploy_market(
+            anvil.url,
+            development_account(0),
+            token=None,
+            terms=MarketTerms.development(),
+            # Otherwise the second deployment on a node would find the first one.
+            has_plain_addresses=True,
+        )
+        return cls(anvil, deployment)
+
+    def client(self, index: int | None) -> MarketClient:
+        account = None if index is None else development_account(index)
+        return MarketClient.connect(self.anvil.url, self.deployment, account)
+
+    def worker(self, index: int, seats: int = 1) -> MarketClient:
+        """A worker with money, stake and seats at tick 0."""
+        worker = self.client(index)
+        worker.faucet(WORKER_STAKE)
+        worker.approve(WORKER_STAKE)
+        worker.deposit(WORKER_STAKE)
+        if seats:
+            worker.open_seats(self.model.model_id(), 0, seats)
+        return worker
+
+    def requester(self) -> MarketClient:
+        """A requester with money, whose allowance is set."""
+        requester = self.client(REQUESTER)
+        requester.faucet(REQUESTER_MONEY)
+        requester.approve(REQUESTER_MONEY)
+        return requester
+
+    def job(self, requester: MarketClient, **changes: object) -> JobParams:
+        """Parameters of a new job for the market's model."""
+        defaults = {
+            "requester": requester.address,
+            "model_id": self.model.model_id(),
+            "nonce": next(self.nonces),
+        }
+        return a_job(**(defaults | changes))
+
+    def draw(self, caller: MarketClient, params: JobParams) -> CommitteeDrawn:
+        """Mine the seed block and draw the committee in the one after it."""
+        self.anvil.mine(2)
+        logs = caller.advance(params).logs
+        (drawn,) = (x.event for x in logs if isinstance(x.event, CommitteeDrawn))
+        return drawn
+
+    def members(self, drawn: CommitteeDrawn) -> list[Member]:
+        """Committee in the order of its places; vacant ones left out."""
+        known = {development_account(i).address: i for i in range(FIRST_WORKER, 10)}
+        return [
+            Member(
+                client=self.client(known[worker]),
+                place=place,
+                secret=salt_secret(development_account(known[worker])),
+                round_number=drawn.round,
+            )
+            for place, worker in enumerate(drawn.workers)
+            if drawn.seat_ids[place] != 0
+        ]

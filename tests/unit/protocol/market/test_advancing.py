@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from protocol.market.advancing import Due, due
+from protocol.market.types import JobState, Round
+
+DEADLINE = 1_000
+ROUND = Round(
+    state=JobState.COMMITTING,
+    number=1,
+    seed_block=0,
+    expiry_block=0,
+    deadline=DEADLINE,
+    seat_ids=(3, 7, 9),
+    committed=0,
+    revealed=0,
+    record=bytes(32),
+    is_delivered=False,
+)
+OPEN = replace(ROUND, state=JobState.OPEN, seed_block=11, expiry_block=20, deadline=0)
+
+
+@pytest.mark.parametrize(
+    ("block", "task"),
+    [
+        (10, Due.NOTHING),
+        (11, Due.DRAW),
+        (19, Due.DRAW),
+        (20, Due.EXPIRE),
+    ],
+)
+def test_due_open_job_follows_blocks(block: int, task: Due) -> None:
+    assert due(OPEN, block, now=5) is task
+
+
+@pytest.mark.parametrize("state", [JobState.COMMITTING, JobState.REVEALING])
+def test_due_drawn_job_follows_the_clock(state: JobState) -> None:
+    drawn = replace(ROUND, state=state)
+    assert due(drawn, 99, now=DEADLINE) is Due.NOTHING
+    assert due(drawn, 99, now=DEADLINE + 1) is Due.SETTLE
+
+
+def test_due_final_job_needs_nothing() -> None:
+    accepted = replace(ROUND, state=JobState.ACCEPTED)
+    assert due(accepted, 99, now=10 * DEADLINE) is Due.NOTHING

@@ -1,0 +1,1 @@
+"""The commands `assay worker` and `assay model`."""

@@ -1,0 +1,1 @@
+"""What a worker owes to jobs: computing, committing, revealing, publishing."""

@@ -1,0 +1,1 @@
+"""What a worker remembers that no chain can tell."""

@@ -1,0 +1,1 @@
+"""Models that a worker serves, and publishing one."""

@@ -1,0 +1,109 @@
+"""Publishing a model: its package on IPFS, its spec in the registry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from inference.loading import load_model
+from inference.packages.package import package_files, read_package
+from inference.packages.vectors import check_vectors
+from protocol.chain.client import MarketClient
+from protocol.chain.deployment import Deployment
+from protocol.chain.keys.accounts import load_account
+from protocol.errors import ContractReverted
+from protocol.market.types import ModelId, ModelSpec
+from protocol.peers.introductions import Introductions
+from protocol.store.failover import open_store
+from protocol.store.port import ContentStore
+from worker.settings import WorkerSettings
+
+__all__ = ["BASE_PRICE", "MS_PER_TOKEN", "publish_from_settings", "publish_model"]
+
+BASE_PRICE = 2
+# A small model on one thread of a shared machine is many times faster; a seat's owner
+# signs up to this pace, so it leaves room for slow machines.
+MS_PER_TOKEN = 5
+
+
+def publish_from_settings(
+    folder: Path,
+    settings: WorkerSettings,
+    *,
+    base_price: int | None = None,
+    ms_per_token: int | None = None,
+) -> ModelId:
+    """Try a package, then publish it with a worker's key, chain and IPFS node.
+
+    Args:
+        folder: An integer package.
+        settings: Where to, and as whom.
+        base_price: As `publish_model`, whose default stands for None.
+        ms_per_token: As `publish_model`, whose default stands for None.
+
+    Raises:
+        EngineError: The folder holds no usable package, or this machine does not
+            compute what its vectors say.
+        MarketError: As `publish_model`, or a setting is missing.
+    """
+    key_file = settings.require_key_file()
+    deployment = Deployment.load(settings.deployment)
+    account = load_account(
+        key_file, chain_id=deployment.chain_id, password=settings.password
+    )
+    package = read_package(folder)
+    options = settings.engine_options
+    model = load_model(package, threads=options.threads, backend=options.backend)
+    check_vectors(folder, model)
+    store = open_store(settings.ipfs_api)
+    client = MarketClient.connect(settings.rpc_url, deployment, account)
+    introductions = Introductions(client, store, allow_private=settings.private_peers)
+    introductions.announce(client, settings.announce)
+    return publish_model(
+        folder,
+        store,
+        client,
+        base_price=BASE_PRICE if base_price is None else base_price,
+        ms_per_token=MS_PER_TOKEN if ms_per_token is None else ms_per_token,
+    )
+
+
+def publish_model(
+    folder: Path,
+    store: ContentStore,
+    client: MarketClient,
+    *,
+    base_price: int = BASE_PRICE,
+    ms_per_token: int = MS_PER_TOKEN,
+) -> ModelId:
+    """Put a model package on IPFS and register it; registering again changes nothing.
+
+    Args:
+        folder: An integer package.
+        store: Where the files go.
+        client: Whose account registers.
+        base_price: Units of the escrow token for a token at tick 0.
+        ms_per_token: Pace that a seat's owner signs up to.
+
+    Raises:
+        EngineError: The folder holds no usable package.
+        StoreError: The files cannot be stored.
+        ChainError: The spec cannot be registered.
+    """
+    package = read_package(folder)
+    shape = package.shape
+    files = {name: (folder / name).read_bytes() for name in package_files(folder)}
+    spec = ModelSpec(
+        package_digest=store.put_directory(files),
+        weights_root=package.weights_root(),
+        profile=shape.profile.name.encode("ascii").ljust(32, b"\0"),
+        vocab_size=shape.vocab_size,
+        context_length=shape.context_length,
+        ms_per_token=ms_per_token,
+        base_price=base_price,
+    )
+    try:
+        client.register_model(spec)
+    except ContractReverted as error:
+        if error.name != "ModelAlreadyRegistered":
+            raise
+    return spec.model_id()

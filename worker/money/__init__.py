@@ -1,0 +1,1 @@
+"""A worker's money: its wallet, payouts, and requests from the command line."""

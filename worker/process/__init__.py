@@ -1,0 +1,1 @@
+"""The worker as a process: its data folder, signals, background threads, start."""

@@ -1,0 +1,1 @@
+"""The rounds of jobs that a worker follows, and the keeper of others."""

@@ -1,0 +1,1 @@
+"""A worker's seats: which it holds, opening, closing and keeping them."""

@@ -1,0 +1,120 @@
+"""Holding as many seats as asked for, over restarts and drains."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from protocol.chain.client import MarketClient
+from protocol.errors import NotEnoughFunds
+from worker.drain import close_seats, leave_seats
+from worker.models.serve import ServedModel
+from worker.seats.holdings import HeldSeat, Holdings
+from worker.seats.opening import held_seats, open_missing_seats
+
+__all__ = ["SeatUpkeep"]
+
+logger = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 30.0
+
+
+class SeatUpkeep:
+    """Opens seats at the start, and takes back the bonds of those that were closed.
+
+    A seat that was lost to a missed deadline is opened again at the next start only:
+    whatever went wrong would take the next bond too.
+    """
+
+    def __init__(
+        self,
+        client: MarketClient,
+        models: Sequence[ServedModel],
+        *,
+        tick: int,
+        max_seats: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Describe what to hold.
+
+        Args:
+            client: Whose account.
+            models: Models to serve.
+            tick: Price step of the seats.
+            max_seats: Most seats for each model.
+            clock: Seconds that only grow.
+        """
+        self._client = client
+        self._models = models
+        self._tick = tick
+        self._max_seats = max_seats
+        self._clock = clock
+        self._holdings = Holdings(client, client.address)
+        self._next_look = 0.0
+        self._is_short = False
+        self._has_closing = True
+
+    def open(self) -> None:
+        """Open what is missing.
+
+        Bonds of seats that cannot leave yet are waited for; `look` opens the rest.
+
+        Raises:
+            NotEnoughFunds: There is too little money, and none will come back.
+            ModelRefused: The machine is too slow.
+        """
+        self._leave()
+        closing = [seat for seat in self._holdings.look() if seat.is_closing]
+        self._is_short = False
+        for model in self._models:
+            seats = self._open_for(model, closing)
+            logger.info(
+                "ready",
+                extra={
+                    "worker": self._client.address,
+                    "model_id": "0x" + model.model_id.hex(),
+                    "seats": seats,
+                },
+            )
+
+    def close(self) -> None:
+        """Ask all seats to close; `look` takes back their bonds. On any thread."""
+        seats = Holdings(self._client, self._client.address).look()
+        close_seats(self._client, seats)
+        self._has_closing = True
+
+    def look(self) -> None:
+        """From time to time, take back bonds, and open what they were missing for."""
+        if not self._has_closing or self._clock() < self._next_look:
+            return
+        self._next_look = self._clock() + _LOOK_SECONDS
+        if self._leave() and self._is_short:
+            self.open()
+
+    def _leave(self) -> int:
+        seats = self._holdings.look()
+        left = leave_seats(self._client, seats, self._client.block_number())
+        self._has_closing = any(seat.is_closing for seat in seats)
+        return left
+
+    def _open_for(self, model: ServedModel, closing: Sequence[HeldSeat]) -> list[int]:
+        try:
+            return self._open_up_to(model, self._max_seats)
+        except NotEnoughFunds as error:
+            if not closing:
+                raise
+            self._is_short = True
+            logger.warning("bonds are awaited", extra={"reason": str(error)})
+        held = held_seats(self._client, model.model_id)
+        affordable = self._affordable()
+        return self._open_up_to(model, len(held) + affordable) if affordable else held
+
+    def _open_up_to(self, model: ServedModel, count: int) -> list[int]:
+        return open_missing_seats(self._client, model, tick=self._tick, max_seats=count)
+
+    def _affordable(self) -> int:
+        client = self._client
+        money = client.account_of(client.address).credit
+        money += client.token_balance(client.address)
+        return money // client.config.seat_bond

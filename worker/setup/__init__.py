@@ -1,0 +1,1 @@
+"""Setting a worker up: its key, its stake, its first settings."""
