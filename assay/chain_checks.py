@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from assay.findings import Finding, bad, fine, odd
-from protocol.chain.deploying.inspection import Block, ChainInspection
+from protocol.chain.deploying.inspection import BlockFacts, ChainInspection
 from protocol.market.types import MarketConfig
 
 __all__ = ["ChainFacts", "judge_chain", "look_at_chain"]
@@ -30,7 +30,7 @@ class ChainFacts:
         header_fault: Why the last header cannot be rebuilt, if it cannot.
     """
 
-    blocks: Sequence[Block]
+    blocks: Sequence[BlockFacts]
     seen_number: int | None
     has_transient_storage: bool
     keeps_old_hashes: bool
@@ -102,7 +102,7 @@ def _header(facts: ChainFacts) -> Finding:
     )
 
 
-def _randomness(blocks: Sequence[Block]) -> Finding:
+def _randomness(blocks: Sequence[BlockFacts]) -> Finding:
     values = [block.prev_randao for block in blocks if block.number > 0]
     if len(values) < 2:
         return odd("prevRandao", "too few blocks to tell", "look again later")
@@ -131,7 +131,9 @@ def _old_hashes(is_kept: bool, deadline: int | None) -> Finding:
     return fine("old hashes", fact)
 
 
-def _pace(blocks: Sequence[Block], config: MarketConfig | None) -> Iterator[Finding]:
+def _pace(
+    blocks: Sequence[BlockFacts], config: MarketConfig | None
+) -> Iterator[Finding]:
     mined = [block for block in blocks if block.number > 0]
     if len(mined) < 2:
         yield odd("block interval", "too few blocks to tell", "look again later")
@@ -140,15 +142,15 @@ def _pace(blocks: Sequence[Block], config: MarketConfig | None) -> Iterator[Find
     yield fine("block interval", f"{seconds:.1f} s over the last {len(mined)} blocks")
     if config is None:
         return
-    least = _BLOCKS_IN_A_WINDOW * seconds
+    minimum = _BLOCKS_IN_A_WINDOW * seconds
     for name, window in (
         ("commit window", config.commit_floor_seconds),
         ("reveal window", config.reveal_window_seconds),
     ):
-        if window < least:
+        if window < minimum:
             yield bad(
                 name,
                 f"{window} s, that is {window / seconds:.1f} blocks",
                 f"workers would be late through no fault of theirs: deploy with at "
-                f"least {least:.0f} s",
+                f"least {minimum:.0f} s",
             )

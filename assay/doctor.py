@@ -28,7 +28,7 @@ _ARTIFACTS = {
     "lens": "MarketplaceLens",
     "registry": "ModelRegistry",
 }
-_MOST_SUPPLY = 1 << 96
+_MAX_SUPPLY = 1 << 96
 
 
 def diagnose(rpc_url: str, deployment: Deployment) -> Iterator[Finding]:
@@ -134,10 +134,10 @@ def _token(facts: TokenFacts) -> Iterator[Finding]:
             "deploy with another token",
         )
         return
-    if facts.supply >= _MOST_SUPPLY:
+    if facts.supply >= _MAX_SUPPLY:
         yield bad(
             "token",
-            f"{facts.supply} units exist, a credit holds fewer than {_MOST_SUPPLY}",
+            f"{facts.supply} units exist, a credit holds fewer than {_MAX_SUPPLY}",
             "deploy with a token of fewer units",
         )
     # A token returns true, or nothing at all; both are allowed.

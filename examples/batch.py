@@ -27,7 +27,7 @@ options = BatchOptions(
 
 with Batch.create(client, prompts, out=OUT, options=options) as batch:
     print(f"batch {batch.batch_id}: {batch.estimate.jobs} jobs")
-    print(f"costs {batch.estimate.least} to {batch.estimate.most} units")
+    print(f"costs {batch.estimate.min_cost} to {batch.estimate.max_cost} units")
     progress = batch.run()
 
 print(f"{progress.accepted} of {progress.total} accepted, {progress.spent} units spent")

@@ -16,7 +16,7 @@ draft = client.prepare(
     decoding=Decoding(max_new_tokens=24, temperature=800_000, seed=7),
     terms=Terms(redundancy=3),
 )
-print(f"locks {draft.estimate.escrow} units, costs {draft.estimate.most} at most")
+print(f"locks {draft.estimate.escrow} units, costs {draft.estimate.escrow} at most")
 
 job = client.post(draft)
 job.wait("accepted")

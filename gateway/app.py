@@ -14,8 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.staticfiles import StaticFiles
 
-from gateway import readiness
-from gateway.api import batches, completions, receipts
+from gateway.api import batches, completions, operation, receipts
 from gateway.api.limits import BodyLimits, ConcurrencyLimit
 from gateway.api.observation import Observation
 from gateway.api.openapi import describe
@@ -29,7 +28,7 @@ from protocol.errors import MarketError
 __all__ = ["create_app"]
 
 _ROUTERS = (
-    readiness.router,
+    operation.router,
     completions.router,
     batches.router,
     receipts.router,
@@ -89,7 +88,7 @@ def _add_middleware(app: FastAPI, services: Services) -> None:
         timeout_seconds=settings.body_timeout_seconds,
     )
     app.add_middleware(
-        ConcurrencyLimit, most=settings.max_concurrent_calls, prefix="/v1/"
+        ConcurrencyLimit, max_calls=settings.max_concurrent_calls, prefix="/v1/"
     )
     if settings.cors_origins:
         app.add_middleware(

@@ -1,4 +1,4 @@
-"""Health, readiness and metrics, for whoever operates the gateway."""
+"""Whether the parts of the gateway work, asked at most every other second."""
 
 from __future__ import annotations
 
@@ -6,27 +6,21 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import APIRouter, Depends
-from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
-from starlette.requests import Request
-from starlette.responses import Response
 
 from protocol.errors import MarketError
 
-__all__ = ["Health", "Readiness", "router"]
+__all__ = ["HealthReport", "Readiness"]
 
 _log = logging.getLogger(__name__)
 
 _KEPT_SECONDS = 2.0
-_UNAVAILABLE = 503
 Verdict = Literal["ok", "failed"]
 
 
-class Health(BaseModel):
+class HealthReport(BaseModel):
     """That the process lives, or what of its parts works."""
 
     status: Verdict
@@ -40,10 +34,10 @@ class Readiness:
         """Take the checks; one that raises a MarketError fails."""
         self._checks = checks
         self._lock = threading.Lock()
-        self._last: Health | None = None
+        self._last: HealthReport | None = None
         self._at = 0.0
 
-    def look(self) -> Health:
+    def look(self) -> HealthReport:
         """How the parts are now, or were a moment ago."""
         with self._lock:
             if self._last is None or time.monotonic() - self._at > _KEPT_SECONDS:
@@ -51,7 +45,7 @@ class Readiness:
                 self._at = time.monotonic()
             return self._last
 
-    def _run(self) -> Health:
+    def _run(self) -> HealthReport:
         checks: dict[str, Verdict] = {}
         for name, check in self._checks.items():
             try:
@@ -61,37 +55,4 @@ class Readiness:
                 _log.warning("not ready", extra={"part": name, "reason": str(error)})
                 checks[name] = "failed"
         is_ready = all(verdict == "ok" for verdict in checks.values())
-        return Health(status="ok" if is_ready else "failed", checks=checks)
-
-
-router = APIRouter(tags=["operation"])
-
-
-def _readiness(request: Request) -> Readiness:
-    readiness: Readiness = request.app.state.services.readiness
-    return readiness
-
-
-@router.get("/healthz")
-def healthz() -> Health:
-    """Says that the process lives."""
-    return Health(status="ok", checks={})
-
-
-@router.get("/readyz", responses={_UNAVAILABLE: {"model": Health}})
-def readyz(readiness: Annotated[Readiness, Depends(_readiness)]) -> JSONResponse:
-    """Says whether chain, content store, database and jobs work."""
-    health = readiness.look()
-    status = 200 if health.status == "ok" else _UNAVAILABLE
-    return JSONResponse(health.model_dump(), status_code=status)
-
-
-@router.get(
-    "/metrics",
-    response_class=Response,
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
-)
-def metrics(request: Request) -> Response:
-    """Counts and times in Prometheus's text format."""
-    body = request.app.state.services.metrics.render()
-    return Response(body, media_type=CONTENT_TYPE_LATEST)
+        return HealthReport(status="ok" if is_ready else "failed", checks=checks)

@@ -19,15 +19,15 @@ __all__ = ["ReceiptShelf"]
 class ReceiptShelf:
     """Makes receipts, and keeps the last ones; may be shared between threads."""
 
-    def __init__(self, access: MarketAccess, *, most: int = 256) -> None:
+    def __init__(self, access: MarketAccess, *, max_receipts: int = 256) -> None:
         """Take the market.
 
         Args:
             access: The market.
-            most: Receipts to keep.
+            max_receipts: Receipts to keep.
         """
         self._access = access
-        self._most = most
+        self._max_receipts = max_receipts
         self._kept: OrderedDict[JobId, dict[str, Any]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -67,7 +67,7 @@ class ReceiptShelf:
         made = self._build(job_id)
         with self._lock:
             self._kept[job_id] = made
-            while len(self._kept) > self._most:
+            while len(self._kept) > self._max_receipts:
                 self._kept.popitem(last=False)
         return made
 

@@ -14,7 +14,7 @@ from gateway.database.engine import Database
 from gateway.database.schema import migrate
 from gateway.indexer.head_watch import HeadWatch
 from gateway.indexer.service import IndexService, market_of
-from gateway.jobs.loop import EngineOptions, JobEngine, new_replica_name
+from gateway.jobs.loop import JobEngine, LoopOptions, new_replica_name
 from gateway.jobs.market_access import MarketAccess
 from gateway.jobs.runner import JobRunner
 from gateway.jobs.waiters import Waiters
@@ -120,7 +120,7 @@ def connect_services(settings: GatewaySettings, database: Database) -> Services:
         delivery,
         replica=replica,
         lease_seconds=settings.lease_seconds,
-        most_open=4 * settings.max_prompts_per_job,
+        max_open=4 * settings.max_prompts_per_job,
     )
     engine = _engine(settings, database, access, waiters, metrics, replica, feed)
     metrics.watch("callers_waiting", "Calls that somebody waits for.", waiters.count)
@@ -224,7 +224,7 @@ def _engine(
         wake=waiters.wake,
         meter=metrics,
     )
-    options = EngineOptions(
+    options = LoopOptions(
         window_seconds=settings.batch_window_ms / 1_000,
         poll_seconds=settings.poll_seconds,
         lease_seconds=settings.lease_seconds,

@@ -80,7 +80,7 @@ class GatewaySettings(RoleSettings):
     public_url: str | None = None
     models: dict[_ModelName, _ModelIdHex] = Field(default={}, max_length=256)
     redundancy: int = Field(default=3, ge=1, le=255)
-    least_redundancy: int = Field(default=3, ge=1, le=255)
+    min_redundancy: int = Field(default=3, ge=1, le=255)
     rounds: int = Field(default=1, ge=1, le=2)
     tick: int = Field(default=0, ge=0, lt=TICKS)
     batch_window_ms: int = Field(default=200, ge=0, le=60_000)

@@ -50,31 +50,31 @@ class EngineError(Exception):
         return f"{self.field}={_shorten(self.value)}: {self.problem}; {self.remedy}"
 
 
-class RequestError(EngineError):
+class InvalidRequest(EngineError):
     """The request itself is at fault, whichever worker looks at it."""
 
 
-class InvalidPrompt(RequestError):
+class InvalidPrompt(InvalidRequest):
     """The prompt has no ids, or ids the vocabulary does not have."""
 
 
-class InvalidLength(RequestError):
+class InvalidLength(InvalidRequest):
     """The limit of new tokens is not a positive integer."""
 
 
-class ContextOverflow(RequestError):
+class ContextOverflow(InvalidRequest):
     """Prompt and limit together exceed the model's context; nothing is cut off."""
 
 
-class InvalidSampling(RequestError):
+class InvalidSampling(InvalidRequest):
     """A decoding parameter (seed, temperature, top-k, top-p) is out of range."""
 
 
-class InvalidStop(RequestError):
+class InvalidStop(InvalidRequest):
     """A stop string or stop id is malformed, or there are too many."""
 
 
-class InvalidLogprobs(RequestError):
+class InvalidLogprobs(InvalidRequest):
     """More log-probabilities per token are asked for than an engine gives."""
 
 

@@ -48,7 +48,7 @@ class GasGuard:
         price = spec.base_price << params.tick
         return is_worth_gas(
             reward_units=config.base_fee + params.max_tokens * price,
-            gas=duty_gas(params.most_places),
+            gas=duty_gas(params.max_places),
             gas_price_wei=self._gas_price_wei,
             wei_per_unit=self._token_wei,
             penalty_units=config.seat_bond * config.no_show_bps // _BPS,

@@ -50,7 +50,7 @@ __all__ = ["Worker", "run_worker"]
 logger = logging.getLogger(__name__)
 
 # More jobs than this compute at a time only if there are more seats than this.
-_MOST_THREADS = 256
+_MAX_THREADS = 256
 
 
 def unwrapped(engine: Engine) -> Engine:
@@ -174,7 +174,7 @@ class Worker:
         self._book = Book(journal)
         self._errands = Errands()
         seats = settings.max_seats * len(models)
-        self._queue = ComputeQueue(threads=min(max(seats, 1), _MOST_THREADS))
+        self._queue = ComputeQueue(threads=min(max(seats, 1), _MAX_THREADS))
         self._rounds = Rounds(
             client, reveal_window_seconds=client.config.reveal_window_seconds
         )

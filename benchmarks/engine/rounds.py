@@ -28,7 +28,7 @@ class Callee(Protocol):
 
 
 @dataclass
-class Rounds:
+class EngineRounds:
     """Measures cases on engines, one engine at a time.
 
     Attributes:

@@ -10,7 +10,7 @@ from benchmarks.engine.bandwidth import BandwidthReader, compile_reader
 from benchmarks.engine.cases import BANDWIDTH, CASES, DECODE_PROMPT, MEMORY, Case
 from benchmarks.engine.launcher import Launcher
 from benchmarks.engine.process import EngineProcess
-from benchmarks.engine.rounds import BARE, Rounds, compare_bits
+from benchmarks.engine.rounds import BARE, EngineRounds, compare_bits
 from benchmarks.engine.rows import Row, bandwidth_row, memory_row, speed_row, speed_rows
 from benchmarks.engine.workspace import LOCK, Workspace
 from benchmarks.machine import busy_note, describe_machine
@@ -69,7 +69,7 @@ def run_benchmark(
             say(f"loading {name}")
             engines.append(stack.enter_context(launcher.start(name)))
         bare = options.profiles if options.measures_bare else ()
-        rounds = Rounds(engines, bare, options.new_tokens, None, say, source)
+        rounds = EngineRounds(engines, bare, options.new_tokens, None, say, source)
         if BANDWIDTH in options.cases:
             program = compile_reader(workspace.folder)
             reader = stack.enter_context(BandwidthReader(program, options.threads))
@@ -108,7 +108,7 @@ def baseline_versions(lock: str) -> dict[str, str]:
     return {name: pins[name] for name in ("openvino-genai", "torch", "transformers")}
 
 
-def _timed_rows(options: Options, rounds: Rounds) -> list[Row]:
+def _timed_rows(options: Options, rounds: EngineRounds) -> list[Row]:
     rows = speed_rows(
         options.cases, options.profiles, options.baselines, rounds.samples
     )

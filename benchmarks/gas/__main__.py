@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gas.scene import (
-    Scene,
+    GasScene,
     Steps,
     anvil,
     measure_batch,
@@ -114,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=SEEDS, help="seeds of each draw")
     options = parser.parse_args(arguments)
     with anvil() as url:
-        scene = Scene.open(url)
+        scene = GasScene.open(url)
         jobs, long_jobs = measure_jobs(scene, COMMITTEES, PROMPTS)
         batched = measure_batch(scene)
         draws = {

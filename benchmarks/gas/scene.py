@@ -39,7 +39,14 @@ from protocol.market.types import (
     OutcomeStatus,
 )
 
-__all__ = ["Scene", "Steps", "anvil", "measure_batch", "measure_draw", "measure_jobs"]
+__all__ = [
+    "GasScene",
+    "Steps",
+    "anvil",
+    "measure_batch",
+    "measure_draw",
+    "measure_jobs",
+]
 
 BATCH = 10
 
@@ -52,7 +59,7 @@ _ALWAYS = 2**256 - 1
 _SEATS_SLOT = 1
 _BUSY = 1 << 247
 _OWNER_BITS = 160
-_MOST_OPENED = 64
+_MAX_OPENED = 64
 _RPC_BATCH = 500
 _START_SECONDS = 30
 _SALT = keccak(text="salt")
@@ -133,7 +140,7 @@ def _digest(label: str) -> Digest:
 
 
 @dataclass(slots=True)
-class Scene:
+class GasScene:
     """A market on a node: account 0 keeps, 1 requests, the others work."""
 
     url: str
@@ -143,7 +150,7 @@ class Scene:
     nonces: Iterator[int] = field(default_factory=lambda: count(1))
 
     @classmethod
-    def open(cls, url: str) -> Scene:
+    def open(cls, url: str) -> GasScene:
         """Deploy and fund keeper and requester."""
         terms = MarketTerms.development()
         deployment = deploy_market(url, _account(0), token=None, terms=terms)
@@ -263,7 +270,7 @@ def _outcome(params: JobParams) -> Outcome:
 
 
 def measure_jobs(
-    scene: Scene, committees: Sequence[int], prompts: int
+    scene: GasScene, committees: Sequence[int], prompts: int
 ) -> tuple[dict[int, list[Steps]], list[Steps]]:
     """Jobs by size of the committee, and jobs of three with many prompts."""
     model = scene.model("jobs")
@@ -288,7 +295,7 @@ def measure_jobs(
     return jobs, measured(prompt_count=prompts, max_tokens=most)
 
 
-def measure_batch(scene: Scene) -> int:
+def measure_batch(scene: GasScene) -> int:
     """Gas of a commit in a batch of ten jobs of three, none of them the last one."""
     model = scene.model("batch")
     workers = [scene.client(2 + index) for index in range(3)]
@@ -306,7 +313,7 @@ def measure_batch(scene: Scene) -> int:
     return -(-gas // BATCH)
 
 
-def _post_and_draw(scene: Scene, model: ModelId) -> tuple[JobParams, CommitteeDrawn]:
+def _post_and_draw(scene: GasScene, model: ModelId) -> tuple[JobParams, CommitteeDrawn]:
     """A job with a full committee; those with a vacant place are left to fail."""
     while True:
         params = scene.job(model)
@@ -317,7 +324,7 @@ def _post_and_draw(scene: Scene, model: ModelId) -> tuple[JobParams, CommitteeDr
 
 
 def _act_in_all(
-    scene: Scene,
+    scene: GasScene,
     worker: MarketClient,
     draws: Sequence[tuple[JobParams, CommitteeDrawn]],
     *,
@@ -335,7 +342,7 @@ def _act_in_all(
     return worker.commit_results(commits).gas_used
 
 
-def measure_draw(scene: Scene, size: int, idle: float, seeds: int) -> float:
+def measure_draw(scene: GasScene, size: int, idle: float, seeds: int) -> float:
     """Mean gas of a draw that fills three places, from a roster partly idle."""
     model = scene.model(f"roster {size} {idle}")
     seats = _open_roster(scene, model, size)
@@ -352,7 +359,7 @@ def measure_draw(scene: Scene, size: int, idle: float, seeds: int) -> float:
     return statistics.mean(gas)
 
 
-def _open_roster(scene: Scene, model: ModelId, size: int) -> list[int]:
+def _open_roster(scene: GasScene, model: ModelId, size: int) -> list[int]:
     owner = scene.client(2)
     missing = size * owner.config.seat_bond - owner.account_of(owner.address).credit
     while missing > 0:
@@ -362,13 +369,13 @@ def _open_roster(scene: Scene, model: ModelId, size: int) -> list[int]:
         missing -= step
     seats: list[int] = []
     while len(seats) < size:
-        result = owner.open_seats(model, 0, min(_MOST_OPENED, size - len(seats)))
+        result = owner.open_seats(model, 0, min(_MAX_OPENED, size - len(seats)))
         opened = (log.event for log in result.logs)
         seats += [e.seat_id for e in opened if isinstance(e, SeatOpened)]
     return seats
 
 
-def _set_seats(scene: Scene, seats: Sequence[int], *, busy: int) -> None:
+def _set_seats(scene: GasScene, seats: Sequence[int], *, busy: int) -> None:
     """Give each seat an owner of its own, and mark some, evenly spread, as busy."""
     market = scene.deployment.marketplace
     for start in range(0, len(seats), _RPC_BATCH):

@@ -32,7 +32,7 @@ from devnet.processes.ports import free_ports
 from devnet.processes.rpc import ask
 from devnet.processes.supervisor import Supervisor
 
-__all__ = ["Row", "main", "measure"]
+__all__ = ["GatewayRow", "main", "measure"]
 
 CONCURRENCY = (1, 16, 64)
 _WORKERS = 3
@@ -46,7 +46,7 @@ Call = Callable[[int], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class GatewayRow:
     """A figure.
 
     Attributes:
@@ -72,7 +72,7 @@ class Row:
 
 async def measure(
     case: str, call: Call, concurrency: int, count: int
-) -> tuple[Row, Sequence[object]]:
+) -> tuple[GatewayRow, Sequence[object]]:
     """Times calls: so many callers, each making one after the other.
 
     Args:
@@ -99,11 +99,11 @@ async def measure(
     elapsed = time.perf_counter() - began
     cuts = statistics.quantiles(seconds, n=100, method="inclusive")
     p50, p95, p99 = (round(cuts[percent - 1], 4) for percent in (50, 95, 99))
-    row = Row(case, concurrency, count, round(count / elapsed, 2), p50, p95, p99)
+    row = GatewayRow(case, concurrency, count, round(count / elapsed, 2), p50, p95, p99)
     return row, answers
 
 
-async def _completions(network: Network, calls: int) -> tuple[list[Row], str]:
+async def _completions(network: Network, calls: int) -> tuple[list[GatewayRow], str]:
     """Rows of completions, and the receipt of the last one."""
     key = network.folder.api_key_file.read_text().strip()
     url = network.plan.gateway_url
@@ -129,13 +129,15 @@ async def _completions(network: Network, calls: int) -> tuple[list[Row], str]:
             row, answers = await measure("completion", complete, concurrency, count)
             after = await _next_quiet_block(network)
             gas = await asyncio.to_thread(_gas_of, network, before, after)
-            rows.append(Row(**{**asdict(row), "gasPerRequest": round(gas / count)}))
+            rows.append(
+                GatewayRow(**{**asdict(row), "gasPerRequest": round(gas / count)})
+            )
             receipt = str(answers[-1])
             _report(rows[-1])
     return rows, receipt
 
 
-async def _reads(network: Network, receipt: str, reads: int) -> list[Row]:
+async def _reads(network: Network, receipt: str, reads: int) -> list[GatewayRow]:
     rows = []
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(limits=limits, timeout=_TIMEOUT_SECONDS) as client:
@@ -177,15 +179,15 @@ def _gas_of(network: Network, before: int, after: int) -> int:
     return gas
 
 
-def _run(network: Network, calls: int, reads: int) -> list[Row]:
-    async def both() -> list[Row]:
+def _run(network: Network, calls: int, reads: int) -> list[GatewayRow]:
+    async def both() -> list[GatewayRow]:
         rows, receipt = await _completions(network, calls)
         return rows + await _reads(network, receipt, reads)
 
     return asyncio.run(both())
 
 
-def _report(row: Row) -> None:
+def _report(row: GatewayRow) -> None:
     gas = "" if row.gasPerRequest is None else f", {row.gasPerRequest:,} gas a call"
     sys.stdout.write(
         f"{row.case:10} {row.concurrency:3} callers {row.rps:8,.2f} a second, "

@@ -38,7 +38,7 @@ from gateway.indexer.position import IndexedMarket
 from tests.support.machines.postgres import PostgresServer
 from tests.support.market.market_history import MADE_MARKETPLACE
 
-__all__ = ["Row", "main", "measure"]
+__all__ = ["IndexerRow", "main", "measure"]
 
 JOBS = 2_000
 ROUNDS = 3
@@ -48,7 +48,7 @@ _PERCENT_95 = 18
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class IndexerRow:
     """A figure.
 
     Attributes:
@@ -73,7 +73,9 @@ class Row:
     p95: float | None = None
 
 
-def measure(database: Database, chain: RawChain, kind: str, rounds: int) -> list[Row]:
+def measure(
+    database: Database, chain: RawChain, kind: str, rounds: int
+) -> list[IndexerRow]:
     """Both cases on one empty database.
 
     Args:
@@ -101,7 +103,7 @@ def measure(database: Database, chain: RawChain, kind: str, rounds: int) -> list
     latencies = sorted(1_000 * seconds for _, seconds in live)
     speeds = [count / seconds for count, seconds in live]
     return [
-        Row(
+        IndexerRow(
             "catch_up",
             kind,
             events,
@@ -109,7 +111,7 @@ def measure(database: Database, chain: RawChain, kind: str, rounds: int) -> list
             round(rounds * events / cpu),
             round(min(catching_up)),
         ),
-        Row(
+        IndexerRow(
             "live",
             kind,
             sum(count for count, _ in live) // rounds,
@@ -172,7 +174,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     machine: dict[str, Any] = describe_machine()
     chain = a_market(options.jobs, live_blocks=LIVE_BLOCKS)
-    rows: list[Row] = []
+    rows: list[IndexerRow] = []
     with _databases() as databases:
         for kind, database in databases.items():
             rows += measure(database, chain, kind, options.rounds)

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.market.load import Followed
-from benchmarks.market.worker import Usage
+from benchmarks.market.worker import WorkerUsage
 from protocol.market.types import JobId
 
-__all__ = ["Row", "blocks_beyond_inference", "overhead_share", "percentile"]
+__all__ = ["LoadRow", "blocks_beyond_inference", "overhead_share", "percentile"]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class LoadRow:
     """One number of jobs in flight.
 
     Attributes:
@@ -71,7 +71,9 @@ def blocks_beyond_inference(
     ]
 
 
-def overhead_share(before: Sequence[Usage], after: Sequence[Usage]) -> float:
+def overhead_share(
+    before: Sequence[WorkerUsage], after: Sequence[WorkerUsage]
+) -> float:
     """Share of the workers' CPU time between two looks that was not their engines'."""
     pairs = list(zip(before, after, strict=True))
     cpu = sum(late.cpu_seconds - early.cpu_seconds for early, late in pairs)

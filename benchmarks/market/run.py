@@ -10,13 +10,13 @@ from typing import Any
 
 from benchmarks.market.load import Load
 from benchmarks.market.measures import (
-    Row,
+    LoadRow,
     blocks_beyond_inference,
     overhead_share,
     percentile,
 )
 from benchmarks.market.package import LARGE, SMALL
-from benchmarks.market.scene import BLOCK_SECONDS, Scene, scene
+from benchmarks.market.scene import BLOCK_SECONDS, LoadScene, scene
 from protocol.market.types import JobId
 from protocol.store.ipfs import IpfsStore
 
@@ -58,7 +58,7 @@ def run_market(plan: MarketPlan, folder: Path, report: Report) -> dict[str, Any]
     """
     shape = SMALL if plan.is_quick else LARGE
     report("starting a chain, an IPFS node and three workers")
-    with scene(folder, shape, most_in_flight=max(plan.in_flight)) as made:
+    with scene(folder, shape, max_in_flight=max(plan.in_flight)) as made:
         load = Load(made.client(), IpfsStore(made.ipfs_api), made.model_id)
         rows = []
         for in_flight in plan.in_flight:
@@ -70,7 +70,7 @@ def run_market(plan: MarketPlan, folder: Path, report: Report) -> dict[str, Any]
     return {"rows": rows, **memory}
 
 
-def _row(made: Scene, load: Load, in_flight: int, seconds: float) -> Row:
+def _row(made: LoadScene, load: Load, in_flight: int, seconds: float) -> LoadRow:
     """Warm up until as many jobs have ended as are in flight, then measure."""
     warm = len(load.settled) + max(3, in_flight)
     for _ in load.run(in_flight, lambda: len(load.settled) >= warm, seconds):
@@ -83,7 +83,7 @@ def _row(made: Scene, load: Load, in_flight: int, seconds: float) -> Row:
     after, ended = made.usages(), time.monotonic()
     new = [job_id for job_id in load.settled if job_id not in known]
     blocks = _blocks(made, load, new)
-    return Row(
+    return LoadRow(
         in_flight=in_flight,
         jobs=len(new),
         jobs_per_second=len(new) / (ended - started),
@@ -93,14 +93,16 @@ def _row(made: Scene, load: Load, in_flight: int, seconds: float) -> Row:
     )
 
 
-def _blocks(made: Scene, load: Load, job_ids: Sequence[JobId]) -> list[int]:
+def _blocks(made: LoadScene, load: Load, job_ids: Sequence[JobId]) -> list[int]:
     jobs = {job_id: load.jobs[job_id] for job_id in job_ids}
     return blocks_beyond_inference(
         jobs, made.log_events("computed"), block_seconds=BLOCK_SECONDS
     )
 
 
-def _soak(made: Scene, load: Load, plan: MarketPlan, report: Report) -> dict[str, Any]:
+def _soak(
+    made: LoadScene, load: Load, plan: MarketPlan, report: Report
+) -> dict[str, Any]:
     """Memory of the workers over many jobs."""
     if not plan.soak_jobs:
         return {}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.market.package import write_loadable_package
-from benchmarks.market.worker import Usage, read_usage
+from benchmarks.market.worker import WorkerUsage, read_usage
 from devnet.network.identities import Identity, write_identities
 from devnet.processes.anvil import anvil_command, chain_answers, find_anvil
 from devnet.processes.ipfs import ipfs_answers, ipfs_command
@@ -29,7 +29,7 @@ from protocol.market.types import ModelId
 from protocol.store.ipfs import IpfsStore
 from worker.models.publish import publish_model
 
-__all__ = ["BLOCK_SECONDS", "WORKERS", "Scene", "scene"]
+__all__ = ["BLOCK_SECONDS", "WORKERS", "LoadScene", "scene"]
 
 WORKERS = 3
 BLOCK_SECONDS = 1
@@ -42,7 +42,7 @@ _REQUESTER_TOKENS = 10**12
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class LoadScene:
     """What runs.
 
     Attributes:
@@ -69,7 +69,7 @@ class Scene:
             self.rpc_url, self.deployment, self.requester.account
         )
 
-    def usages(self) -> list[Usage]:
+    def usages(self) -> list[WorkerUsage]:
         """What each worker has used."""
         return [read_usage(self._usage_file(one.name)) for one in self.workers]
 
@@ -128,7 +128,9 @@ class Scene:
 
 
 @contextmanager
-def scene(folder: Path, shape: IntegerShape, *, most_in_flight: int) -> Iterator[Scene]:
+def scene(
+    folder: Path, shape: IntegerShape, *, max_in_flight: int
+) -> Iterator[LoadScene]:
     """Start everything; ends all of it with the block.
 
     Args:
@@ -154,7 +156,7 @@ def scene(folder: Path, shape: IntegerShape, *, most_in_flight: int) -> Iterator
             base_price=1,
             ms_per_token=_MS_PER_TOKEN,
         )
-        made = Scene(
+        made = LoadScene(
             supervisor,
             rpc_url,
             ipfs_api,
@@ -168,7 +170,7 @@ def scene(folder: Path, shape: IntegerShape, *, most_in_flight: int) -> Iterator
         client.faucet(_REQUESTER_TOKENS)
         client.approve(_REQUESTER_TOKENS)
         # A seat of a job that has just ended cannot be drawn for another yet.
-        made.hire(most_in_flight + most_in_flight // 2 + _SPARE_SEATS)
+        made.hire(max_in_flight + max_in_flight // 2 + _SPARE_SEATS)
         ask(rpc_url, "evm_setIntervalMining", BLOCK_SECONDS)
         yield made
 

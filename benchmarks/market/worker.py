@@ -20,7 +20,7 @@ from worker.process.signals import stop_on_signals
 from worker.run import run_worker
 from worker.settings import WorkerSettings
 
-__all__ = ["Usage", "read_usage"]
+__all__ = ["WorkerUsage", "read_usage"]
 
 _NICENESS = 5
 _WRITE_SECONDS = 0.5
@@ -28,7 +28,7 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class WorkerUsage:
     """What a worker's process has used since its start.
 
     Attributes:
@@ -42,9 +42,9 @@ class Usage:
     memory_bytes: int
 
 
-def read_usage(path: Path) -> Usage:
+def read_usage(path: Path) -> WorkerUsage:
     """What a worker last wrote."""
-    return Usage(**json.loads(path.read_text(encoding="utf-8")))
+    return WorkerUsage(**json.loads(path.read_text(encoding="utf-8")))
 
 
 class _Gauge:
@@ -61,7 +61,7 @@ class _Gauge:
 
     def write_forever(self) -> None:
         while True:
-            usage = Usage(
+            usage = WorkerUsage(
                 cpu_seconds=time.process_time(),
                 engine_seconds=sum(engine.cpu_seconds for engine in self._engines),
                 memory_bytes=_resident_bytes(),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from devnet.demo.summary import Check
+from devnet.demo.summary import DemoCheck
 from devnet.network.gateway import MODEL_NAME
 from devnet.network.start import Network
 from protocol.chain.reader import MarketReader
@@ -43,7 +43,7 @@ class GatewayCall:
     job_id: str
     receipt_url: str
     lines: tuple[str, ...]
-    check: Check
+    check: DemoCheck
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
@@ -86,11 +86,11 @@ def call_gateway(network: Network, market: MarketReader, path: Path) -> GatewayC
 
 def _verify(
     network: Network, market: MarketReader, path: Path, url: str
-) -> tuple[tuple[str, ...], Check]:
+) -> tuple[tuple[str, ...], DemoCheck]:
     name = "the gateway's answer has a receipt that verifies offline"
     receipt = _fetch(network, url)
     if receipt is None:
-        return (), Check(name, False, "the job was not settled in time")
+        return (), DemoCheck(name, False, "the job was not settled in time")
     path.write_text(json.dumps(receipt, indent=2, ensure_ascii=False) + "\n", "utf-8")
     count = len(receipt["proof"]["headers"])
     number = receipt["posted"]["blockNumber"] + count - 1
@@ -99,9 +99,9 @@ def _verify(
     try:
         checks = verify_offline(receipt, Trusted.by(network.deployment, known))
     except BadReceipt as error:
-        return (), Check(name, False, str(error))
+        return (), DemoCheck(name, False, str(error))
     lines = tuple(f"ok  {check.step}: {check.fact}" for check in checks)
-    return lines, Check(name, True, f"{len(checks)} checks under block {number}")
+    return lines, DemoCheck(name, True, f"{len(checks)} checks under block {number}")
 
 
 def _fetch(network: Network, url: str) -> dict[str, Any] | None:

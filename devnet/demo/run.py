@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from devnet.demo.audit import audit
 from devnet.demo.evidence import collect
 from devnet.demo.gateway_call import GatewayCall, call_gateway
-from devnet.demo.summary import Check, check_money, check_worker, summarize
+from devnet.demo.summary import DemoCheck, check_money, check_worker, summarize
 from devnet.demo.truth import check_truth
 from devnet.errors import DemoFailed
 from devnet.network.folder import NetworkFolder
@@ -96,7 +96,7 @@ class DemoReport:
 
     summary: dict[str, Any]
     results: Results | None
-    checks: Sequence[Check]
+    checks: Sequence[DemoCheck]
     verification: str
     call: GatewayCall
     liar: str | None
@@ -253,10 +253,10 @@ class _Demo:
                 ) from error
         return job, timeline
 
-    def _verify(self, job: Job, timeline: Timeline) -> tuple[str, Check]:
+    def _verify(self, job: Job, timeline: Timeline) -> tuple[str, DemoCheck]:
         """Run `assay verify` on the receipt, as anybody would."""
         if timeline.accepted is None:
-            return "", Check("the receipt verifies", False, "there is no result")
+            return "", DemoCheck("the receipt verifies", False, "there is no result")
         path = self._folder / "receipt.json"
         _write_json(path, build(job))
         self._view.step("verifying the receipt with `assay verify`")
@@ -275,7 +275,7 @@ class _Demo:
         )
         said = (done.stdout + done.stderr).strip()
         last = said.splitlines()[-1] if said else "nothing was printed"
-        return said, Check("the receipt verifies", done.returncode == 0, last)
+        return said, DemoCheck("the receipt verifies", done.returncode == 0, last)
 
 
 def _requester_settings(network: Network) -> RequesterSettings:

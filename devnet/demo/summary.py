@@ -23,7 +23,7 @@ from protocol.market.events import (
 )
 from protocol.market.types import ZERO_ADDRESS, JobState
 
-__all__ = ["Check", "Evidence", "check_money", "check_worker", "summarize"]
+__all__ = ["DemoCheck", "Evidence", "check_money", "check_worker", "summarize"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class DemoCheck:
     """Something that must be so for the demo to succeed."""
 
     name: str
@@ -104,7 +104,9 @@ def summarize(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def check_money(summary: Mapping[str, Any], audit_faults: Sequence[str]) -> list[Check]:
+def check_money(
+    summary: Mapping[str, Any], audit_faults: Sequence[str]
+) -> list[DemoCheck]:
     """Whether a job was accepted and its money adds up.
 
     Args:
@@ -116,20 +118,20 @@ def check_money(summary: Mapping[str, Any], audit_faults: Sequence[str]) -> list
     given = [*summary["workersPaid"], *summary["bountiesPaid"]]
     handed = sum(entry["amount"] for entry in given)
     return [
-        Check(
+        DemoCheck(
             "accepted", summary["state"] == JobState.ACCEPTED.label, summary["state"]
         ),
-        Check(
+        DemoCheck(
             "escrowed = paid + refunded + fees",
             escrowed == sum(parts),
             f"{escrowed} = {' + '.join(map(str, parts))}",
         ),
-        Check(
+        DemoCheck(
             "paid = workers + bounties",
             parts[0] == handed,
             f"{parts[0]} = {' + '.join(str(entry['amount']) for entry in given)}",
         ),
-        Check(
+        DemoCheck(
             "events and balances agree",
             not audit_faults,
             "; ".join(audit_faults) or "every credit, bond and token is accounted for",
@@ -139,7 +141,7 @@ def check_money(summary: Mapping[str, Any], audit_faults: Sequence[str]) -> list
 
 def check_worker(
     summary: Mapping[str, Any], liar: str | None, seat_bond: int, sink_credit: int
-) -> list[Check]:
+) -> list[DemoCheck]:
     """Whether the honest were paid, and the liar, if there is one, was slashed.
 
     Args:
@@ -156,7 +158,7 @@ def check_worker(
     ]
     honest = members - {liar}
     checks = [
-        Check(
+        DemoCheck(
             "the honest were paid, nobody else",
             paid == honest and len(honest) >= summary["quorum"],
             f"{len(paid)} paid of {len(members)} on the committee",
@@ -165,7 +167,7 @@ def check_worker(
     expected = [] if liar is None else [(liar, seat_bond, "wrong_result")]
     lost = "" if liar is None else ", the bond of the liar"
     checks.append(
-        Check(
+        DemoCheck(
             "the sink has what was slashed" + lost,
             slashed == expected and sink_credit == summary["slashed"],
             f"{sink_credit} units in the sink, {summary['slashed']} slashed",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from devnet.demo.summary import Check
+from devnet.demo.summary import DemoCheck
 from inference.loading import load_engine
 from protocol.documents.tokenizer import TokenCodec
 from protocol.market.types import JobParams, ModelSpec
@@ -16,7 +16,7 @@ __all__ = ["check_truth"]
 
 def check_truth(
     model: Path, spec: ModelSpec, results: Results, params: JobParams
-) -> Check:
+) -> DemoCheck:
     """Whether accepted results are what an honest engine answers.
 
     Args:
@@ -32,7 +32,7 @@ def check_truth(
     engine = load_engine(model, vocabulary=codec.vocabulary)
     prompts = results.prompts.to_bytes()
     honest = compute(prompts, params, spec, engine=engine, codec=codec)
-    return Check(
+    return DemoCheck(
         "the accepted result is the honest one",
         honest.outcome == results.outcome,
         f"results digest 0x{results.outcome.results_digest.hex()}, computed honestly "

@@ -16,8 +16,8 @@ from devnet.errors import DevnetError, NetworkRunning
 __all__ = [
     "AccountRecord",
     "NetworkFolder",
+    "NetworkPhase",
     "NetworkState",
-    "Phase",
     "ProcessRecord",
 ]
 
@@ -35,7 +35,7 @@ _GENERATED = (
 )
 
 
-class Phase(StrEnum):
+class NetworkPhase(StrEnum):
     """How far a network is."""
 
     STARTING = "starting"
@@ -81,7 +81,7 @@ class NetworkState:
     """
 
     pid: int
-    phase: Phase
+    phase: NetworkPhase
     rpc_url: str
     ipfs_api: str
     gateway_url: str = ""
@@ -97,7 +97,7 @@ class NetworkState:
         values: dict[str, Any] = json.loads(text)
         return replace(
             cls(**values),
-            phase=Phase(values["phase"]),
+            phase=NetworkPhase(values["phase"]),
             processes=tuple(ProcessRecord(**item) for item in values["processes"]),
             accounts=tuple(AccountRecord(**item) for item in values["accounts"]),
         )

@@ -19,8 +19,8 @@ from devnet.errors import (
 from devnet.network.folder import (
     AccountRecord,
     NetworkFolder,
+    NetworkPhase,
     NetworkState,
-    Phase,
     ProcessRecord,
 )
 from devnet.network.settings_file import require_replaceable
@@ -86,16 +86,16 @@ def run_network(
     try:
         with Supervisor(folder.logs) as supervisor:
             state.supervisor = supervisor
-            state.publish(Phase.STARTING)
+            state.publish(NetworkPhase.STARTING)
             network = start_network(supervisor, folder, plan, report)
             state.network = network
-            state.publish(Phase.READY)
+            state.publish(NetworkPhase.READY)
             on_ready(network)
             _watch(supervisor, state, report)
     except StopRequested:
-        state.publish(Phase.STOPPED)
+        state.publish(NetworkPhase.STOPPED)
     except MarketError as error:
-        state.publish(Phase.FAILED, str(error))
+        state.publish(NetworkPhase.FAILED, str(error))
         raise
 
 
@@ -171,7 +171,7 @@ class _Publisher:
         self.supervisor: Supervisor | None = None
         self.network: Network | None = None
 
-    def publish(self, phase: Phase, error: str = "") -> None:
+    def publish(self, phase: NetworkPhase, error: str = "") -> None:
         network = self.network
         accounts = [] if network is None else network.identities
         processes = () if self.supervisor is None else self.supervisor.processes
@@ -200,7 +200,7 @@ def _watch(supervisor: Supervisor, state: _Publisher, report: Report) -> None:
     """Look after the processes; a worker may end, what all depend on may not."""
     while True:
         for process in supervisor.deaths():
-            state.publish(Phase.READY)
+            state.publish(NetworkPhase.READY)
             if _is_essential(process):
                 raise ProcessDied(f"{describe_exit(process)}; the network is stopped")
             report(describe_exit(process))
@@ -217,7 +217,7 @@ def _wait_until_ready(
     deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline:
         state = folder.read_state()
-        if state and state.pid == child.pid and state.phase is Phase.READY:
+        if state and state.pid == child.pid and state.phase is NetworkPhase.READY:
             return state
         if child.poll() is not None:
             raise DevnetError(_last_words(folder))

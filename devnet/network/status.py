@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from devnet.errors import NetworkNotRunning
-from devnet.network.folder import NetworkFolder, NetworkState, Phase, ProcessRecord
+from devnet.network.folder import (
+    NetworkFolder,
+    NetworkPhase,
+    NetworkState,
+    ProcessRecord,
+)
 from protocol.chain.client import MarketClient
 from protocol.chain.deployment import Deployment
 from protocol.errors import ChainError
@@ -62,12 +67,12 @@ def look(folder: NetworkFolder) -> NetworkStatus:
     """
     state = folder.read_state()
     if folder.holder() is None or state is None:
-        failed = state is not None and state.phase is Phase.FAILED
+        failed = state is not None and state.phase is NetworkPhase.FAILED
         reason = f"; the last one failed: {state.error}" if failed and state else ""
         raise NetworkNotRunning(
             f"no network is running in {folder.root}; start one with `assay up`{reason}"
         )
-    if state.phase is not Phase.READY:
+    if state.phase is not NetworkPhase.READY:
         return NetworkStatus(state)
     try:
         deployment = Deployment.load(folder.deployment_file)

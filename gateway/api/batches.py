@@ -14,11 +14,11 @@ from gateway.accounts.rate_limits import take_call
 from gateway.api.access import Caller, MeteredCaller, Parts, refuse_unknown_parameters
 from gateway.api.openapi import ERRORS, body_of
 from gateway.batches import files, records
-from gateway.batches.files import Page
+from gateway.batches.files import FilePage
 from gateway.batches.schemas import (
-    Batch,
     BatchCall,
     BatchList,
+    BatchObject,
     Deleted,
     FileList,
     FileObject,
@@ -56,7 +56,7 @@ _UPLOAD: dict[str, Any] = {
         },
     }
 }
-_MOST_FIELDS = 8
+_MAX_FIELDS = 8
 
 
 @router.post(FILES_PATH, openapi_extra=_UPLOAD)
@@ -64,7 +64,7 @@ async def upload_file(
     request: Request, services: Parts, key: MeteredCaller
 ) -> FileObject:
     """Keeps a file of calls for a batch."""
-    async with request.form(max_files=1, max_fields=_MOST_FIELDS) as form:
+    async with request.form(max_files=1, max_fields=_MAX_FIELDS) as form:
         odd = next((name for name in form if name not in ("file", "purpose")), None)
         if odd is not None:
             shown = odd.encode("ascii", errors="backslashreplace").decode()[:60]
@@ -83,10 +83,10 @@ async def upload_file(
         name, content = file.filename or "", await file.read()
 
     def keep() -> FileObject:
-        most = services.settings.max_files_per_key
+        max_files = services.settings.max_files_per_key
         with services.database.writing() as session:
             take_call(session, key.key_id)
-            files.require_room(session, key.key_id, most)
+            files.require_room(session, key.key_id, max_files)
             row = files.add_file(session, key.key_id, "batch", name, content)
             return files.describe_file(row)
 
@@ -104,7 +104,7 @@ def list_files(
 ) -> FileList:
     """Lists the caller's files, newest first unless asked otherwise."""
     with services.database.reading() as session:
-        page = Page(limit, after, is_rising=order == "asc")
+        page = FilePage(limit, after, is_rising=order == "asc")
         rows, has_more = files.list_files(session, key.key_id, page, purpose)
         data = [files.describe_file(row) for row in rows]
     first, last = (data[0].id, data[-1].id) if data else (None, None)
@@ -141,12 +141,16 @@ def show_file_content(file_id: str, services: Parts, key: Caller) -> Response:
     return Response(content, media_type="application/octet-stream", headers=headers)
 
 
-@router.post("/v1/batches", response_model=Batch, openapi_extra=body_of(BatchCall))
-async def create_batch(request: Request, services: Parts, key: MeteredCaller) -> Batch:
+@router.post(
+    "/v1/batches", response_model=BatchObject, openapi_extra=body_of(BatchCall)
+)
+async def create_batch(
+    request: Request, services: Parts, key: MeteredCaller
+) -> BatchObject:
     """Runs all calls of a file; they share as few jobs as they fill."""
     call = parse_body(BatchCall, await request.body())
 
-    def create() -> Batch:
+    def create() -> BatchObject:
         with services.database.writing() as session:
             take_call(session, key.key_id)
             row = records.create_batch(session, key.key_id, call)
@@ -164,7 +168,7 @@ def list_batches(
 ) -> BatchList:
     """Lists the caller's batches, newest first."""
     with services.database.reading() as session:
-        page = Page(limit, after)
+        page = FilePage(limit, after)
         rows, has_more = records.list_batches(session, key.key_id, page)
         data = [records.describe_batch(session, row) for row in rows]
     first, last = (data[0].id, data[-1].id) if data else (None, None)
@@ -172,7 +176,7 @@ def list_batches(
 
 
 @router.get("/v1/batches/{batch_id}")
-def show_batch(batch_id: str, services: Parts, key: Caller) -> Batch:
+def show_batch(batch_id: str, services: Parts, key: Caller) -> BatchObject:
     """Shows how far a batch has come."""
     with services.database.reading() as session:
         row = records.find_batch(session, key.key_id, batch_id)
@@ -180,7 +184,7 @@ def show_batch(batch_id: str, services: Parts, key: Caller) -> Batch:
 
 
 @router.post("/v1/batches/{batch_id}/cancel")
-def cancel_batch(batch_id: str, services: Parts, key: Caller) -> Batch:
+def cancel_batch(batch_id: str, services: Parts, key: Caller) -> BatchObject:
     """Ends a batch; calls that are part of a job already go on."""
     with services.database.writing() as session:
         row = records.cancel_batch(session, key.key_id, batch_id)

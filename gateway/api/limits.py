@@ -84,12 +84,12 @@ class _LimitedBody:
         return message
 
 
-async def _drain(receive: Receive, most: int) -> None:
+async def _drain(receive: Receive, max_bytes: int) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(_DRAIN_SECONDS):
-            while most > 0:
+            while max_bytes > 0:
                 message = await receive()
-                most -= len(message.get("body", b""))
+                max_bytes -= len(message.get("body", b""))
                 if not message.get("more_body", False):
                     return
 
@@ -97,10 +97,10 @@ async def _drain(receive: Receive, most: int) -> None:
 class ConcurrencyLimit:
     """Tells calls beyond a number at once to come back later."""
 
-    def __init__(self, app: ASGIApp, *, most: int, prefix: str) -> None:
+    def __init__(self, app: ASGIApp, *, max_calls: int, prefix: str) -> None:
         """Wrap an app; paths with another prefix are not counted."""
         self._app = app
-        self._most = most
+        self._max_calls = max_calls
         self._prefix = prefix
         self._running = 0
 
@@ -109,8 +109,8 @@ class ConcurrencyLimit:
         if scope["type"] != "http" or not scope["path"].startswith(self._prefix):
             await self._app(scope, receive, send)
             return
-        if self._running >= self._most:
-            busy = GatewayBusy(f"{self._most} calls are under way; try again soon")
+        if self._running >= self._max_calls:
+            busy = GatewayBusy(f"{self._max_calls} calls are under way; try again soon")
             await error_response(busy)(scope, receive, send)
             return
         self._running += 1

@@ -29,7 +29,7 @@ from gateway.database.engine import Database
 from gateway.database.leases import acquire, release
 from gateway.envelope import answer_of
 from gateway.errors import CallRefused, GatewayError
-from gateway.jobs.calls import Fault, now, refuse, release_waiting
+from gateway.jobs.calls import CallFault, now, refuse, release_waiting
 from gateway.jobs.states import CallState
 from gateway.jobs.tables import CallRow
 from gateway.jobs.terms import Ask, prompts_to_json
@@ -44,8 +44,8 @@ _RETRY_SECONDS = 5.0
 _AT_ONCE = 64
 _BAD_REQUEST = 400
 _OK = 200
-_CANCELLED = Fault(409, "the batch was cancelled before this call was run")
-_EXPIRED = Fault(408, "the batch's time was over before this call was run")
+_CANCELLED = CallFault(409, "the batch was cancelled before this call was run")
+_EXPIRED = CallFault(408, "the batch's time was over before this call was run")
 _ACTIVE = ("validating", "in_progress", "finalizing", "cancelling")
 
 
@@ -76,7 +76,7 @@ class BatchFeed:
         *,
         replica: str,
         lease_seconds: float,
-        most_open: int,
+        max_open: int,
     ) -> None:
         """Join the parts.
 
@@ -93,7 +93,7 @@ class BatchFeed:
         self._answers = answers
         self._replica = replica
         self._lease_seconds = lease_seconds
-        self._most_open = most_open
+        self._max_open = max_open
         self._next = 0.0
 
     def __call__(self) -> None:
@@ -157,7 +157,7 @@ class BatchFeed:
         with self._database.reading() as session:
             states = states_of(session, batch_id)
             held = states.get(CallState.RESERVED, 0) + states.get(CallState.POSTED, 0)
-            room = min(_AT_ONCE, self._most_open - held)
+            room = min(_AT_ONCE, self._max_open - held)
             fresh = or_(
                 CallRow.changed_at == CallRow.created_at,
                 CallRow.changed_at <= now(session) - _RETRY_SECONDS,
@@ -176,17 +176,17 @@ class BatchFeed:
             # There may be more.
             self._next = 0.0
 
-    def _check(self, row: CallRow) -> Ask | Fault:
+    def _check(self, row: CallRow) -> Ask | CallFault:
         try:
             call = parse_body(CALLS[row.endpoint], row.body)
             if call.stream:
                 raise CallRefused("a call of a batch cannot stream", param="stream")
             return self._asks.ask(call)
         except GatewayError as error:
-            return Fault(error.http_status, json.dumps(_error_body(error)))
+            return CallFault(error.http_status, json.dumps(_error_body(error)))
 
     def _reserve(
-        self, session: Session, checked: Sequence[tuple[str, Ask | Fault]]
+        self, session: Session, checked: Sequence[tuple[str, Ask | CallFault]]
     ) -> None:
         for call_id, result in checked:
             statement = select(CallRow).where(
@@ -197,18 +197,18 @@ class BatchFeed:
                 continue
             if isinstance(result, Ask):
                 result = self._set_aside(session, row, result) or result
-            if isinstance(result, Fault):
+            if isinstance(result, CallFault):
                 refuse(session, row, CallState.RELEASED, result)
 
-    def _set_aside(self, session: Session, row: CallRow, ask: Ask) -> Fault | None:
+    def _set_aside(self, session: Session, row: CallRow, ask: Ask) -> CallFault | None:
         try:
-            ledger.reserve(session, row.key_id, ask.most_cost)
+            ledger.reserve(session, row.key_id, ask.max_cost)
         except GatewayError as error:
-            return Fault(error.http_status, json.dumps(_error_body(error)))
+            return CallFault(error.http_status, json.dumps(_error_body(error)))
         row.prompts, row.terms = prompts_to_json(ask.prompts), str(ask.terms)
         row.prompt_count = len(ask.prompts)
-        row.own_tokens, row.most_tokens = ask.own_tokens, ask.most_tokens
-        row.reserved, row.replica = ask.most_cost, self._replica
+        row.prompt_tokens, row.max_tokens = ask.prompt_tokens, ask.max_tokens
+        row.reserved, row.replica = ask.max_cost, self._replica
         row.state, row.changed_at = CallState.RESERVED, now(session)
         return None
 
@@ -219,7 +219,7 @@ class BatchFeed:
         if batch is not None and batch.expires_at <= now(session):
             self._drop(session, batch_id, _EXPIRED)
 
-    def _drop(self, session: Session, batch_id: str, fault: Fault) -> None:
+    def _drop(self, session: Session, batch_id: str, fault: CallFault) -> None:
         """Ends the calls that are part of no job."""
         waiting = (CallState.QUEUED, CallState.RESERVED)
         statement = select(CallRow).where(
@@ -262,8 +262,8 @@ def _queued(batch: BatchRow, line: InputLine, replica: str, moment: float) -> Ca
         prompts="[]",
         terms="",
         prompt_count=0,
-        most_tokens=0,
-        own_tokens=0,
+        max_tokens=0,
+        prompt_tokens=0,
         reserved=0,
         body_hash="",
         batch_id=batch.batch_id,

@@ -15,7 +15,7 @@ from gateway.errors import CallRefused, NothingFound
 from gateway.jobs.calls import now
 
 __all__ = [
-    "Page",
+    "FilePage",
     "add_file",
     "delete_file",
     "describe_file",
@@ -29,7 +29,7 @@ _UNENDED = ("validating", "in_progress", "finalizing", "cancelling")
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class FilePage:
     """A part of a list.
 
     Attributes:
@@ -60,12 +60,12 @@ def add_file(
     return row
 
 
-def require_room(session: Session, key_id: str, most: int) -> None:
+def require_room(session: Session, key_id: str, max_files: int) -> None:
     """Refuses another file of a key that has many. Raises CallRefused."""
     statement = select(func.count()).where(FileRow.key_id == key_id)
-    if session.scalars(statement.select_from(FileRow)).one() >= most:
+    if session.scalars(statement.select_from(FileRow)).one() >= max_files:
         raise CallRefused(
-            f"this API key keeps {most} files already; delete some first",
+            f"this API key keeps {max_files} files already; delete some first",
             code="too_many_files",
         )
 
@@ -100,7 +100,7 @@ def delete_file(session: Session, key_id: str, file_id: str) -> None:
 
 
 def list_files(
-    session: Session, key_id: str, page: Page, purpose: str | None
+    session: Session, key_id: str, page: FilePage, purpose: str | None
 ) -> tuple[Sequence[FileRow], bool]:
     """Files of a key, and whether there are more."""
     statement = select(FileRow).where(FileRow.key_id == key_id)

@@ -13,7 +13,7 @@ from gateway.errors import CallRefused
 __all__ = ["MAX_LINES", "InputLine", "output_line", "read_lines"]
 
 MAX_LINES = 10_000
-_MOST_FAULTS = 20
+_MAX_FAULTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def read_lines(
             continue
         fault = _read(number, line, endpoint, seen, lines)
         faults += [fault] if fault is not None else []
-        if len(faults) >= _MOST_FAULTS or len(lines) > MAX_LINES:
+        if len(faults) >= _MAX_FAULTS or len(lines) > MAX_LINES:
             break
     if len(lines) > MAX_LINES:
         text = f"the file has more than {MAX_LINES} calls; split it"

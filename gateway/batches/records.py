@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
-from gateway.batches.files import Page, find_file
+from gateway.batches.files import FilePage, find_file
 from gateway.batches.schemas import (
-    Batch,
     BatchCall,
     BatchFault,
     BatchFaults,
+    BatchObject,
     RequestCounts,
 )
 from gateway.batches.tables import BatchRow
@@ -97,7 +97,7 @@ def cancel_batch(session: Session, key_id: str, batch_id: str) -> BatchRow:
 
 
 def list_batches(
-    session: Session, key_id: str, page: Page
+    session: Session, key_id: str, page: FilePage
 ) -> tuple[Sequence[BatchRow], bool]:
     """Batches of a key, newest first, and whether there are more."""
     statement = select(BatchRow).where(BatchRow.key_id == key_id)
@@ -120,14 +120,14 @@ def states_of(session: Session, batch_id: str) -> Mapping[CallState, int]:
     return {CallState(state): count for state, count in session.execute(statement)}
 
 
-def describe_batch(session: Session, row: BatchRow) -> Batch:
+def describe_batch(session: Session, row: BatchRow) -> BatchObject:
     """A batch as callers see it."""
     states = states_of(session, row.batch_id)
     faults = None
     if row.errors is not None:
         data = [BatchFault.model_validate(one) for one in json.loads(row.errors)]
         faults = BatchFaults(data=data)
-    return Batch.model_validate(
+    return BatchObject.model_validate(
         {
             "id": row.batch_id,
             "endpoint": row.endpoint,

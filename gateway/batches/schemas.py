@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
-    "Batch",
     "BatchCall",
     "BatchFault",
     "BatchFaults",
     "BatchLine",
     "BatchList",
+    "BatchObject",
     "Deleted",
     "FileList",
     "FileObject",
@@ -114,7 +114,7 @@ class BatchFaults(BaseModel):
     data: list[BatchFault]
 
 
-class Batch(BaseModel):
+class BatchObject(BaseModel):
     """A batch."""
 
     id: str
@@ -152,7 +152,7 @@ class BatchList(BaseModel):
     """Batches of the caller's, newest first."""
 
     object: Literal["list"] = "list"
-    data: list[Batch]
+    data: list[BatchObject]
     first_id: str | None
     last_id: str | None
     has_more: bool

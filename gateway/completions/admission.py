@@ -140,10 +140,10 @@ class Admission:
     def _terms(self, call: CompletionCall | ChatCall, model_id: ModelId) -> JobTerms:
         options, settings = call.options, self._settings
         redundancy = options.redundancy or settings.redundancy
-        if redundancy < settings.least_redundancy:
+        if redundancy < settings.min_redundancy:
             raise CallRefused(
                 f"assay.redundancy is {redundancy}; this gateway has calls run by "
-                f"{settings.least_redundancy} workers at least",
+                f"{settings.min_redundancy} workers at least",
                 param="assay.redundancy",
                 code="invalid_value",
             )
@@ -163,13 +163,13 @@ class Admission:
         return chat_prompts(call, told.text, told.ids, room, seed)
 
     def _check_count(self, call: CompletionCall | ChatCall, count: int) -> None:
-        most = min(
+        max_count = min(
             self._settings.max_prompts_per_call, self._settings.max_prompts_per_job
         )
-        if count > most:
+        if count > max_count:
             raise CallRefused(
-                f"the call asks for {count} outputs (texts times n); at most {most} "
-                "are possible: make several calls, or a batch",
+                f"the call asks for {count} outputs (texts times n); at most "
+                f"{max_count} are possible: make several calls, or a batch",
                 param="n" if call.choices > 1 else "prompt",
                 code="invalid_value",
             )

@@ -44,7 +44,7 @@ class Facts:
         created_at: Unix time of the call, seconds.
         origin: Its job and receipt.
         prompts: Text of each choice's prompt.
-        own_tokens: Tokens of all prompts, those of a text once for each choice.
+        prompt_tokens: Tokens of all prompts, those of a text once for each choice.
         outputs: Output of each choice.
     """
 
@@ -52,12 +52,12 @@ class Facts:
     created_at: int
     origin: Origin
     prompts: tuple[str, ...]
-    own_tokens: int
+    prompt_tokens: int
     outputs: tuple[Output, ...]
 
     def usage(self, choices: int) -> Usage:
         """Tokens used by a call of so many choices."""
-        asked = self.own_tokens // choices
+        asked = self.prompt_tokens // choices
         told = sum(len(output.ids) for output in self.outputs)
         return Usage(
             prompt_tokens=asked, completion_tokens=told, total_tokens=asked + told

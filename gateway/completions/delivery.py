@@ -28,7 +28,7 @@ from gateway.completions.schemas import CompletionCall
 from gateway.database.engine import Database
 from gateway.errors import CallRefused, GatewayBusy, GatewayError, JobUnsuccessful
 from gateway.jobs import calls as records
-from gateway.jobs.calls import Fault
+from gateway.jobs.calls import CallFault
 from gateway.jobs.market_access import MarketAccess
 from gateway.jobs.states import CallState
 from gateway.jobs.tables import CallRow
@@ -43,7 +43,7 @@ _log = logging.getLogger(__name__)
 # Another replica may end a call without a word to this one, which is rare.
 _FIRST_WAIT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 15.0
-_CALLER_GONE = Fault(499, "the caller hung up before a job was made")
+_CALLER_GONE = CallFault(499, "the caller hung up before a job was made")
 _BAD_GATEWAY = 502
 
 
@@ -205,7 +205,7 @@ class Delivery:
                 outputs=own,
             ),
             prompts=tuple(prompt.text for prompt in prompts),
-            own_tokens=row.own_tokens,
+            prompt_tokens=row.prompt_tokens,
             outputs=tuple(outputs_from_json(row.outputs)),
         )
 

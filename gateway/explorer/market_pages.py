@@ -19,7 +19,7 @@ from gateway.explorer.words import (
     whole,
 )
 from gateway.market_data.accounts import (
-    Duty,
+    OpenDuty,
     Participant,
     SeatView,
     duties_of,
@@ -219,7 +219,7 @@ def _seat(seat: SeatView) -> dict[str, Any]:
     }
 
 
-def _duty(duty: Duty, amounts: Amounts) -> dict[str, Any]:
+def _duty(duty: OpenDuty, amounts: Amounts) -> dict[str, Any]:
     return {
         "job_id": "0x" + duty.job_id.hex(),
         "round_number": duty.round_number,

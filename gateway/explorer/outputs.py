@@ -9,9 +9,9 @@ from gateway.receipts import ReceiptShelf
 from protocol.errors import MarketError
 from protocol.market.types import JobState, OutcomeStatus
 
-__all__ = ["MOST_OUTPUTS", "outputs_of"]
+__all__ = ["MAX_OUTPUTS", "outputs_of"]
 
-MOST_OUTPUTS = 100
+MAX_OUTPUTS = 100
 
 
 def outputs_of(receipts: ReceiptShelf, job: JobSummary) -> dict[str, Any]:
@@ -38,9 +38,9 @@ def outputs_of(receipts: ReceiptShelf, job: JobSummary) -> dict[str, Any]:
             "tokens": f"{len(one['output']['ids']):,}",
             "finish": one["output"]["finish"],
         }
-        for one in found[:MOST_OUTPUTS]
+        for one in found[:MAX_OUTPUTS]
     ]
-    return {"shown": shown, "more": max(0, len(found) - MOST_OUTPUTS), "problem": ""}
+    return {"shown": shown, "more": max(0, len(found) - MAX_OUTPUTS), "problem": ""}
 
 
 def _none(problem: str) -> dict[str, Any]:

@@ -26,15 +26,15 @@ _LOOK_SECONDS = 0.5
 class HeadWatch:
     """Looks at the index for all streams together, twice a second at most."""
 
-    def __init__(self, database: Database, *, most: int = 256) -> None:
+    def __init__(self, database: Database, *, max_streams: int = 256) -> None:
         """Watch a database.
 
         Args:
             database: With the index.
-            most: Most streams at the same time.
+            max_streams: Most streams at the same time.
         """
         self._database = database
-        self._most = most
+        self._max_streams = max_streams
         self._count = 0
         self._lock = threading.Lock()
         self._seen: Place = (-1, 0)
@@ -43,7 +43,7 @@ class HeadWatch:
     @property
     def is_full(self) -> bool:
         """Whether no more streams are taken."""
-        return self._count >= self._most
+        return self._count >= self._max_streams
 
     def look(self) -> Place:
         """Where the index is, or was half a second ago. Raises DatabaseError."""

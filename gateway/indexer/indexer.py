@@ -18,7 +18,7 @@ from gateway.database import leases
 from gateway.database.engine import Database
 from gateway.indexer.apply import apply_logs, forget_all
 from gateway.indexer.position import (
-    Head,
+    IndexedHead,
     IndexedMarket,
     load_position,
     move,
@@ -27,10 +27,10 @@ from gateway.indexer.position import (
     read_head,
 )
 from gateway.indexer.window import Window
-from protocol.chain.cursor import Batch, EventCursor, LogSource
+from protocol.chain.cursor import EventBatch, EventCursor, LogSource
 from protocol.market.events import Log
 
-__all__ = ["ChainSource", "Indexer", "Step"]
+__all__ = ["ChainSource", "IndexStep", "Indexer"]
 
 LEASE = "indexer"
 LEASE_SECONDS = 15.0
@@ -45,7 +45,7 @@ class ChainSource(LogSource, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class IndexStep:
     """What a step came to.
 
     Attributes:
@@ -107,10 +107,10 @@ class Indexer:
         self._holder = holder or secrets.token_hex(8)
         self._renew_at = 0.0
         self._cursor: EventCursor | None = None
-        self._head = Head(market.start_block - 1, 0, 0)
+        self._head = IndexedHead(market.start_block - 1, 0, 0)
         database.write(lambda session: prepare(session, market))
 
-    def step(self) -> Step:
+    def step(self) -> IndexStep:
         """Index what is new, at most one window of blocks.
 
         It succeeds as a whole or leaves the database as it was.
@@ -147,28 +147,28 @@ class Indexer:
         self._renew_at = now + self._lease_seconds / 3 if is_mine else 0.0
         return is_mine
 
-    def _follow(self) -> Step:
+    def _follow(self) -> IndexStep:
         self._cursor = None
         with self._database.reading() as session:
             head = read_head(session)
         number = self._market.start_block - 1 if head is None else head.number
-        return Step(False, 0, None, number, self._window.last_block())
+        return IndexStep(False, 0, None, number, self._window.last_block())
 
-    def _advance(self) -> Step:
+    def _advance(self) -> IndexStep:
         cursor = self._cursor or self._restore()
         self._window.open_above(self._head.number)
         batch = cursor.poll()
         logs = self._timed(batch.logs)
         chain_head = self._window.chain_head
         if batch.rewound_to is None and batch.head == self._head.number:
-            return Step(True, 0, None, batch.head, chain_head)
+            return IndexStep(True, 0, None, batch.head, chain_head)
         try:
             self._head = self._write(cursor, batch, logs)
         except _Overtaken:
             self._cursor, self._renew_at = None, 0.0
             return self._follow()
         self._window.adapt(len(logs))
-        return Step(True, len(logs), batch.rewound_to, batch.head, chain_head)
+        return IndexStep(True, len(logs), batch.rewound_to, batch.head, chain_head)
 
     def _restore(self) -> EventCursor:
         with self._database.reading() as session:
@@ -181,7 +181,9 @@ class Indexer:
         )
         return self._cursor
 
-    def _write(self, cursor: EventCursor, batch: Batch, logs: Sequence[Log]) -> Head:
+    def _write(
+        self, cursor: EventCursor, batch: EventBatch, logs: Sequence[Log]
+    ) -> IndexedHead:
         position = cursor.position
         at = 0 if position is None else self._time_of_head(position.block_number, logs)
         with self._database.writing() as session:
@@ -190,7 +192,7 @@ class Indexer:
             _apply(session, self._market, batch, logs)
             if position is not None:
                 note_block(session, position.block_number, position.block_hash, at)
-        return Head(batch.head, at, self._head.version + 1)
+        return IndexedHead(batch.head, at, self._head.version + 1)
 
     def _timed(self, logs: Sequence[Log]) -> Sequence[Log]:
         """The logs with the times of their blocks, which not every node states."""
@@ -211,7 +213,7 @@ class Indexer:
 
 
 def _apply(
-    session: Session, market: IndexedMarket, batch: Batch, logs: Sequence[Log]
+    session: Session, market: IndexedMarket, batch: EventBatch, logs: Sequence[Log]
 ) -> None:
     rewound_to = batch.rewound_to
     if rewound_to is not None and rewound_to < market.start_block:

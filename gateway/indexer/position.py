@@ -14,7 +14,7 @@ from protocol.chain.cursor import KEPT_BLOCKS, CursorPosition
 from protocol.errors import ConfigError
 
 __all__ = [
-    "Head",
+    "IndexedHead",
     "IndexedMarket",
     "load_position",
     "move",
@@ -44,7 +44,7 @@ class IndexedMarket:
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class IndexedHead:
     """How far the index has come.
 
     Attributes:
@@ -85,12 +85,14 @@ def prepare(session: Session, market: IndexedMarket) -> None:
         )
 
 
-def read_head(session: Session) -> Head | None:
+def read_head(session: Session) -> IndexedHead | None:
     """How far the index has come; None before an indexer has ever run."""
     row = session.execute(
         select(IndexRow.head_number, IndexRow.head_at, IndexRow.version)
     ).first()
-    return None if row is None else Head(row.head_number, row.head_at, row.version)
+    return (
+        None if row is None else IndexedHead(row.head_number, row.head_at, row.version)
+    )
 
 
 def load_position(session: Session) -> CursorPosition | None:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from gateway.database.engine import Database
 from gateway.indexer.costs import CostSource, fill_costs
-from gateway.indexer.indexer import ChainSource, Indexer, Step
+from gateway.indexer.indexer import ChainSource, Indexer, IndexStep
 from gateway.indexer.position import IndexedMarket
 from protocol.chain.reader import MarketReader
 from protocol.errors import DatabaseError, MarketError, RpcUnavailable
@@ -166,7 +166,7 @@ class IndexService:
             # The others wait for the lease to run out.
             _log.warning("the lease was not given back", extra={"reason": str(error)})
 
-    def _note(self, step: Step) -> None:
+    def _note(self, step: IndexStep) -> None:
         before = self._status
         if before.trouble is not None:
             _log.info("the index goes on", extra={"head": step.head})

@@ -10,7 +10,7 @@ from protocol.market.events import Event, Log
 __all__ = ["Window"]
 
 FIRST_BLOCKS = 256
-MOST_BLOCKS = 20_000
+MAX_BLOCKS = 20_000
 # A transaction of so many keeps other writers of a SQLite file waiting only a moment.
 EVENTS_WANTED = 2_000
 
@@ -43,7 +43,7 @@ class Window:
         if event_count > EVENTS_WANTED:
             self._size = max(1, self._size * EVENTS_WANTED // event_count)
         elif event_count < EVENTS_WANTED // 2:
-            self._size = min(MOST_BLOCKS, self._size * 2)
+            self._size = min(MAX_BLOCKS, self._size * 2)
 
     def last_block(self) -> int:
         """Number of the last block that is not too young."""

@@ -23,7 +23,7 @@ from gateway.jobs.tables import CallRow
 from gateway.jobs.terms import Ask, prompts_to_json
 
 __all__ = [
-    "Fault",
+    "CallFault",
     "NewCall",
     "adopt_orphans",
     "earlier_call",
@@ -64,7 +64,7 @@ class NewCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class CallFault:
     """Why a call has no answer.
 
     Attributes:
@@ -126,7 +126,7 @@ def reserve_call(session: Session, call: NewCall, ask: Ask, replica: str) -> str
         if row is not None:
             return row.call_id
     take_call(session, call.key_id)
-    ledger.reserve(session, call.key_id, ask.most_cost)
+    ledger.reserve(session, call.key_id, ask.max_cost)
     moment = now(session)
     session.add(
         CallRow(
@@ -139,9 +139,9 @@ def reserve_call(session: Session, call: NewCall, ask: Ask, replica: str) -> str
             prompts=prompts_to_json(ask.prompts),
             terms=str(ask.terms),
             prompt_count=len(ask.prompts),
-            most_tokens=ask.most_tokens,
-            own_tokens=ask.own_tokens,
-            reserved=ask.most_cost,
+            max_tokens=ask.max_tokens,
+            prompt_tokens=ask.prompt_tokens,
+            reserved=ask.max_cost,
             idempotency_key=call.idempotency_key,
             body_hash=call.body_hash,
             created_at=moment,
@@ -163,7 +163,7 @@ def waiting_calls(session: Session, replica: str) -> Sequence[CallRow]:
     return session.scalars(statement.order_by(*order)).all()
 
 
-def release_waiting(session: Session, call_id: str, fault: Fault) -> bool:
+def release_waiting(session: Session, call_id: str, fault: CallFault) -> bool:
     """Takes a call back that is part of no job yet. Returns whether it was so."""
     statement = _waiting().where(CallRow.call_id == call_id).with_for_update()
     row = session.scalars(statement).one_or_none()
@@ -173,7 +173,7 @@ def release_waiting(session: Session, call_id: str, fault: Fault) -> bool:
     return True
 
 
-def refuse(session: Session, row: CallRow, state: CallState, fault: Fault) -> None:
+def refuse(session: Session, row: CallRow, state: CallState, fault: CallFault) -> None:
     """Ends a locked call without an answer and without a charge.
 
     A line of a batch that met nothing worse than a passing fault waits for another try.
@@ -202,7 +202,7 @@ def open_calls_of(session: Session, job_id: bytes) -> Sequence[CallRow]:
     return session.scalars(statement).all()
 
 
-def adopt_orphans(session: Session, replica: str, fault: Fault) -> int:
+def adopt_orphans(session: Session, replica: str, fault: CallFault) -> int:
     """Ends what callers of dead replicas left waiting; takes over lines of batches.
 
     Returns:

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 
 from gateway.accounts import ledger
 from gateway.database.clock import DatabaseNow
-from gateway.jobs.calls import Fault, now, open_calls_of, refuse
+from gateway.jobs.calls import CallFault, now, open_calls_of, refuse
 from gateway.jobs.shares import Bill, Share, split_bill
-from gateway.jobs.states import LIVE_JOBS, CallState, JobStage
+from gateway.jobs.states import LIVE_JOBS, CallState, SharedJobStage
 from gateway.jobs.tables import CallRow, GatewayJobRow
 from gateway.jobs.terms import outputs_to_json
 from protocol.documents.prompts import Output
@@ -54,7 +54,7 @@ class LiveJob:
     job_id: JobId
     params: JobParams
     content: bytes | None
-    stage: JobStage
+    stage: SharedJobStage
     posted_block: int | None
     escrowed: int
     created_at: float
@@ -67,7 +67,7 @@ class LiveJob:
             job_id=JobId(row.job_id),
             params=JobParams.from_bytes(row.params),
             content=row.content,
-            stage=JobStage(row.stage),
+            stage=SharedJobStage(row.stage),
             posted_block=row.posted_block,
             escrowed=row.escrowed,
             created_at=row.created_at,
@@ -99,7 +99,7 @@ def hold(session: Session, replica: str, seconds: float) -> None:
 
 
 def claim_expired(
-    session: Session, replica: str, seconds: float, fault: Fault
+    session: Session, replica: str, seconds: float, fault: CallFault
 ) -> list[str]:
     """Takes over the jobs whose replica has not been heard of.
 
@@ -116,15 +116,15 @@ def claim_expired(
     moment = now(session)
     for row in session.scalars(statement.with_for_update(skip_locked=True)).all():
         row.holder, row.held_until = replica, moment + seconds
-        if row.stage == JobStage.DRAFTED:
+        if row.stage == SharedJobStage.DRAFTED:
             ended += _disband(session, row, replica, fault)
     return ended
 
 
 def _disband(
-    session: Session, row: GatewayJobRow, replica: str, fault: Fault
+    session: Session, row: GatewayJobRow, replica: str, fault: CallFault
 ) -> list[str]:
-    _move(session, row, JobStage.FORGOTTEN)
+    _move(session, row, SharedJobStage.FORGOTTEN)
     row.content, row.cost, row.absorbed = None, 0, 0
     ended = []
     for call in open_calls_of(session, row.job_id):
@@ -182,7 +182,7 @@ def create_job(
             job_id=job_id,
             params=draft.params.to_bytes(),
             content=draft.content,
-            stage=JobStage.DRAFTED,
+            stage=SharedJobStage.DRAFTED,
             holder=replica,
             held_until=moment + seconds,
             escrowed=draft.estimate.escrow,
@@ -201,9 +201,9 @@ def create_job(
 
 def mark_posting(session: Session, job_id: JobId) -> bool:
     """Notes that a drafted job is about to be sent. Returns whether it may be."""
-    row = _locked(session, job_id, JobStage.DRAFTED)
+    row = _locked(session, job_id, SharedJobStage.DRAFTED)
     if row is not None:
-        _move(session, row, JobStage.POSTING)
+        _move(session, row, SharedJobStage.POSTING)
     return row is not None
 
 
@@ -211,10 +211,10 @@ def mark_posted(
     session: Session, job_id: JobId, block: int, gas_used: int | None
 ) -> bool:
     """Notes that a job stands on chain. Returns whether that was news."""
-    row = _locked(session, job_id, JobStage.POSTING, JobStage.POSTED)
+    row = _locked(session, job_id, SharedJobStage.POSTING, SharedJobStage.POSTED)
     if row is None:
         return False
-    _move(session, row, JobStage.POSTED)
+    _move(session, row, SharedJobStage.POSTED)
     row.posted_block = block
     row.gas_used = gas_used if gas_used is not None else row.gas_used
     for call in open_calls_of(session, job_id):
@@ -227,10 +227,10 @@ def mark_accepted(
     session: Session, job_id: JobId, outputs: Sequence[Output]
 ) -> list[str]:
     """Gives each call its own outputs and no other; returns the calls that got any."""
-    row = _locked(session, job_id, JobStage.POSTED)
+    row = _locked(session, job_id, SharedJobStage.POSTED)
     if row is None:
         return []
-    _move(session, row, JobStage.ACCEPTED)
+    _move(session, row, SharedJobStage.ACCEPTED)
     row.content = None
     answered = []
     for call in open_calls_of(session, job_id):
@@ -250,10 +250,10 @@ def mark_settled(session: Session, job_id: JobId, bill: Bill) -> bool:
     Returns:
         Whether that was news.
     """
-    row = _locked(session, job_id, JobStage.ACCEPTED, JobStage.ABANDONED)
+    row = _locked(session, job_id, SharedJobStage.ACCEPTED, SharedJobStage.ABANDONED)
     if row is None:
         return False
-    _move(session, row, JobStage.SETTLED)
+    _move(session, row, SharedJobStage.SETTLED)
     row.content = None
     calls = [
         call
@@ -261,7 +261,7 @@ def mark_settled(session: Session, job_id: JobId, bill: Bill) -> bool:
         if call.state == CallState.ACCEPTED
     ]
     shares = [
-        Share(c.prompt_count, c.own_tokens + (c.new_tokens or 0), c.reserved)
+        Share(c.prompt_count, c.prompt_tokens + (c.new_tokens or 0), c.reserved)
         for c in calls
     ]
     charges = split_bill(bill, shares) if shares else []
@@ -276,8 +276,8 @@ def mark_settled(session: Session, job_id: JobId, bill: Bill) -> bool:
 def end_without_answer(
     session: Session,
     job_id: JobId,
-    stage: JobStage,
-    fault: Fault,
+    stage: SharedJobStage,
+    fault: CallFault,
     *,
     cost: int | None,
 ) -> list[str]:
@@ -298,7 +298,7 @@ def end_without_answer(
         return []
     _move(session, row, stage)
     row.cost, row.absorbed = cost, cost
-    if stage is not JobStage.ABANDONED:
+    if stage is not SharedJobStage.ABANDONED:
         row.content = None
     ended = []
     for call in open_calls_of(session, job_id):
@@ -315,20 +315,22 @@ def end_without_answer(
 
 def forget(session: Session, job_id: JobId) -> None:
     """Closes an abandoned job that never appeared on chain."""
-    row = _locked(session, job_id, JobStage.ABANDONED)
+    row = _locked(session, job_id, SharedJobStage.ABANDONED)
     if row is not None:
-        _move(session, row, JobStage.FORGOTTEN)
+        _move(session, row, SharedJobStage.FORGOTTEN)
         row.content, row.cost, row.absorbed = None, 0, 0
 
 
-def _locked(session: Session, job_id: JobId, *stages: JobStage) -> GatewayJobRow | None:
+def _locked(
+    session: Session, job_id: JobId, *stages: SharedJobStage
+) -> GatewayJobRow | None:
     statement = select(GatewayJobRow).where(
         GatewayJobRow.job_id == job_id, GatewayJobRow.stage.in_(stages)
     )
     return session.scalars(statement.with_for_update()).one_or_none()
 
 
-def _move(session: Session, row: GatewayJobRow, stage: JobStage) -> None:
+def _move(session: Session, row: GatewayJobRow, stage: SharedJobStage) -> None:
     row.stage, row.changed_at = stage, now(session)
 
 

@@ -22,13 +22,13 @@ from gateway.database.leases import acquire, release
 from gateway.errors import GatewayBusy
 from gateway.jobs import calls as call_records
 from gateway.jobs import job_records as records
-from gateway.jobs.calls import Fault, replica_lease
+from gateway.jobs.calls import CallFault, replica_lease
 from gateway.jobs.forming import Waiting, due_groups
 from gateway.jobs.job_records import LiveJob
 from gateway.jobs.market_access import JobLimits, MarketAccess
 from gateway.jobs.persistence import persist
 from gateway.jobs.runner import JobRunner
-from gateway.jobs.states import JobStage
+from gateway.jobs.states import SharedJobStage
 from gateway.jobs.tables import CallRow
 from gateway.jobs.terms import JobTerms, prompts_from_json
 from gateway.jobs.waiters import Waiters
@@ -36,11 +36,11 @@ from protocol.errors import MarketError, RequestError
 from protocol.host.crash_points import crash_point
 from protocol.market.types import JobId
 
-__all__ = ["EngineOptions", "JobEngine", "new_replica_name"]
+__all__ = ["JobEngine", "LoopOptions", "new_replica_name"]
 
 _log = logging.getLogger(__name__)
 
-_GONE = Fault(503, "the gateway that took this call stopped; nothing was charged")
+_GONE = CallFault(503, "the gateway that took this call stopped; nothing was charged")
 _UNAVAILABLE = 503
 # Blocks may be seconds apart; a deadline passes without one.
 _LONGEST_LOOK_SECONDS = 1.0
@@ -54,7 +54,7 @@ def new_replica_name() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class EngineOptions:
+class LoopOptions:
     """How the loop runs.
 
     Attributes:
@@ -81,7 +81,7 @@ class JobEngine:
         database: Database,
         runner: JobRunner,
         waiters: Waiters,
-        options: EngineOptions,
+        options: LoopOptions,
         *,
         replica: str,
         feed: Callable[[], None] | None = None,
@@ -252,7 +252,7 @@ class JobEngine:
             job_id=job_id,
             params=draft.params,
             content=draft.content,
-            stage=JobStage.DRAFTED,
+            stage=SharedJobStage.DRAFTED,
             posted_block=None,
             escrowed=draft.estimate.escrow,
             created_at=time.time(),
@@ -265,7 +265,7 @@ class JobEngine:
         reason = (
             f"no job can be posted now: {error}" if is_thin else _unreachable(error)
         )
-        fault = Fault(_UNAVAILABLE, reason)
+        fault = CallFault(_UNAVAILABLE, reason)
 
         def release_all(session: Session) -> None:
             for call_id in call_ids:
@@ -292,10 +292,10 @@ class JobEngine:
 
     def _is_due(self, job: LiveJob, moment: float, is_new_block: bool) -> bool:
         age = moment - self._looked[job.job_id]
-        if job.stage is JobStage.DRAFTED:
+        if job.stage is SharedJobStage.DRAFTED:
             # Whoever drafts a job posts it in the same breath.
             return False
-        if job.stage is JobStage.ABANDONED:
+        if job.stage is SharedJobStage.ABANDONED:
             return age >= _SLOW_LOOK_SECONDS
         return is_new_block or age >= _LONGEST_LOOK_SECONDS
 
@@ -324,7 +324,7 @@ class JobEngine:
 
 def _waiting(row: CallRow) -> Waiting:
     return Waiting(
-        row.call_id, row.terms, row.prompt_count, row.most_tokens, row.created_at
+        row.call_id, row.terms, row.prompt_count, row.max_tokens, row.created_at
     )
 
 

@@ -33,7 +33,7 @@ __all__ = ["JobLimits", "MarketAccess"]
 
 # A roster is looked at when a job is posted, not when a call comes in.
 _ANY_SEATS = 1 << 32
-_MOST_ALLOWANCE = (1 << 256) - 1
+_MAX_ALLOWANCE = (1 << 256) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ class MarketAccess:
         draft = self.draft(terms, prompts, seats=_ANY_SEATS)
         limits = self.limits(terms)
         asked = sum(
-            cost.own_tokens + cost.asked_tokens for cost in draft.estimate.prompts
+            cost.prompt_tokens + cost.asked_tokens for cost in draft.estimate.prompts
         )
         if asked > limits.tokens or len(prompts) > limits.prompts:
             raise CallRefused(
@@ -156,7 +156,7 @@ class MarketAccess:
                 f"{limits.tokens} tokens: ask for less, or make several calls",
                 code="context_length_exceeded",
             )
-        own = sum(cost.own_tokens for cost in draft.estimate.prompts)
+        own = sum(cost.prompt_tokens for cost in draft.estimate.prompts)
         return Ask(terms, tuple(prompts), own, asked, draft.estimate.escrow)
 
     def draft(
@@ -210,7 +210,7 @@ class MarketAccess:
         for each job would have the jobs of several replicas overwrite each other's.
         """
         if self.market.allowance(self._account) < escrow:
-            self.market.approve(_MOST_ALLOWANCE)
+            self.market.approve(_MAX_ALLOWANCE)
 
     # ---------------------------------------------------------------- jobs
 

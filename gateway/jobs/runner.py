@@ -9,12 +9,12 @@ from typing import Protocol
 
 from gateway.database.engine import Database
 from gateway.jobs import job_records as records
-from gateway.jobs.calls import Fault
+from gateway.jobs.calls import CallFault
 from gateway.jobs.job_records import LiveJob
 from gateway.jobs.market_access import MarketAccess
 from gateway.jobs.persistence import persist
 from gateway.jobs.shares import Bill
-from gateway.jobs.states import JobStage
+from gateway.jobs.states import SharedJobStage
 from protocol.errors import (
     ContractReverted,
     JobNotFound,
@@ -100,13 +100,13 @@ class JobRunner:
             MarketError: It could not be done now; the same step is next again.
         """
         match job.stage:
-            case JobStage.DRAFTED:
+            case SharedJobStage.DRAFTED:
                 self._prepare(job)
-            case JobStage.POSTING:
+            case SharedJobStage.POSTING:
                 self._post(job)
-            case JobStage.POSTED:
+            case SharedJobStage.POSTED:
                 self._follow(job)
-            case JobStage.ACCEPTED:
+            case SharedJobStage.ACCEPTED:
                 self._settle(job)
             case _:
                 self._watch(job)
@@ -119,7 +119,7 @@ class JobRunner:
         except (MarketError, OSError) as error:
             # Nothing was sent, so nothing is in doubt.
             _log.warning("not posted", extra=_facts(job, reason=str(error)))
-            self._end(job, JobStage.FORGOTTEN, _not_posted(error), cost=0)
+            self._end(job, SharedJobStage.FORGOTTEN, _not_posted(error), cost=0)
             return
         if self._database.write(lambda s: records.mark_posting(s, job.job_id)):
             crash_point("gateway.posting")
@@ -145,7 +145,7 @@ class JobRunner:
         publish(self._access.store, job.params.prompts_digest, job.content)
 
     def _send(self, job: LiveJob) -> None:
-        is_first = job.stage is JobStage.DRAFTED
+        is_first = job.stage is SharedJobStage.DRAFTED
         try:
             result = self._access.market.post_job(job.params)
         except (ContractReverted, NotEnoughFunds) as error:
@@ -169,7 +169,7 @@ class JobRunner:
             # Sent before and not mined yet.
             self._doubt(job, error)
         else:
-            stage = JobStage.FORGOTTEN if is_first else JobStage.ABANDONED
+            stage = SharedJobStage.FORGOTTEN if is_first else SharedJobStage.ABANDONED
             cost = 0 if is_first else None
             self._end(job, stage, _not_posted(error), cost=cost)
 
@@ -178,7 +178,7 @@ class JobRunner:
         _log.warning("posting in doubt", extra=_facts(job, reason=str(error)))
         if time.monotonic() - began >= self._patience:
             del self._doubts[job.job_id]
-            self._end(job, JobStage.ABANDONED, _not_posted(error), cost=None)
+            self._end(job, SharedJobStage.ABANDONED, _not_posted(error), cost=None)
 
     def _note_posting(
         self, job: LiveJob, posting: Entry[JobPosted], gas_used: int | None
@@ -205,9 +205,9 @@ class JobRunner:
                 self._hand_out(job, posted, timeline)
             return
         if timeline.state.is_final:
-            fault = Fault(_BAD_GATEWAY, _why_failed(job, timeline))
+            fault = CallFault(_BAD_GATEWAY, _why_failed(job, timeline))
             cost = _bill(self._access, job, timeline).cost
-            self._end(job, JobStage.FAILED, fault, cost=cost)
+            self._end(job, SharedJobStage.FAILED, fault, cost=cost)
             return
         self._advance(posted)
 
@@ -226,7 +226,7 @@ class JobRunner:
             lambda s: records.mark_accepted(s, job.job_id, results.outputs)
         )
         _log.info("accepted", extra=_facts(job, calls=len(answered)))
-        self._meter.note_stage(JobStage.ACCEPTED)
+        self._meter.note_stage(SharedJobStage.ACCEPTED)
         crash_point("gateway.accepted")
         self._wake(answered)
         if timeline.settled is not None:
@@ -237,9 +237,12 @@ class JobRunner:
         if timeline.settled is None:
             self._advance_of(job, timeline)
             return
-        fault = Fault(_BAD_GATEWAY, f"the job's results cannot be used: {error}")
+        fault = CallFault(_BAD_GATEWAY, f"the job's results cannot be used: {error}")
         self._end(
-            job, JobStage.FAILED, fault, cost=_bill(self._access, job, timeline).cost
+            job,
+            SharedJobStage.FAILED,
+            fault,
+            cost=_bill(self._access, job, timeline).cost,
         )
 
     def _settle(self, job: LiveJob) -> None:
@@ -259,7 +262,7 @@ class JobRunner:
             return
         bill = _bill(self._access, job, timeline)
         if self._database.write(lambda s: records.mark_settled(s, job.job_id, bill)):
-            self._meter.note_stage(JobStage.SETTLED, bill.cost)
+            self._meter.note_stage(SharedJobStage.SETTLED, bill.cost)
             _log.info("settled", extra=_facts(job, cost=bill.cost))
         crash_point("gateway.settled")
 
@@ -316,7 +319,7 @@ class JobRunner:
         return block + self._confirmations <= self._access.market.block_number()
 
     def _end(
-        self, job: LiveJob, stage: JobStage, fault: Fault, *, cost: int | None
+        self, job: LiveJob, stage: SharedJobStage, fault: CallFault, *, cost: int | None
     ) -> None:
         ended = self._database.write(
             lambda s: records.end_without_answer(s, job.job_id, stage, fault, cost=cost)
@@ -340,20 +343,20 @@ def _bill(access: MarketAccess, job: LiveJob, timeline: Timeline) -> Bill:
     return Bill(event.paid, event.fee, price * len(paid))
 
 
-def _not_posted(error: Exception) -> Fault:
+def _not_posted(error: Exception) -> CallFault:
     """Why a job was not posted, as its callers are told."""
     if isinstance(error, ContractReverted):
         is_passing = error.rule.is_retryable
         status = _UNAVAILABLE if is_passing else error.rule.http_status
-        return Fault(status, f"the market refuses the job: {error}")
+        return CallFault(status, f"the market refuses the job: {error}")
     if isinstance(error, NotEnoughFunds):
         # The wallet's address and balance are the operator's business.
-        return Fault(_UNAVAILABLE, "the gateway's wallet cannot pay for a job now")
+        return CallFault(_UNAVAILABLE, "the gateway's wallet cannot pay for a job now")
     if isinstance(error, StoreError):
-        return Fault(_UNAVAILABLE, "the content store does not answer")
+        return CallFault(_UNAVAILABLE, "the content store does not answer")
     if isinstance(error, RequestError):
-        return Fault(_UNAVAILABLE, f"no job can be posted now: {error}")
-    return Fault(_UNAVAILABLE, "the chain does not answer")
+        return CallFault(_UNAVAILABLE, f"no job can be posted now: {error}")
+    return CallFault(_UNAVAILABLE, "the chain does not answer")
 
 
 def _why_failed(job: LiveJob, timeline: Timeline) -> str:

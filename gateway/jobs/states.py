@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["LIVE_JOBS", "OPEN_CALLS", "CallState", "JobStage"]
+__all__ = ["LIVE_JOBS", "OPEN_CALLS", "CallState", "SharedJobStage"]
 
 
 class CallState(StrEnum):
@@ -46,7 +46,7 @@ class CallState(StrEnum):
         return self in (CallState.RELEASED, CallState.REFUNDED)
 
 
-class JobStage(StrEnum):
+class SharedJobStage(StrEnum):
     """Where a job stands, as far as the gateway has seen."""
 
     DRAFTED = "drafted"
@@ -63,10 +63,10 @@ OPEN_CALLS = (CallState.RESERVED, CallState.POSTED, CallState.ACCEPTED)
 """States in which a call holds a reservation."""
 
 LIVE_JOBS = (
-    JobStage.DRAFTED,
-    JobStage.POSTING,
-    JobStage.POSTED,
-    JobStage.ACCEPTED,
-    JobStage.ABANDONED,
+    SharedJobStage.DRAFTED,
+    SharedJobStage.POSTING,
+    SharedJobStage.POSTED,
+    SharedJobStage.ACCEPTED,
+    SharedJobStage.ABANDONED,
 )
 """Stages from which a job still moves."""

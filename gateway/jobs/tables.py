@@ -70,10 +70,10 @@ class CallRow(Base):
         String(100), doc="Model, tick, redundancy, rounds: equal ones share a job."
     )
     prompt_count: Mapped[int] = mapped_column(Count, doc="Outputs that it asks for.")
-    most_tokens: Mapped[int] = mapped_column(
+    max_tokens: Mapped[int] = mapped_column(
         Count, doc="Tokens of its prompts and most that they may generate."
     )
-    own_tokens: Mapped[int] = mapped_column(Count, doc="Tokens of its prompts.")
+    prompt_tokens: Mapped[int] = mapped_column(Count, doc="Tokens of its prompts.")
     reserved: Mapped[int] = mapped_column(Amount, doc="Most that it may cost.")
     charge: Mapped[int | None] = mapped_column(Amount, doc="What it did cost.")
     job_id: Mapped[bytes | None] = mapped_column(

@@ -69,16 +69,16 @@ class Ask:
     Attributes:
         terms: The terms.
         prompts: Its prompts, nothing about decoding left unsaid.
-        own_tokens: Tokens of the prompts.
-        most_tokens: The same with the most that they may generate.
-        most_cost: What it costs at most, alone in a job; units.
+        prompt_tokens: Tokens of the prompts.
+        max_tokens: The same with the most that they may generate.
+        max_cost: What it costs at most, alone in a job; units.
     """
 
     terms: JobTerms
     prompts: tuple[PromptRequest, ...]
-    own_tokens: int
-    most_tokens: int
-    most_cost: int
+    prompt_tokens: int
+    max_tokens: int
+    max_cost: int
 
 
 def prompts_to_json(prompts: Sequence[PromptRequest]) -> str:

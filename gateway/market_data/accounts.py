@@ -13,7 +13,7 @@ from gateway.indexer.event_rows import logs_of_account
 from gateway.indexer.models import IndexRow, MemberRow, ParticipantRow, SeatRow
 from gateway.indexer.projection import Verdict
 from gateway.market_data.paging import (
-    MOST_ITEMS,
+    MAX_ITEMS,
     Page,
     page_of,
     read_cursor,
@@ -24,7 +24,7 @@ from protocol.market.events import Log
 from protocol.market.types import JobId, ModelId, SlashReason
 
 __all__ = [
-    "Duty",
+    "OpenDuty",
     "Participant",
     "SeatView",
     "actions_of",
@@ -88,7 +88,7 @@ class SeatView:
 
 
 @dataclass(frozen=True, slots=True)
-class Duty:
+class OpenDuty:
     """A place that a worker was drawn for; `market_members` says what fields mean."""
 
     job_id: JobId
@@ -111,8 +111,8 @@ _RECORD = tuple(
     if name != "at_stake"
 )
 _SEAT = tuple(getattr(SeatRow, name) for name in SeatView.__dataclass_fields__)
-_DUTY = tuple(getattr(MemberRow, name) for name in Duty.__dataclass_fields__)
-_MOST_DIGITS = 38
+_DUTY = tuple(getattr(MemberRow, name) for name in OpenDuty.__dataclass_fields__)
+_MAX_DIGITS = 38
 
 
 def list_workers(
@@ -128,12 +128,12 @@ def list_workers(
     Raises:
         RequestError: The cursor is malformed.
     """
-    limit = max(1, min(limit, MOST_ITEMS))
+    limit = max(1, min(limit, MAX_ITEMS))
     place = (ParticipantRow.earned, ParticipantRow.address)
     query = select(*_RECORD).where(ParticipantRow.seats_opened > 0)
     if cursor is not None:
         earned, address = read_cursor(cursor, 2)
-        if not earned.isdecimal() or len(earned) > _MOST_DIGITS:
+        if not earned.isdecimal() or len(earned) > _MAX_DIGITS:
             raise RequestError("the cursor is malformed; take `next_cursor` of a page")
         query = query.where(tuple_(*place) < (int(earned), address))
     query = query.order_by(*(column.desc() for column in place)).limit(limit + 1)
@@ -169,13 +169,13 @@ def duties_of(
     *,
     cursor: str | None = None,
     limit: int = 50,
-) -> Page[Duty]:
+) -> Page[OpenDuty]:
     """Places that a worker was drawn for, newest first.
 
     Raises:
         RequestError: The cursor is malformed.
     """
-    limit = max(1, min(limit, MOST_ITEMS))
+    limit = max(1, min(limit, MAX_ITEMS))
     place = (MemberRow.drawn_block, MemberRow.job_id)
     query = select(*_DUTY).where(MemberRow.worker == address)
     if cursor is not None:
@@ -192,7 +192,7 @@ def actions_of(
     session: Session, address: ChecksumAddress, *, limit: int = 50
 ) -> list[Log]:
     """What an account did last, newest first, as the chain's events."""
-    return logs_of_account(session, address, limit=min(limit, MOST_ITEMS))
+    return logs_of_account(session, address, limit=min(limit, MAX_ITEMS))
 
 
 def _seat_bond(session: Session) -> int:
@@ -210,10 +210,10 @@ def _seat(row: Row[Any]) -> SeatView:
     return SeatView(**values)
 
 
-def _duty(row: Row[Any]) -> Duty:
+def _duty(row: Row[Any]) -> OpenDuty:
     values = dict(row._mapping)
     values["verdict"] = Verdict(values["verdict"])
-    return Duty(**values)
+    return OpenDuty(**values)
 
 
 def _duty_position(cursor: str) -> tuple[int, bytes]:

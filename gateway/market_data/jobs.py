@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from gateway.indexer.models import EventRow, JobRow, MemberRow
 from gateway.market_data.paging import (
-    MOST_ITEMS,
+    MAX_ITEMS,
     Page,
     page_of,
     read_cursor,
@@ -127,7 +127,7 @@ def list_jobs(
     Raises:
         RequestError: The cursor is malformed, or the text cannot be searched for.
     """
-    limit = max(1, min(limit, MOST_ITEMS))
+    limit = max(1, min(limit, MAX_ITEMS))
     query = _filtered(select(*_COLUMNS), wanted)
     if cursor is not None:
         query = query.where(

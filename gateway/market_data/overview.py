@@ -27,7 +27,7 @@ from protocol.market.types import JobState, ModelId
 
 __all__ = ["Overview", "Point", "gas_per_prompt", "overview", "time_series"]
 
-_MOST_POINTS = 1_000
+_MAX_POINTS = 1_000
 # Above this, figures come from whole hours.
 _FINE_SECONDS = 48 * HOUR_SECONDS
 _JOBS_FOR_GAS = 200
@@ -213,8 +213,8 @@ def time_series(
         RequestError: There would be too many spans, or none.
     """
     first = start - start % max(1, step_seconds)
-    if step_seconds < 1 or not 0 < end - first <= step_seconds * _MOST_POINTS:
-        raise RequestError(f"ask for 1 to {_MOST_POINTS} spans of at least a second")
+    if step_seconds < 1 or not 0 < end - first <= step_seconds * _MAX_POINTS:
+        raise RequestError(f"ask for 1 to {_MAX_POINTS} spans of at least a second")
     is_fine = end - first <= _FINE_SECONDS
     if not is_fine and step_seconds % HOUR_SECONDS:
         raise RequestError("above two days a span must be whole hours")

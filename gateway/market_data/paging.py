@@ -9,9 +9,9 @@ from typing import Generic, TypeVar
 
 from protocol.errors import RequestError
 
-__all__ = ["MOST_ITEMS", "Page", "page_of", "read_cursor", "write_cursor"]
+__all__ = ["MAX_ITEMS", "Page", "page_of", "read_cursor", "write_cursor"]
 
-MOST_ITEMS = 200
+MAX_ITEMS = 200
 
 _Item = TypeVar("_Item")
 _Row = TypeVar("_Row")

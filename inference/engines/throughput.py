@@ -7,7 +7,7 @@ from inference.engine import MILLION, Engine, FinishReason, GenerationRequest
 
 _PROMPT_TOKENS = 8
 _NEW_TOKENS = 32
-_LEAST_STEPS = 64
+_MIN_STEPS = 64
 
 
 def measure_tokens_per_second(
@@ -26,9 +26,9 @@ def measure_tokens_per_second(
     _decode(engine, seed=0)
     steps = 0
     started = clock()
-    for seed in range(1, _LEAST_STEPS + 1):
+    for seed in range(1, _MIN_STEPS + 1):
         steps += _decode(engine, seed)
-        if steps >= _LEAST_STEPS:
+        if steps >= _MIN_STEPS:
             break
     return steps / (clock() - started)
 

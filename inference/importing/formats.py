@@ -63,7 +63,7 @@ class AttentionFormat:
     sharpness: Tensor
 
 
-def attention_format(site: Site, heads: int, least: Tensor) -> AttentionFormat:
+def attention_format(site: Site, heads: int, minimum: Tensor) -> AttentionFormat:
     """Chooses the units of queries, keys and values from those of the float model.
 
     A head's scores are sums of products of queries and keys, so in all of its channels
@@ -72,7 +72,7 @@ def attention_format(site: Site, heads: int, least: Tensor) -> AttentionFormat:
     Args:
         site: What the float model's `qkv` gave.
         heads: Number of heads.
-        least: Least unit of every output that its multiplier can express.
+        minimum: Least unit of every output that its multiplier can express.
     """
     width = len(site.total) // 3
     low, high = site.lowest, site.highest
@@ -82,7 +82,7 @@ def attention_format(site: Site, heads: int, least: Tensor) -> AttentionFormat:
     reach = torch.maximum(high - centre, centre - low).clamp(min=_TINY) * MARGIN
     spread = (site.mean_square - 2 * centre * site.mean + centre**2).clamp(min=_TINY**2)
     q_least, k_least = torch.maximum(
-        reach[: 2 * width] / KEY_LIMIT, least[: 2 * width]
+        reach[: 2 * width] / KEY_LIMIT, minimum[: 2 * width]
     ).chunk(2)
     product = (q_least * k_least).view(heads, -1).amax(1)
     each = product.repeat_interleave(width // heads)
@@ -90,7 +90,7 @@ def attention_format(site: Site, heads: int, least: Tensor) -> AttentionFormat:
     q_spread, k_spread = spread[: 2 * width].sqrt().chunk(2)
     q_unit = (each * q_spread / k_spread).sqrt()
     q_unit = torch.minimum(torch.maximum(q_unit, q_least), each / k_least)
-    v_unit = torch.maximum(reach[2 * width :] / VALUE_LIMIT, least[2 * width :])
+    v_unit = torch.maximum(reach[2 * width :] / VALUE_LIMIT, minimum[2 * width :])
     scale = math.log2(math.e) / math.sqrt(width // heads)
     sharpness = (product * (scale * 2**40)).round().clamp(1, _MAX_SHARPNESS)
     return AttentionFormat(
@@ -106,16 +106,16 @@ class HiddenFormat:
     active_unit: float
 
 
-def hidden_format(inner: Site, active: Site, least: Tensor) -> HiddenFormat:
+def hidden_format(inner: Site, active: Site, minimum: Tensor) -> HiddenFormat:
     """Chooses the units from what the float model showed.
 
     Args:
         inner: What the first product gave.
         active: What the activation made of it.
-        least: Least unit of every inner value that its multiplier can express.
+        minimum: Least unit of every inner value that its multiplier can express.
     """
 
     def unit(site: Site) -> float:
         return max(float(site.largest.max()), _TINY) * MARGIN / VALUE_LIMIT
 
-    return HiddenFormat(max(unit(inner), float(least.max())), unit(active))
+    return HiddenFormat(max(unit(inner), float(minimum.max())), unit(active))

@@ -43,7 +43,7 @@ class Norm:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class LayerParameters:
     """The parameters of one layer."""
 
     norm1: Norm
@@ -69,7 +69,7 @@ class FloatModel:
     shape: CheckpointShape
     token: Tensor
     position: Tensor
-    blocks: tuple[Block, ...]
+    blocks: tuple[LayerParameters, ...]
     final: Norm
 
     def activation(self, x: Tensor) -> Tensor:
@@ -93,7 +93,7 @@ def read_parameters(checkpoint: Checkpoint) -> FloatModel:
         return Linear(weights[f"{name}.weight"].T, weights[f"{name}.bias"])
 
     blocks = tuple(
-        Block(
+        LayerParameters(
             norm1=norm(f"transformer.h.{layer}.ln_1"),
             qkv=linear(f"transformer.h.{layer}.attn.c_attn"),
             proj=linear(f"transformer.h.{layer}.attn.c_proj"),

@@ -17,7 +17,7 @@ from inference.importing.formats import (
     norm_shifts,
     residual_fraction,
 )
-from inference.importing.parameters import Block, FloatModel, Linear, Norm
+from inference.importing.parameters import FloatModel, LayerParameters, Linear, Norm
 from inference.importing.products import (
     ProductInput,
     largest_scale,
@@ -122,7 +122,7 @@ class _Quantiser:
             end_of_text=shape.end_of_text,
         )
 
-    def _layer_format(self, name: str, block: Block) -> _LayerFormat:
+    def _layer_format(self, name: str, block: LayerParameters) -> _LayerFormat:
         seen = self._seen
         return _LayerFormat(
             attention_format(
@@ -170,7 +170,7 @@ class _Quantiser:
         self._store("token_shift", shift, _MAX_TOKEN_SHIFT, np.uint8)
         self._store("position_embedding", position, MAX_REST, np.int32)
 
-    def _block(self, name: str, block: Block, form: _LayerFormat) -> None:
+    def _block(self, name: str, block: LayerParameters, form: _LayerFormat) -> None:
         attention, hidden = form.attention, form.hidden
         width, inner = self._shape.width, self._shape.inner_width
         residual = _each(self._unit, width)

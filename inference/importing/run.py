@@ -210,11 +210,11 @@ def _require_supported(checkpoint: Checkpoint) -> None:
         ("n_layer", shape.layers, MAX_LAYERS),
         ("n_embd / n_head", shape.width // shape.heads, MAX_HEAD_WIDTH),
     )
-    for name, value, most in bounds:
-        if value > most:
+    for name, value, maximum in bounds:
+        if value > maximum:
             raise ModelPackageError(
                 f"{CONFIG_FILE} {name}",
                 value,
-                f"this arithmetic goes to {most}",
+                f"this arithmetic goes to {maximum}",
                 "import a smaller model",
             )

@@ -53,7 +53,7 @@ class Shape(ctypes.Structure):
     ]
 
 
-class Fault(ctypes.Structure):
+class LibraryFault(ctypes.Structure):
     """`struct assay_fault`."""
 
     _fields_ = [("piece", ctypes.c_int32), ("token", ctypes.c_int32)]
@@ -113,7 +113,7 @@ def _built() -> Path | None:
 def _declare(library: ctypes.CDLL) -> None:
     model, text, pointer = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p
     integer, size = ctypes.c_int, ctypes.c_size_t
-    fault = ctypes.POINTER(Fault)
+    fault = ctypes.POINTER(LibraryFault)
     functions: dict[str, tuple[Any, list[Any]]] = {
         "assay_create": (
             integer,

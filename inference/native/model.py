@@ -180,7 +180,7 @@ class NativeModel:
             return []
         packed, ids = pack_pieces(pieces, choices)
         chosen = np.empty(len(pieces), np.int32)
-        fault = library.Fault()
+        fault = library.LibraryFault()
         status = self._call(
             "assay_step",
             packed.ctypes.data,
@@ -331,7 +331,7 @@ class NativeModel:
         """Returns all values and the number of positions attended to."""
         packed, ids = pack_pieces([piece], [Choice(0, 0, 1, 0)])
         keys = piece.start + len(piece.ids)
-        fault = library.Fault()
+        fault = library.LibraryFault()
         # Of a position that is none, and then refused, it is 0.
         length = self._call("assay_trace_length", min(keys, 2**31) - 1)
         values = np.zeros(length, np.int32)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from inference.checkpoints.model_folder import VECTORS_FILE, read_json_object
 from inference.engine import MILLION, GenerationRequest, ModelLimits, validate_request
-from inference.errors import ModelPackageError, RequestError, VectorMismatch
+from inference.errors import InvalidRequest, ModelPackageError, VectorMismatch
 from inference.models.integer_model import IntegerModel, Piece
 from inference.models.sampling import choice_for
 
@@ -203,7 +203,7 @@ def _request(
     )
     try:
         validate_request(request, limits, field)
-    except RequestError as error:
+    except InvalidRequest as error:
         raise _malformed(field, error.value, str(error)) from error
     return request
 

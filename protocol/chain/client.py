@@ -259,7 +259,7 @@ class MarketClient(MarketReader):
 
 def _spare_gas(params: JobParams) -> int:
     """Gas of ending a round, which any reveal may turn out to do."""
-    return _GAS_OF_AN_END + _GAS_OF_A_MEMBERS_END * params.most_places
+    return _GAS_OF_AN_END + _GAS_OF_A_MEMBERS_END * params.max_places
 
 
 # Slashing is the dearest fate of a member: about 60,000 for the first time.

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from protocol.market.events import Event, Log
 
-__all__ = ["KEPT_BLOCKS", "Batch", "CursorPosition", "EventCursor", "LogSource"]
+__all__ = ["KEPT_BLOCKS", "CursorPosition", "EventBatch", "EventCursor", "LogSource"]
 
 KEPT_BLOCKS = 256
 
@@ -55,7 +55,7 @@ class CursorPosition:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class EventBatch:
     """What a poll found.
 
     Attributes:
@@ -117,7 +117,7 @@ class EventCursor:
         (number, digest), *earlier = self._seen
         return CursorPosition(number, digest, tuple(earlier))
 
-    def poll(self) -> Batch:
+    def poll(self) -> EventBatch:
         """Read what is new.
 
         Raises:
@@ -133,15 +133,15 @@ class EventCursor:
         rewound_to = reached if reached < before else None
         if head <= reached:
             self._seen = seen
-            return Batch((), rewound_to, reached)
+            return EventBatch((), rewound_to, reached)
         logs = self._client.events(
             from_block=reached + 1, to_block=head, kinds=self._kinds
         )
         if head_hash is None or not self._is_still_so(head, head_hash, logs):
             # Reorganised while we read: nothing of it counts.
-            return Batch((), None, before)
+            return EventBatch((), None, before)
         self._seen = _with_blocks(seen, logs, (head, head_hash))
-        return Batch(tuple(logs), rewound_to, head)
+        return EventBatch(tuple(logs), rewound_to, head)
 
     def _canonical(self, head: int) -> list[Block]:
         """The blocks seen that no other has replaced; normally all of them."""

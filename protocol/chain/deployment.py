@@ -56,8 +56,8 @@ class Deployment:
         document = _read(path)
         addresses = {name: _address(path, document, name) for name in CONTRACT_ROLES}
         return cls(
-            chain_id=_number(path, document, "chainId", least=1),
-            block_number=_number(path, document, "blockNumber", least=0),
+            chain_id=_number(path, document, "chainId", minimum=1),
+            block_number=_number(path, document, "blockNumber", minimum=0),
             code_hashes=_hashes(path, document),
             **addresses,
         )
@@ -113,12 +113,12 @@ def _field(path: Path, document: Mapping[str, Any], name: str) -> Any:
     return document[name]
 
 
-def _number(path: Path, document: Mapping[str, Any], name: str, *, least: int) -> int:
+def _number(path: Path, document: Mapping[str, Any], name: str, *, minimum: int) -> int:
     value = _field(path, document, name)
-    if type(value) is not int or value < least:
+    if type(value) is not int or value < minimum:
         raise ConfigError(
             f"deployment file {path}: {name} is {value!r}, "
-            f"not an integer from {least} on"
+            f"not an integer from {minimum} on"
         )
     return value
 

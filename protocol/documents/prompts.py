@@ -172,12 +172,12 @@ class _Document(_Part):
         return data
 
     @classmethod
-    def from_bytes(cls, data: bytes, *, most_tokens: int | None = None) -> Self:
+    def from_bytes(cls, data: bytes, *, max_tokens: int | None = None) -> Self:
         """Parse and validate, within memory in proportion to the document's size.
 
         Args:
             data: The document.
-            most_tokens: Token ids that all parts together may hold; with it, memory
+            max_tokens: Token ids that all parts together may hold; with it, memory
                 is in proportion to them. None sets no limit but the document's size.
 
         Raises:
@@ -189,7 +189,7 @@ class _Document(_Part):
         try:
             for piece in reader.parts():
                 where = f"{cls.parts_key}.{len(parts)}"
-                _require_few(reader.id_count, most_tokens, where)
+                _require_few(reader.id_count, max_tokens, where)
                 parts.append(_read_part(cls.part, piece, where))
         except ShapeError as error:
             raise BadDocument(cls._explain(data, error.position)) from None
@@ -297,11 +297,11 @@ def _require_size(size: int) -> None:
         )
 
 
-def _require_few(id_count: int, most_tokens: int | None, where: str) -> None:
-    if most_tokens is not None and id_count > most_tokens:
+def _require_few(id_count: int, max_tokens: int | None, where: str) -> None:
+    if max_tokens is not None and id_count > max_tokens:
         raise BadDocument(
             f"up to {where} there are {id_count} token ids; "
-            f"the document may have {most_tokens}"
+            f"the document may have {max_tokens}"
         )
 
 

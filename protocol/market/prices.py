@@ -27,18 +27,18 @@ class PromptCost:
     """One prompt's part of the price.
 
     Attributes:
-        own_tokens: Tokens of the prompt itself.
+        prompt_tokens: Tokens of the prompt itself.
         new_tokens: Most tokens that it may generate.
         asked_tokens: What was asked for before a token budget lowered it.
-        most: Most that its tokens cost, over all workers, units.
-        least: What they cost if nothing is generated and just a quorum is paid, units.
+        max_cost: Most that its tokens cost, over all workers, units.
+        min_cost: Their cost if nothing is generated and a bare quorum is paid, units.
     """
 
-    own_tokens: int
+    prompt_tokens: int
     new_tokens: int
     asked_tokens: int
-    most: int
-    least: int
+    max_cost: int
+    min_cost: int
 
     @property
     def is_lowered(self) -> bool:
@@ -51,9 +51,8 @@ class Estimate:
     """What a job locks and what it can cost, in units of the escrow token.
 
     Attributes:
-        escrow: Locked on posting; what is not used comes back.
-        most: Cost if every round is needed and every token generated.
-        least: Cost if just a quorum is paid and nothing is generated.
+        escrow: Locked on posting, the most it can cost; what is not used comes back.
+        min_cost: Cost if just a quorum is paid and nothing is generated.
         price: Price of a token for one worker.
         pay: Most that one seat earns.
         seat_bond: What a seat stands to lose.
@@ -68,8 +67,7 @@ class Estimate:
     """
 
     escrow: int
-    most: int
-    least: int
+    min_cost: int
     price: int
     pay: int
     seat_bond: int
@@ -106,14 +104,14 @@ def pay_of(config: MarketConfig, price: int, tokens: int) -> int:
 def escrow_of(config: MarketConfig, spec: ModelSpec, params: JobParams) -> int:
     """Units that posting such a job locks: `escrowOf` of the marketplace."""
     pay = pay_of(config, price_of(spec, params.tick), params.max_tokens)
-    return _with_fee(config, params.most_places * pay + _bounties(config, params))
+    return _with_fee(config, params.max_places * pay + _bounties(config, params))
 
 
 def estimate(
     config: MarketConfig,
     spec: ModelSpec,
     params: JobParams,
-    own_tokens: Sequence[int],
+    prompt_tokens: Sequence[int],
     new_tokens: Sequence[int],
     asked_tokens: Sequence[int] | None = None,
 ) -> Estimate:
@@ -123,7 +121,7 @@ def estimate(
         config: The marketplace's constructor arguments.
         spec: The model and its terms.
         params: The job; its `max_tokens` bounds the sum of the tokens given here.
-        own_tokens: Tokens of each prompt.
+        prompt_tokens: Tokens of each prompt.
         new_tokens: Most tokens that each may generate.
         asked_tokens: The same before a budget lowered them.
 
@@ -132,24 +130,23 @@ def estimate(
     """
     price = price_of(spec, params.tick)
     escrow = escrow_of(config, spec, params)
-    most_paid = params.most_places * pay_of(config, price, params.max_tokens)
+    max_paid = params.max_places * pay_of(config, price, params.max_tokens)
     # The least that an accepted job pays: a bare quorum in the first round, which ends
     # by the last reveal.
-    least_paid = params.quorum * pay_of(config, price, sum(own_tokens)) + config.bounty
+    min_paid = params.quorum * pay_of(config, price, sum(prompt_tokens)) + config.bounty
     if params.has_callback:
-        least_paid += config.bounty
-    rows = zip(own_tokens, new_tokens, asked_tokens or new_tokens, strict=True)
+        min_paid += config.bounty
+    rows = zip(prompt_tokens, new_tokens, asked_tokens or new_tokens, strict=True)
     bounties = _bounties(config, params)
     return Estimate(
         escrow=escrow,
-        most=escrow,
-        least=_with_fee(config, least_paid),
+        min_cost=_with_fee(config, min_paid),
         price=price,
         pay=pay_of(config, price, params.max_tokens),
         seat_bond=config.seat_bond,
         base_fee=config.base_fee,
         bounties=bounties,
-        fee=escrow - most_paid - bounties,
+        fee=escrow - max_paid - bounties,
         max_tokens=params.max_tokens,
         redundancy=params.redundancy,
         rounds=params.max_rounds,
@@ -162,11 +159,11 @@ def _prompt_cost(
     params: JobParams, price: int, own: int, new: int, asked: int
 ) -> PromptCost:
     return PromptCost(
-        own_tokens=own,
+        prompt_tokens=own,
         new_tokens=new,
         asked_tokens=asked,
-        most=params.most_places * (own + new) * price,
-        least=params.quorum * own * price,
+        max_cost=params.max_places * (own + new) * price,
+        min_cost=params.quorum * own * price,
     )
 
 

@@ -207,7 +207,7 @@ class JobParams(_AbiStruct):
         return self.callback != ZERO_ADDRESS
 
     @property
-    def most_places(self) -> int:
+    def max_places(self) -> int:
         """Places of all rounds that are bought."""
         return sum(self.places_of(number + 1) for number in range(self.max_rounds))
 

@@ -41,8 +41,8 @@ _LOOK_BACK_BLOCKS = 50_000
 _RENEW_BLOCKS = _LOOK_BACK_BLOCKS // 2
 # An account's peer is dialled again after so long, if there is still business with it.
 _AGAIN_SECONDS = 30.0
-_MOST_DIALS_PER_MINUTE = 30
-_MOST_WAITING = 256
+_MAX_DIALS_PER_MINUTE = 30
+_MAX_WAITING = 256
 _MINUTE = 60.0
 
 
@@ -196,7 +196,7 @@ class Introductions:
         """
         with self._changed:
             for account in accounts:
-                if self._is_due(account) and len(self._waiting) < _MOST_WAITING:
+                if self._is_due(account) and len(self._waiting) < _MAX_WAITING:
                     self._waiting[account] = None
             if self._waiting and self._thread is None and not self._is_closed:
                 self._thread = threading.Thread(
@@ -225,7 +225,7 @@ class Introductions:
             }
             self._tried[account] = now
             self._dials = [at for at in self._dials if now - at < _MINUTE]
-            if len(self._dials) >= _MOST_DIALS_PER_MINUTE:
+            if len(self._dials) >= _MAX_DIALS_PER_MINUTE:
                 return None
             self._dials.append(now)
         try:

@@ -39,7 +39,7 @@ _PIECE_BYTES = 32 * 1024
 _ERROR_BYTES = 64 * 1024
 # Python's own reader of JSON calls itself for each level, and ends the process where a
 # library has raised the limit of that.
-_MOST_LEVELS = 64
+_MAX_LEVELS = 64
 _JSON_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _JSON_BRACKET = re.compile(rb"[\[\]{}]")
 
@@ -238,5 +238,5 @@ def _require_flat(data: bytes) -> None:
     level = 0
     for bracket in _JSON_BRACKET.finditer(_JSON_STRING.sub(b"", data)):
         level += 1 if bracket[0] in b"[{" else -1
-        if level > _MOST_LEVELS:
-            raise AnswerMalformed(f"JSON that is nested deeper than {_MOST_LEVELS}")
+        if level > _MAX_LEVELS:
+            raise AnswerMalformed(f"JSON that is nested deeper than {_MAX_LEVELS}")

@@ -67,7 +67,7 @@ class MemoryStore:
     ) -> dict[str, bytes]:
         """See `ContentStore.get_directory`."""
         return read_files(
-            lambda file, most: self.get(file, max_bytes=most),
+            lambda file, max_bytes: self.get(file, max_bytes=max_bytes),
             digest,
             self._entries(digest),
             limits,

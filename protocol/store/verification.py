@@ -150,8 +150,8 @@ def read_files(
     left = limits.max_total_bytes
     for entry in entries:
         # What the folder states is more than the file's size, or not to be believed.
-        most = min(left, entry.tree_bytes)
-        files[entry.name] = fetch(entry.digest, most)
+        max_bytes = min(left, entry.tree_bytes)
+        files[entry.name] = fetch(entry.digest, max_bytes)
         left -= len(files[entry.name])
     return files
 

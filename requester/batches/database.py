@@ -23,10 +23,10 @@ _MIGRATIONS = (
         number INTEGER PRIMARY KEY,
         first_row INTEGER NOT NULL,
         row_count INTEGER NOT NULL,
-        own_tokens INTEGER NOT NULL,
+        prompt_tokens INTEGER NOT NULL,
         max_tokens INTEGER NOT NULL,
         escrow TEXT NOT NULL,
-        least TEXT NOT NULL,
+        min_cost TEXT NOT NULL,
         is_waiting INTEGER NOT NULL DEFAULT 1,
         attempt BLOB
     ) STRICT;

@@ -36,7 +36,9 @@ from requester.prompts.files import PromptRequest
 
 __all__ = ["BatchJournal"]
 
-_CHUNK_COLUMNS = "number, first_row, row_count, own_tokens, max_tokens, escrow, least"
+_CHUNK_COLUMNS = (
+    "number, first_row, row_count, prompt_tokens, max_tokens, escrow, min_cost"
+)
 _LOST = (AttemptState.FAILED, AttemptState.CANCELLED)
 # A chunk's prompts fare as its last job does.
 _STATUS = {
@@ -344,7 +346,7 @@ def _add_chunk(database: Database, planned: PlannedChunk) -> None:
     chunk = planned.chunk
     database.run(
         f"INSERT INTO chunks ({_CHUNK_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        *(*astuple(chunk)[:5], str(chunk.escrow), str(chunk.least)),
+        *(*astuple(chunk)[:5], str(chunk.escrow), str(chunk.min_cost)),
     )
     for number, row in enumerate(planned.rows, start=chunk.first_row):
         database.run(

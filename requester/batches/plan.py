@@ -14,7 +14,7 @@ from requester.batches.records import BatchOptions, Chunk
 from requester.jobs.drafts import Market, check_terms, draft_prompt, job_params
 from requester.prompts.files import PromptRow, RowFault
 
-__all__ = ["BatchEstimate", "PlannedChunk", "most_tokens", "plan_chunks"]
+__all__ = ["BatchEstimate", "PlannedChunk", "max_tokens", "plan_chunks"]
 
 _SHOWN_LINES = 20
 _MAX_FAULTS = 1_000
@@ -36,19 +36,19 @@ class BatchEstimate:
     Attributes:
         prompts: Prompts.
         jobs: Jobs that they are split into.
-        own_tokens: Tokens of the prompts themselves.
+        prompt_tokens: Tokens of the prompts themselves.
         max_tokens: Tokens of prompts and answers at most.
-        most: Cost if every token is generated: the sum of all escrows.
-        least: Cost if nothing is.
+        max_cost: Cost if every token is generated: the sum of all escrows.
+        min_cost: Cost if nothing is.
         largest_escrow: What the dearest job locks.
     """
 
     prompts: int = 0
     jobs: int = 0
-    own_tokens: int = 0
+    prompt_tokens: int = 0
     max_tokens: int = 0
-    most: int = 0
-    least: int = 0
+    max_cost: int = 0
+    min_cost: int = 0
     largest_escrow: int = 0
 
     def plus(self, chunk: Chunk) -> BatchEstimate:
@@ -56,15 +56,15 @@ class BatchEstimate:
         return BatchEstimate(
             prompts=self.prompts + chunk.row_count,
             jobs=self.jobs + 1,
-            own_tokens=self.own_tokens + chunk.own_tokens,
+            prompt_tokens=self.prompt_tokens + chunk.prompt_tokens,
             max_tokens=self.max_tokens + chunk.max_tokens,
-            most=self.most + chunk.escrow,
-            least=self.least + chunk.least,
+            max_cost=self.max_cost + chunk.escrow,
+            min_cost=self.min_cost + chunk.min_cost,
             largest_escrow=max(self.largest_escrow, chunk.escrow),
         )
 
 
-def most_tokens(market: Market, options: BatchOptions) -> int:
+def max_tokens(market: Market, options: BatchOptions) -> int:
     """Most tokens of one job: a seat must not earn more than its bond.
 
     Raises:
@@ -109,7 +109,7 @@ def plan_chunks(
             every one's line is named, and the reason of the first.
     """
     check_terms(options.terms, market)
-    planner = _Planner(source, options, market, codec, most_tokens(market, options))
+    planner = _Planner(source, options, market, codec, max_tokens(market, options))
     yield from planner.chunks(rows)
 
 
@@ -153,7 +153,7 @@ class _Planner:
     def _check(
         self, index: int, row: PromptRow
     ) -> tuple[PromptRow, int, int] | RowFault:
-        """The row with its seed, its own tokens and its most."""
+        """The row with its seed, its prompt tokens and its bound."""
         options = self._options
         try:
             prompt = draft_prompt(
@@ -179,7 +179,7 @@ class _Planner:
 
     def _close(self, held: Sequence[tuple[PromptRow, int, int]]) -> PlannedChunk:
         own = [tokens for _, tokens, _ in held]
-        new = [most - tokens for _, tokens, most in held]
+        new = [bound - tokens for _, tokens, bound in held]
         params = job_params(
             ZERO_ADDRESS,
             self._options.terms,
@@ -193,10 +193,10 @@ class _Planner:
             number=self._next_chunk,
             first_row=self._next_row,
             row_count=len(held),
-            own_tokens=sum(own),
+            prompt_tokens=sum(own),
             max_tokens=params.max_tokens,
             escrow=costs.escrow,
-            least=costs.least,
+            min_cost=costs.min_cost,
         )
         self._next_chunk += 1
         self._next_row += len(held)

@@ -114,19 +114,19 @@ class Chunk:
         number: From 0, in the order of the prompts.
         first_row: Its first prompt, from 0.
         row_count: How many there are.
-        own_tokens: Tokens of the prompts themselves.
+        prompt_tokens: Tokens of the prompts themselves.
         max_tokens: Tokens of prompts and answers at most.
         escrow: What posting locks, units.
-        least: What it costs if nothing is generated, units.
+        min_cost: What it costs if nothing is generated, units.
     """
 
     number: int
     first_row: int
     row_count: int
-    own_tokens: int
+    prompt_tokens: int
     max_tokens: int
     escrow: int
-    least: int
+    min_cost: int
 
 
 @dataclass(frozen=True, slots=True)

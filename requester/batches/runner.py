@@ -40,7 +40,7 @@ _TOLERATED_FAILURES = 20
 # away has been undone by a reorganisation.
 _TOLERATED_MISSES = 5
 # More jobs than this at once would only compete with each other for seats.
-_MOST_IN_FLIGHT = 16
+_MAX_IN_FLIGHT = 16
 _REORG_MARGIN_BLOCKS = 64
 
 
@@ -149,7 +149,7 @@ class BatchRunner:
         market = self._client.market_for(options.terms)
         required = max(options.terms.redundancy, options.terms.min_seats or 0)
         unsettled = self._journal.unsettled()
-        at_once = min(market.seats // required, _MOST_IN_FLIGHT)
+        at_once = min(market.seats // required, _MAX_IN_FLIGHT)
         if len(unsettled) >= (options.in_flight or max(at_once, 1)):
             return "", False
         if market.seats < required:

@@ -26,19 +26,20 @@ def batch_estimate_lines(
 ) -> list[str]:
     """What a batch locks and can cost, said before anything is paid."""
     terms = options.terms
-    new = estimate.max_tokens - estimate.own_tokens
+    new = estimate.max_tokens - estimate.prompt_tokens
     alone = ": one worker alone, so UNVERIFIED" if terms.redundancy == 1 else ""
     lines = [
         f"{_counted(estimate.prompts, 'prompt')} in {_counted(estimate.jobs, 'job')}, "
-        f"{estimate.own_tokens:,} tokens, up to {new:,} new ones",
+        f"{estimate.prompt_tokens:,} tokens, up to {new:,} new ones",
         f"redundancy {terms.redundancy}, quorum {terms.redundancy // 2 + 1}{alone}",
         f"locks   up to {amounts.text(estimate.largest_escrow)} a job "
         "(what is not used comes back)",
-        f"costs   {amounts.text(estimate.least)} to {amounts.text(estimate.most)}",
+        f"costs   {amounts.text(estimate.min_cost)} to "
+        f"{amounts.text(estimate.max_cost)}",
     ]
     if options.budget is not None:
         text = f"budget  {amounts.text(options.budget)}"
-        if options.budget < estimate.most:
+        if options.budget < estimate.max_cost:
             text += ", which may not pay for all: the batch stops there"
         lines.append(text)
     return lines

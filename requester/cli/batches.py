@@ -201,9 +201,9 @@ def _plain(estimate: Any) -> dict[str, Any]:
     return {
         "prompts": estimate.prompts,
         "jobs": estimate.jobs,
-        "promptTokens": estimate.own_tokens,
+        "promptTokens": estimate.prompt_tokens,
         "maxTokens": estimate.max_tokens,
-        "most": estimate.most,
-        "least": estimate.least,
+        "maxCost": estimate.max_cost,
+        "minCost": estimate.min_cost,
         "largestEscrow": estimate.largest_escrow,
     }

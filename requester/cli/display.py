@@ -49,14 +49,15 @@ def estimate_lines(estimate: Estimate, amounts: Amounts) -> list[str]:
     """What posting locks and what it can cost, said before anything is paid."""
     count = len(estimate.prompts)
     prompts = "1 prompt" if count == 1 else f"{count} prompts"
-    own = sum(prompt.own_tokens for prompt in estimate.prompts)
+    own = sum(prompt.prompt_tokens for prompt in estimate.prompts)
     lines = [
         f"{prompts}, {own} tokens, up to {estimate.max_tokens - own} new ones",
         f"redundancy {estimate.redundancy}, quorum {estimate.quorum}"
         + (f", up to {estimate.rounds} rounds" if estimate.rounds > 1 else "")
         + ("" if estimate.is_verified else ": one worker alone, so UNVERIFIED"),
         f"locks   {amounts.text(estimate.escrow)} (what is not used comes back)",
-        f"costs   {amounts.text(estimate.least)} to {amounts.text(estimate.most)}, "
+        f"costs   {amounts.text(estimate.min_cost)} to "
+        f"{amounts.text(estimate.escrow)}, "
         f"of which up to {amounts.text(estimate.fee)} fee",
         f"price   {amounts.text(estimate.price)} a token and worker, "
         f"{amounts.text(estimate.base_fee)} a worker, "
@@ -71,9 +72,9 @@ def estimate_lines(estimate: Estimate, amounts: Amounts) -> list[str]:
     for number, prompt in enumerate(shown, start=1):
         lowered = f" (asked {prompt.asked_tokens})" if prompt.is_lowered else ""
         lines.append(
-            f"  prompt {number}: {prompt.own_tokens} tokens + {prompt.new_tokens} "
-            f"new{lowered}, {amounts.text(prompt.least)} to "
-            f"{amounts.text(prompt.most)}"
+            f"  prompt {number}: {prompt.prompt_tokens} tokens + {prompt.new_tokens} "
+            f"new{lowered}, {amounts.text(prompt.min_cost)} to "
+            f"{amounts.text(prompt.max_cost)}"
         )
     if count > _SHOWN_PROMPTS:
         lines.append(f"  … and {count - _SHOWN_PROMPTS} more")

@@ -13,7 +13,7 @@ from requester.cli.options import CONNECTION, JSON, options
 
 if TYPE_CHECKING:
     from requester.receipts.proof import Trusted
-    from requester.receipts.verify import Check
+    from requester.receipts.verify import ReceiptCheck
     from requester.settings import RequesterSettings
 
 __all__ = ["verify"]
@@ -70,8 +70,8 @@ def verify(
 
 
 def _ask(
-    value: dict[str, Any], held: list[Check], settings: RequesterSettings
-) -> list[Check]:
+    value: dict[str, Any], held: list[ReceiptCheck], settings: RequesterSettings
+) -> list[ReceiptCheck]:
     from protocol.chain.client import MarketClient
     from protocol.chain.deployment import Deployment
     from requester.receipts.verify import verify as verify_receipt

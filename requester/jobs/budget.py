@@ -10,7 +10,7 @@ __all__ = ["fit_new_tokens"]
 
 
 def fit_new_tokens(
-    own_tokens: Sequence[int], new_tokens: Sequence[int], budget: int
+    prompt_tokens: Sequence[int], new_tokens: Sequence[int], budget: int
 ) -> tuple[int, ...]:
     """Lowers what prompts may generate until the whole job fits its budget.
 
@@ -18,7 +18,7 @@ def fit_new_tokens(
     while another may generate more.
 
     Args:
-        own_tokens: Tokens of each prompt itself.
+        prompt_tokens: Tokens of each prompt itself.
         new_tokens: Tokens that each prompt asks for, at least one.
         budget: Most tokens of the job, prompts and answers together.
 
@@ -29,7 +29,7 @@ def fit_new_tokens(
     Raises:
         RequestError: The budget does not even hold the prompts and a token for each.
     """
-    asked = sum(own_tokens)
+    asked = sum(prompt_tokens)
     available = budget - asked
     if available < len(new_tokens):
         raise RequestError(

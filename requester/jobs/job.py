@@ -272,10 +272,10 @@ class Job:
             timeout_seconds = connections.results_timeout_seconds
         self._meet_committee()
         asked = self._fetch(self.params.prompts_digest, timeout_seconds)
-        prompts = PromptsDocument.from_bytes(asked, most_tokens=self.params.max_tokens)
+        prompts = PromptsDocument.from_bytes(asked, max_tokens=self.params.max_tokens)
         answered = self._fetch(outcome.results_digest, timeout_seconds)
         document = ResultsDocument.from_bytes(
-            answered, most_tokens=self.params.max_tokens
+            answered, max_tokens=self.params.max_tokens
         )
         results = Results(prompts, document, outcome)
         check_results(results, self.params, spec, codec)

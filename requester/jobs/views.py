@@ -18,8 +18,8 @@ def estimate_view(estimate: Estimate) -> dict[str, Any]:
     """What a job costs; amounts are units of the escrow token."""
     return {
         "escrow": estimate.escrow,
-        "most": estimate.most,
-        "least": estimate.least,
+        "maxCost": estimate.escrow,
+        "minCost": estimate.min_cost,
         "pricePerToken": estimate.price,
         "payPerSeat": estimate.pay,
         "fee": estimate.fee,
@@ -31,11 +31,11 @@ def estimate_view(estimate: Estimate) -> dict[str, Any]:
         "isVerified": estimate.is_verified,
         "prompts": [
             {
-                "promptTokens": prompt.own_tokens,
+                "promptTokens": prompt.prompt_tokens,
                 "maxNewTokens": prompt.new_tokens,
                 "askedNewTokens": prompt.asked_tokens,
-                "most": prompt.most,
-                "least": prompt.least,
+                "maxCost": prompt.max_cost,
+                "minCost": prompt.min_cost,
             }
             for prompt in estimate.prompts
         ],

@@ -54,10 +54,10 @@ class Decoding:
 
     def __post_init__(self) -> None:
         """Check every value that was given."""
-        for field, (name, least, most) in _RANGES.items():
+        for field, (name, minimum, maximum) in _RANGES.items():
             value = getattr(self, field)
-            if value is not None and not least <= value <= most:
-                raise RequestError(f"{name} is {value}; give {least} to {most}")
+            if value is not None and not minimum <= value <= maximum:
+                raise RequestError(f"{name} is {value}; give {minimum} to {maximum}")
         _check_stops(self.stop or ())
         _check_stop_ids(self.stop_ids or ())
 

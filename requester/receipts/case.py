@@ -11,11 +11,11 @@ from protocol.market.types import JobId, JobParams, Outcome
 from requester.receipts.format import Receipt
 from requester.receipts.sections import from_hex, logs_of, params_of
 
-__all__ = ["Case", "require"]
+__all__ = ["ReceiptCase", "require"]
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class ReceiptCase:
     """A receipt under examination.
 
     Attributes:

@@ -20,7 +20,7 @@ from protocol.market.output_tree import root_of_proof
 from protocol.market.round_history import RoundHistory
 from protocol.market.types import ZERO_ADDRESS, Outcome, OutcomeStatus
 from protocol.store.unixfs import file_digest
-from requester.receipts.case import Case, require
+from requester.receipts.case import ReceiptCase, require
 from requester.receipts.format import ContentSection, RoundSection
 from requester.receipts.money import check_money
 from requester.receipts.sections import from_hex
@@ -28,7 +28,7 @@ from requester.receipts.sections import from_hex
 __all__ = ["ALONE"]
 
 
-def _check_job_id(case: Case) -> str:
+def _check_job_id(case: ReceiptCase) -> str:
     receipt = case.receipt
     marketplace = to_checksum_address(receipt.marketplace)
     expected = case.params.job_id(receipt.chain_id, marketplace)
@@ -41,7 +41,7 @@ def _check_job_id(case: Case) -> str:
     return f"job {receipt.job_id} on chain {receipt.chain_id}"
 
 
-def _check_committees(case: Case) -> str:
+def _check_committees(case: ReceiptCase) -> str:
     seen: set[str] = set()
     for number, one in enumerate(case.receipt.rounds, start=1):
         drawn, size = one.drawn, case.params.places_of(number)
@@ -65,7 +65,7 @@ def _check_committees(case: Case) -> str:
     return f"{len(seen)} workers drawn"
 
 
-def _check_commitments(case: Case) -> str:
+def _check_commitments(case: ReceiptCase) -> str:
     pairs = zip(case.receipt.rounds, case.timeline.rounds, strict=True)
     counts = [_check_round(case, section, one) for section, one in pairs]
     opened, committed = (sum(column) for column in zip(*counts, strict=True))
@@ -73,7 +73,7 @@ def _check_commitments(case: Case) -> str:
 
 
 def _check_round(
-    case: Case, section: RoundSection, one: RoundHistory
+    case: ReceiptCase, section: RoundSection, one: RoundHistory
 ) -> tuple[int, int]:
     """How many commitments of a round were opened, and how many there are."""
     receipt, members = case.receipt, section.drawn.workers
@@ -112,7 +112,7 @@ def _check_member(place: int, worker: str, members: tuple[str, ...]) -> None:
     )
 
 
-def _check_quorum(case: Case) -> str:
+def _check_quorum(case: ReceiptCase) -> str:
     *earlier, last = case.timeline.rounds
     for one in earlier:
         require(
@@ -135,7 +135,7 @@ def _check_quorum(case: Case) -> str:
     return f"{votes} of {places} workers agree in round {last.number}"
 
 
-def _has_quorum(case: Case, one: RoundHistory) -> bool:
+def _has_quorum(case: ReceiptCase, one: RoundHistory) -> bool:
     answers = [
         entry.event.outcome.answer()
         for entry in one.revealed
@@ -153,7 +153,7 @@ def _has_bytes(event: ResultRevealed) -> bool:
     return event.outcome.status != OutcomeStatus.INPUT_UNAVAILABLE
 
 
-def _check_transcript(case: Case) -> str:
+def _check_transcript(case: ReceiptCase) -> str:
     earlier = bytes(32)
     pairs = zip(case.receipt.rounds, case.timeline.rounds, strict=True)
     for number, (section, one) in enumerate(pairs, start=1):
@@ -172,7 +172,7 @@ def _check_transcript(case: Case) -> str:
     return "the settlement saw the same committees and answers"
 
 
-def _check_outputs(case: Case) -> str:
+def _check_outputs(case: ReceiptCase) -> str:
     receipt, outcome = case.receipt, case.outcome
     if outcome.status != OutcomeStatus.OK:
         has_none = receipt.results is None and not receipt.outputs
@@ -202,7 +202,7 @@ def _check_outputs(case: Case) -> str:
     return f"{count} under the accepted root and digest"
 
 
-def _check_document(case: Case, outcome: Outcome) -> None:
+def _check_document(case: ReceiptCase, outcome: Outcome) -> None:
     outputs = [section.output for section in case.receipt.outputs]
     document = ResultsDocument.build(
         case.params.model_id, case.params.prompts_digest, outputs
@@ -234,7 +234,7 @@ def _check_content(name: str, section: ContentSection, expected: Digest) -> None
     require(section.cid == cid, f"{name}.cid is {section.cid}, the digest makes {cid}")
 
 
-ALONE: Mapping[str, Callable[[Case], str]] = {
+ALONE: Mapping[str, Callable[[ReceiptCase], str]] = {
     "job id": _check_job_id,
     "committees": _check_committees,
     "commitments": _check_commitments,

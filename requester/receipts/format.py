@@ -15,7 +15,7 @@ from eth_utils.address import is_checksum_address
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
-from protocol.chain.proofs.build import MOST_HEADERS
+from protocol.chain.proofs.build import MAX_HEADERS
 from protocol.documents.prompts import Output
 
 __all__ = [
@@ -255,7 +255,7 @@ class ProofSection(_Section):
     `storage` are what `eth_getProof` says of the job's word there.
     """
 
-    headers: tuple[_Bytes, ...] = Field(min_length=1, max_length=MOST_HEADERS)
+    headers: tuple[_Bytes, ...] = Field(min_length=1, max_length=MAX_HEADERS)
     account: tuple[_Bytes, ...] = Field(min_length=1, max_length=64)
     storage: tuple[_Bytes, ...] = Field(min_length=1, max_length=64)
     transactions: tuple[TransactionSection, ...] = Field(min_length=1, max_length=64)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from protocol.market.types import OutcomeStatus
-from requester.receipts.case import Case, require
+from requester.receipts.case import ReceiptCase, require
 
 __all__ = ["check_money"]
 
 
-def check_money(case: Case) -> str:
+def check_money(case: ReceiptCase) -> str:
     """See that every unit is accounted for and went to who earned it."""
     money, settled = case.receipt.money, case.receipt.settled
     for name, found, expected in (
@@ -35,7 +35,7 @@ def check_money(case: Case) -> str:
     return f"{spent} units escrowed, all accounted for"
 
 
-def _check_workers(case: Case) -> None:
+def _check_workers(case: ReceiptCase) -> None:
     answer = case.outcome.answer()
     answers = {
         worker: given
@@ -51,7 +51,7 @@ def _check_workers(case: Case) -> None:
     require(not slashed & payable, "a worker was slashed that agreed")
 
 
-def _released(case: Case) -> set[str]:
+def _released(case: ReceiptCase) -> set[str]:
     """Who answered otherwise in an earlier round, and is not judged for it.
 
     A later round could copy, so it takes two thirds of its places to condemn.

@@ -23,7 +23,7 @@ from protocol.errors import BadProof, BadReceipt, RpcUnavailable
 from protocol.market.events import JobSettled, Log, decode_log
 from protocol.market.transcript import final_word
 from protocol.market.types import JobState
-from requester.receipts.case import Case, require
+from requester.receipts.case import ReceiptCase, require
 from requester.receipts.format import ProofSection, TransactionSection
 from requester.receipts.sections import (
     NOT_STATED,
@@ -87,7 +87,7 @@ def proof_section(proof: JobProof) -> ProofSection:
 # ---------------------------------------------------------------- steps
 
 
-def _check_marketplace(case: Case, trusted: Trusted) -> str:
+def _check_marketplace(case: ReceiptCase, trusted: Trusted) -> str:
     receipt = case.receipt
     require(
         trusted.chain_id in (None, receipt.chain_id),
@@ -104,7 +104,7 @@ def _check_marketplace(case: Case, trusted: Trusted) -> str:
     return f"marketplace {trusted.marketplace}"
 
 
-def _check_headers(case: Case, trusted: Trusted) -> str:
+def _check_headers(case: ReceiptCase, trusted: Trusted) -> str:
     headers = _headers(case)
     for before, after in zip(headers, headers[1:], strict=False):
         require(
@@ -126,7 +126,7 @@ def _check_headers(case: Case, trusted: Trusted) -> str:
     return f"blocks {first} to {tip.number} end in {to_hex(tip.hash)}"
 
 
-def _check_record(case: Case, trusted: Trusted) -> str:
+def _check_record(case: ReceiptCase, trusted: Trusted) -> str:
     proof, tip = case.receipt.proof, _headers(case)[-1]
     marketplace = to_checksum_address(case.receipt.marketplace)
     account = proven_account(tip.state_root, marketplace, _nodes(proof.account))
@@ -151,7 +151,7 @@ def _check_record(case: Case, trusted: Trusted) -> str:
     return "the marketplace recorded outcome and transcript"
 
 
-def _check_events(case: Case, trusted: Trusted) -> str:
+def _check_events(case: ReceiptCase, trusted: Trusted) -> str:
     claimed = case.timeline.logs
     actual = ordered_logs(_proven_events(case))
     require(
@@ -167,7 +167,7 @@ def _check_events(case: Case, trusted: Trusted) -> str:
     return f"{len(claimed)} events are in the logs of those blocks"
 
 
-def _proven_events(case: Case) -> list[Log]:
+def _proven_events(case: ReceiptCase) -> list[Log]:
     headers = {header.number: header for header in _headers(case)}
     found: list[Log] = []
     places = [(t.block_number, t.index) for t in case.receipt.proof.transactions]
@@ -193,7 +193,7 @@ def _is_end(log: Log) -> bool:
     return isinstance(log.event, JobSettled)
 
 
-def _decoder(case: Case, header: Header) -> Callable[[RawLog], Log | None]:
+def _decoder(case: ReceiptCase, header: Header) -> Callable[[RawLog], Log | None]:
     """Makes events of the job out of proven logs; None of others."""
 
     def decode(raw: RawLog) -> Log | None:
@@ -220,7 +220,7 @@ def _decoder(case: Case, header: Header) -> Callable[[RawLog], Log | None]:
     return decode
 
 
-def _headers(case: Case) -> list[Header]:
+def _headers(case: ReceiptCase) -> list[Header]:
     return [Header.parse(from_hex(text)) for text in case.receipt.proof.headers]
 
 
@@ -228,7 +228,7 @@ def _nodes(texts: tuple[str, ...]) -> list[bytes]:
     return [from_hex(text) for text in texts]
 
 
-PROVEN: Mapping[str, Callable[[Case, Trusted], str]] = {
+PROVEN: Mapping[str, Callable[[ReceiptCase, Trusted], str]] = {
     "marketplace": _check_marketplace,
     "headers": _check_headers,
     "record": _check_record,

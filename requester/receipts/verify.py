@@ -25,7 +25,7 @@ from protocol.market.timeline import Timeline
 from protocol.market.types import JobState, OutcomeStatus
 from protocol.strict_json import parse_json
 from requester.jobs.job import Job
-from requester.receipts.case import Case
+from requester.receipts.case import ReceiptCase
 from requester.receipts.checks import ALONE
 from requester.receipts.format import (
     RECEIPT_VERSION,
@@ -37,7 +37,7 @@ from requester.receipts.proof import PROVEN, Trusted, proof_section
 from requester.receipts.sections import from_hex, ordered_logs, sections_of, to_hex
 
 __all__ = [
-    "Check",
+    "ReceiptCheck",
     "build",
     "check_alone",
     "parse_receipt",
@@ -52,7 +52,7 @@ _MAX_FILE_BYTES = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ReceiptCheck:
     """A step of the verification that held.
 
     Attributes:
@@ -172,7 +172,7 @@ def parse_receipt(data: bytes, name: str) -> dict[str, Any]:
 # ---------------------------------------------------------------- verifying
 
 
-def verify(receipt: Mapping[str, Any], market: MarketReader) -> list[Check]:
+def verify(receipt: Mapping[str, Any], market: MarketReader) -> list[ReceiptCheck]:
     """Checks a receipt, asking a node only for the hash that its proof ends in.
 
     Args:
@@ -195,7 +195,7 @@ def verify(receipt: Mapping[str, Any], market: MarketReader) -> list[Check]:
     return checks + _check_proof(case, Trusted.by(market.deployment, block_hash))
 
 
-def verify_offline(receipt: Mapping[str, Any], trusted: Trusted) -> list[Check]:
+def verify_offline(receipt: Mapping[str, Any], trusted: Trusted) -> list[ReceiptCheck]:
     """Checks a receipt against the hash of a block, asking nobody.
 
     Args:
@@ -212,15 +212,15 @@ def verify_offline(receipt: Mapping[str, Any], trusted: Trusted) -> list[Check]:
     return _check_alone(case) + _check_proof(case, trusted)
 
 
-def _check_proof(case: Case, trusted: Trusted) -> list[Check]:
+def _check_proof(case: ReceiptCase, trusted: Trusted) -> list[ReceiptCheck]:
     checks = []
     for step, check in PROVEN.items():
         with _naming(step):
-            checks.append(Check(step, check(case, trusted)))
+            checks.append(ReceiptCheck(step, check(case, trusted)))
     return checks
 
 
-def check_alone(receipt: Mapping[str, Any]) -> list[Check]:
+def check_alone(receipt: Mapping[str, Any]) -> list[ReceiptCheck]:
     """The steps that rely on nothing: whether a receipt agrees with itself.
 
     A forger can make a receipt that does. Raises BadReceipt.
@@ -228,15 +228,15 @@ def check_alone(receipt: Mapping[str, Any]) -> list[Check]:
     return _check_alone(_parse(receipt))
 
 
-def _check_alone(case: Case) -> list[Check]:
-    checks = [Check("shape", f"a receipt of version {RECEIPT_VERSION}")]
+def _check_alone(case: ReceiptCase) -> list[ReceiptCheck]:
+    checks = [ReceiptCheck("shape", f"a receipt of version {RECEIPT_VERSION}")]
     for step, check in ALONE.items():
         with _naming(step):
-            checks.append(Check(step, check(case)))
+            checks.append(ReceiptCheck(step, check(case)))
     return checks
 
 
-def _parse(value: Mapping[str, Any]) -> Case:
+def _parse(value: Mapping[str, Any]) -> ReceiptCase:
     try:
         receipt = Receipt.model_validate_json(json.dumps(value, allow_nan=False))
     except ValidationError as error:
@@ -245,7 +245,7 @@ def _parse(value: Mapping[str, Any]) -> Case:
         raise BadReceipt(f"shape: {where}: {fault['msg']}") from error
     except (TypeError, ValueError, RecursionError) as error:
         raise BadReceipt(f"shape: not a JSON value: {error}") from error
-    return Case.of(receipt)
+    return ReceiptCase.of(receipt)
 
 
 @contextmanager

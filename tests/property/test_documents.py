@@ -190,7 +190,7 @@ def test_from_bytes_more_ids_than_allowed_are_refused(
     allowed = sum(len(part.ids) for part in parts) + spare
     written = document.to_bytes()
     if spare >= 0:
-        assert type(document).from_bytes(written, most_tokens=allowed) == document
+        assert type(document).from_bytes(written, max_tokens=allowed) == document
     else:
         with pytest.raises(BadDocument, match="token ids"):
-            type(document).from_bytes(written, most_tokens=allowed)
+            type(document).from_bytes(written, max_tokens=allowed)

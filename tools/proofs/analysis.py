@@ -22,14 +22,21 @@ from typing import Any
 
 from tools.proofs.toolbox import ROOT, ToolFailure, build_sources, environment, program
 
-__all__ = ["Finding", "Waiver", "complaints", "findings_of", "main", "read_waivers"]
+__all__ = [
+    "SlitherFinding",
+    "Waiver",
+    "complaints",
+    "findings_of",
+    "main",
+    "read_waivers",
+]
 
 WAIVERS = ROOT / "contracts" / "slither.toml"
 _FOLDER = ROOT / ".forge" / "slither"
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Finding:
+class SlitherFinding:
     """What a detector says about a place.
 
     Attributes:
@@ -68,21 +75,24 @@ def read_waivers(text: str) -> list[Waiver]:
     return waivers
 
 
-def findings_of(report: Mapping[str, Any]) -> list[Finding]:
+def findings_of(report: Mapping[str, Any]) -> list[SlitherFinding]:
     """The findings in Slither's JSON report. Raises ToolFailure if it broke down."""
     if not report.get("success"):
         raise ToolFailure(f"slither failed: {report.get('error')}")
     results = report["results"].get("detectors", [])
-    return [Finding(result["check"], _place(result["elements"])) for result in results]
+    return [
+        SlitherFinding(result["check"], _place(result["elements"]))
+        for result in results
+    ]
 
 
-def complaints(found: Iterable[Finding], waivers: Iterable[Waiver]) -> list[str]:
+def complaints(found: Iterable[SlitherFinding], waivers: Iterable[Waiver]) -> list[str]:
     """Findings without a waiver and waivers without a finding, as lines."""
     actual = Counter(found)
-    waived: Counter[Finding] = Counter()
+    waived: Counter[SlitherFinding] = Counter()
     for waiver in waivers:
         for where, times in waiver.where.items():
-            waived[Finding(waiver.check, where)] += times
+            waived[SlitherFinding(waiver.check, where)] += times
     lines = []
     for finding in sorted({*actual, *waived}):
         here, there = actual[finding], waived[finding]
@@ -111,7 +121,7 @@ def _joined(parent: Mapping[str, Any], name: str) -> str:
     return f"{parent['name']}.{name}" if parent.get("type") == "contract" else name
 
 
-def _analyse() -> tuple[list[Finding], str]:
+def _analyse() -> tuple[list[SlitherFinding], str]:
     build_sources(_FOLDER)
     report = _FOLDER / "report.json"
     command = [

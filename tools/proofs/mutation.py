@@ -48,7 +48,7 @@ from tools.proofs.toolbox import (
 
 __all__ = ["main"]
 
-LEAST_SCORE = 0.9
+MIN_SCORE = 0.9
 EXPLAINED = ROOT / "contracts" / "mutants.toml"
 PAGE = ROOT / "docs" / "reference" / "mutation.md"
 _SAMPLE = 200
@@ -61,7 +61,7 @@ _FILES = ("contracts/src/*.sol", "contracts/src/libraries/*.sol")
 _TYPES = "contracts/src/types/*.sol"
 # A mutant that runs for so many times as long as the original never ends.
 _PATIENCE = 6
-_LEAST_PATIENCE_SECONDS = 120.0
+_MIN_PATIENCE_SECONDS = 120.0
 # Gas is measured elsewhere; slow tests are for those that survive the others.
 _QUICK = ("--no-match-contract", "Gas|Invariants|RosterScale", "--fail-fast")
 _WHOLE = ("--no-match-contract", "Gas", "--fail-fast")
@@ -156,7 +156,7 @@ def _patience_for(options: Sequence[str]) -> float:
     start = time.monotonic()
     if not _passes(options, timeout=None):
         raise ToolFailure(f"the tests fail without any mutation: {' '.join(options)}")
-    return max(_PATIENCE * (time.monotonic() - start), _LEAST_PATIENCE_SECONDS)
+    return max(_PATIENCE * (time.monotonic() - start), _MIN_PATIENCE_SECONDS)
 
 
 def _passes(options: Sequence[str], timeout: float | None) -> bool:
@@ -296,7 +296,7 @@ def _verdict(results: Sequence[Result], explained: Sequence[Explained]) -> int:
         f"mutation: {part:.1%} of {len(results)} mutants killed, {len(survivors)} "
         f"survived, {len(open_ones)} of them unexplained\n"
     )
-    return 1 if part < LEAST_SCORE or open_ones else 0
+    return 1 if part < MIN_SCORE or open_ones else 0
 
 
 if __name__ == "__main__":

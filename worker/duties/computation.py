@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from inference.engine import Engine, Generation, GenerationRequest
-from inference.errors import RequestError
+from inference.errors import InvalidRequest
 from protocol.documents.prompts import (
     Finish,
     Output,
@@ -53,7 +53,7 @@ def compute(
         document = _read(prompts, params, spec)
         requests = [_request(prompt) for prompt in document.prompts]
         generations = engine.generate(requests)
-    except (BadDocument, RequestError) as error:
+    except (BadDocument, InvalidRequest) as error:
         return Computed(Outcome.error(OutcomeStatus.INPUT_INVALID), reason=str(error))
     pairs = zip(document.prompts, generations, strict=True)
     outputs = [_output(codec, prompt, generation) for prompt, generation in pairs]
@@ -70,7 +70,7 @@ def compute(
 
 
 def _read(prompts: bytes, params: JobParams, spec: ModelSpec) -> PromptsDocument:
-    document = PromptsDocument.from_bytes(prompts, most_tokens=params.max_tokens)
+    document = PromptsDocument.from_bytes(prompts, max_tokens=params.max_tokens)
     document.check_against(params.model_id, spec)
     if len(document.prompts) != params.prompt_count:
         raise BadDocument(

@@ -24,7 +24,7 @@ __all__ = ["Publishing"]
 logger = logging.getLogger(__name__)
 
 # What a request carries at most, unless it is one result that is larger.
-_MOST_BYTES = 256 * 1024
+_MAX_BYTES = 256 * 1024
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 8.0
 
@@ -130,7 +130,7 @@ def _batches(duties: Sequence[Duty]) -> Iterator[list[Duty]]:
     size = 0
     for duty in duties:
         length = len(_results(duty))
-        if batch and size + length > _MOST_BYTES:
+        if batch and size + length > _MAX_BYTES:
             yield batch
             batch, size = [], 0
         batch.append(duty)

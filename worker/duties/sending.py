@@ -24,13 +24,13 @@ from worker.metrics import WorkerMetrics
 from worker.process.background import Errands
 from worker.rounds.following import Rounds
 
-__all__ = ["MOST_AT_ONCE", "Outgoing"]
+__all__ = ["MAX_AT_ONCE", "Outgoing"]
 
 logger = logging.getLogger(__name__)
 
 # A reveal may cost its round's end too; so many fit a block many times over.
-MOST_AT_ONCE = 12
-_MOST_TRANSACTIONS = 2
+MAX_AT_ONCE = 12
+_MAX_TRANSACTIONS = 2
 # Where so many jobs wait for the engine, a block sooner is worth less than the time
 # that a transaction takes from it.
 _CROWD = 24
@@ -136,14 +136,14 @@ class Outgoing(Generic[_Entry]):
     def flush(self) -> None:
         """Send what waits, if it is time to."""
         while self._waiting and self._may_send():
-            keys = list(self._waiting)[:MOST_AT_ONCE]
+            keys = list(self._waiting)[:MAX_AT_ONCE]
             self._start([self._waiting.pop(key) for key in keys])
 
     def _may_send(self) -> bool:
         now = self._clock()
-        if now < self._paused_until or self._transactions >= _MOST_TRANSACTIONS:
+        if now < self._paused_until or self._transactions >= _MAX_TRANSACTIONS:
             return False
-        if len(self._waiting) >= MOST_AT_ONCE:
+        if len(self._waiting) >= MAX_AT_ONCE:
             return True
         age = now - self._last_sent
         if self._is_crowded:

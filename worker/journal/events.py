@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from protocol.chain.client import MarketClient
-from protocol.chain.cursor import Batch, CursorPosition, EventCursor
+from protocol.chain.cursor import CursorPosition, EventBatch, EventCursor
 from protocol.host.crash_points import crash_point
 from protocol.market.events import (
     BountyPaid,
@@ -79,7 +79,7 @@ class Inbox:
             )
         self._saved_head = 0
 
-    def read(self) -> Batch:
+    def read(self) -> EventBatch:
         """Take in everything new.
 
         Returns:
@@ -116,7 +116,7 @@ class Inbox:
             position=None if saved is None else _parse(saved),
         )
 
-    def _take(self, batch: Batch) -> None:
+    def _take(self, batch: EventBatch) -> None:
         kinds = _BOOK_EVENTS + _MONEY_EVENTS
         logs = [log for log in batch.logs if isinstance(log.event, kinds)]
         is_quiet = not logs and batch.rewound_to is None

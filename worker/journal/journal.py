@@ -270,18 +270,18 @@ class Journal:
 
     # Old jobs
 
-    def expired_jobs(self, closed_before: int, *, most: int) -> list[ExpiredJob]:
+    def expired_jobs(self, closed_before: int, *, limit: int) -> list[ExpiredJob]:
         """Jobs that ended before a time, and whose callback does not wait.
 
         Args:
             closed_before: Unix seconds.
-            most: Most jobs to return, the oldest first.
+            limit: Most jobs to return, the oldest first.
         """
         rows = self._execute(
             "SELECT job_id FROM jobs WHERE closed_at < ? AND "
             "(settled_block IS NULL OR delivered_block IS NOT NULL) "
             "ORDER BY closed_at LIMIT ?",
-            (closed_before, most),
+            (closed_before, limit),
         )
         job_ids = [JobId(row[0]) for row in rows]
         return [ExpiredJob(each, self._own_digests(each)) for each in job_ids]

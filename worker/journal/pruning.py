@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 _KEY = "pruning"
 _DAY_SECONDS = 86_400
-_MOST_AT_ONCE = 100
+_MAX_AT_ONCE = 100
 _LOOK_SECONDS = 60.0
 
 
@@ -56,7 +56,7 @@ class Pruning:
             return
         self._next_look = now + _LOOK_SECONDS
         before = int(now) - self._keep_seconds
-        jobs = self._journal.expired_jobs(before, most=_MOST_AT_ONCE)
+        jobs = self._journal.expired_jobs(before, limit=_MAX_AT_ONCE)
         if jobs:
             self._errands.start(
                 _KEY,

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from protocol.chain.cursor import Batch
+from protocol.chain.cursor import EventBatch
 from protocol.market.events import (
     CommitteeDrawn,
     DrawArmed,
@@ -116,7 +116,7 @@ class Rounds:
         """Last block that was taken in."""
         return self._head
 
-    def move(self, batch: Batch) -> None:
+    def move(self, batch: EventBatch) -> None:
         """Take in what a cursor without confirmations read."""
         if batch.rewound_to is not None:
             self._known.clear()

@@ -21,7 +21,7 @@ __all__ = ["Keeper", "delay_blocks"]
 
 logger = logging.getLogger(__name__)
 
-_LEAST_DELAY = 2
+_MIN_DELAY = 2
 _DELAY_SPREAD = 3
 # How often a chain that mines by itself is asked whether it does.
 _MINE_SECONDS = 2.0
@@ -33,7 +33,7 @@ def delay_blocks(job_id: JobId, worker: str) -> int:
     Differs between workers, so that they do not all pay gas for the same call.
     """
     first = hashlib.sha256(job_id + worker.encode()).digest()[0]
-    return _LEAST_DELAY + first % _DELAY_SPREAD
+    return _MIN_DELAY + first % _DELAY_SPREAD
 
 
 class Keeper:

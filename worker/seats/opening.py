@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 _MS_PER_SECOND = 1000
 # As the contract has it.
-_MOST_AT_ONCE = 64
+_MAX_AT_ONCE = 64
 _PENDING_SECONDS = 120.0
 _POLL_SECONDS = 0.5
 
@@ -82,8 +82,8 @@ def open_missing_seats(
     if missing <= 0:
         return held
     _fund(client, missing * client.config.seat_bond)
-    for start in range(0, missing, _MOST_AT_ONCE):
-        count = min(missing - start, _MOST_AT_ONCE)
+    for start in range(0, missing, _MAX_AT_ONCE):
+        count = min(missing - start, _MAX_AT_ONCE)
         crash_point("seats.opening")
         result = client.open_seats(model.model_id, tick, count)
         crash_point("seats.opened")

@@ -25,7 +25,7 @@ from worker.seats.opening import affordable_seats
 from worker.settings import WorkerSettings
 from worker.setup.key_ring import KeyRing
 
-__all__ = ["Check", "Prepared", "examine", "prepare", "write_worker_table"]
+__all__ = ["Prepared", "SetupCheck", "examine", "prepare", "write_worker_table"]
 
 _KEY_NAME = "worker"
 _COIN_DECIMALS = 6
@@ -38,7 +38,7 @@ _PLACES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class SetupCheck:
     """One thing that a worker needs.
 
     Attributes:
@@ -157,7 +157,7 @@ def write_worker_table(path: Path, values: Mapping[str, Any]) -> bool:
     return True
 
 
-def examine(settings: WorkerSettings, worker: ChecksumAddress) -> Iterator[Check]:
+def examine(settings: WorkerSettings, worker: ChecksumAddress) -> Iterator[SetupCheck]:
     """Check chain, IPFS node, models, stake and gas money, in this order.
 
     Args:
@@ -170,18 +170,20 @@ def examine(settings: WorkerSettings, worker: ChecksumAddress) -> Iterator[Check
         client = MarketClient.connect(settings.rpc_url, deployment)
         block = client.block_number()
     except MarketError as error:
-        yield Check("chain", False, _told(error), "see --rpc-url and --deployment")
+        yield SetupCheck("chain", False, _told(error), "see --rpc-url and --deployment")
         return
     fact = f"chain {client.chain_id}, block {block}, market {deployment.marketplace}"
-    yield Check("chain", True, fact)
+    yield SetupCheck("chain", True, fact)
     try:
-        yield Check("ipfs", True, f"version {store.ping()} at {store.api}")
+        yield SetupCheck("ipfs", True, f"version {store.ping()} at {store.api}")
     except MarketError as error:
-        yield Check("ipfs", False, _told(error), "start it, or see --ipfs-api")
+        yield SetupCheck("ipfs", False, _told(error), "start it, or see --ipfs-api")
         return
     seats = 0
     if not settings.model_ids:
-        yield Check("model", False, "none is chosen", "give --model with a model id")
+        yield SetupCheck(
+            "model", False, "none is chosen", "give --model with a model id"
+        )
     for check, count in _models(settings, client, store):
         seats += count
         yield check
@@ -190,7 +192,7 @@ def examine(settings: WorkerSettings, worker: ChecksumAddress) -> Iterator[Check
 
 def _models(
     settings: WorkerSettings, client: MarketClient, store: IpfsContent
-) -> Iterator[tuple[Check, int]]:
+) -> Iterator[tuple[SetupCheck, int]]:
     for model_id in settings.model_ids:
         name = f"model 0x{model_id.hex()[:8]}…"
         try:
@@ -206,9 +208,9 @@ def _models(
                 model.spec, model.tokens_per_second, settings.max_seats
             )
         except MarketError as error:
-            yield Check(name, False, _told(error), "choose another model"), 0
+            yield SetupCheck(name, False, _told(error), "choose another model"), 0
             continue
-        yield Check(name, True, _model_fact(model, count)), count
+        yield SetupCheck(name, True, _model_fact(model, count)), count
 
 
 def _model_fact(model: ServedModel, seats: int) -> str:
@@ -221,13 +223,13 @@ def _model_fact(model: ServedModel, seats: int) -> str:
 
 def _money(
     settings: WorkerSettings, client: MarketClient, worker: ChecksumAddress, seats: int
-) -> Iterator[Check]:
+) -> Iterator[SetupCheck]:
     text = settings.amounts.text
     bond = client.config.seat_bond
     held = len(Holdings(client, worker).look())
     needed = max(0, seats - held) * bond
     has = client.account_of(worker).credit + client.token_balance(worker)
-    yield Check(
+    yield SetupCheck(
         "stake",
         has >= needed,
         f"{seats} seats of {text(bond)} each, {held} held; {text(needed)} more are "
@@ -237,7 +239,7 @@ def _money(
     gas = seats * _GAS_OF_A_SEAT + _JOBS * duty_gas(_PLACES)
     wei = gas * client.gas_price()
     balance = client.balance(worker)
-    yield Check(
+    yield SetupCheck(
         "gas",
         balance >= wei,
         f"{_coins(wei)} for the seats and {_JOBS} jobs at today's price, "

@@ -16,7 +16,7 @@ from protocol.chain.rpc.header import fetch_header
 from protocol.chain.rpc.provider import RpcRefusal, request
 from protocol.errors import ChainError, ContractReverted
 
-__all__ = ["HISTORY_CONTRACT", "Block", "ChainInspection", "TokenFacts"]
+__all__ = ["HISTORY_CONTRACT", "BlockFacts", "ChainInspection", "TokenFacts"]
 
 HISTORY_CONTRACT = to_checksum_address("0x0000F90827F1C53a10cb7A02335B175320002935")
 """Where EIP-2935 keeps the hashes of the last 8,191 blocks."""
@@ -32,7 +32,7 @@ _TOTAL_SUPPLY = "18160ddd"
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class BlockFacts:
     """What matters of a block.
 
     Attributes:
@@ -79,7 +79,7 @@ class ChainInspection:
         """Code at an address."""
         return bytes(self._web3.eth.get_code(address))
 
-    def last_blocks(self, count: int) -> list[Block]:
+    def last_blocks(self, count: int) -> list[BlockFacts]:
         """The newest blocks, oldest first; fewer on a young chain."""
         head = int(self._web3.eth.block_number)
         numbers = range(max(0, head - count + 1), head + 1)
@@ -125,10 +125,10 @@ class ChainInspection:
             transfer=self._call(token, data, sender=holder),
         )
 
-    def _block(self, number: int) -> Block:
+    def _block(self, number: int) -> BlockFacts:
         raw = request(self._web3, "eth_getBlockByNumber", hex(number), False)
         mixed = bytes.fromhex((raw.get("mixHash") or "0x")[2:])
-        return Block(number, int(raw["timestamp"], 16), mixed)
+        return BlockFacts(number, int(raw["timestamp"], 16), mixed)
 
     def _number(self, to: ChecksumAddress, data: str) -> int | None:
         answer = self._call(to, data)

@@ -116,10 +116,10 @@ class MarketTerms:
         return MarketConfig(token=token, registry=registry, **values)
 
     def _faults(self) -> Iterator[str]:
-        for name, (least, most) in _RANGES.items():
+        for name, (minimum, maximum) in _RANGES.items():
             value = getattr(self, name)
-            if not least <= value <= most:
-                yield f"{name} is {value}, give {least} to {most}"
+            if not minimum <= value <= maximum:
+                yield f"{name} is {value}, give {minimum} to {maximum}"
         if self.max_redundancy % 2 == 0:
             yield f"max_redundancy is {self.max_redundancy}, give an odd number"
         if self.base_fee >= self.seat_bond:

@@ -21,7 +21,7 @@ __all__ = [
 
 # What wallets use: a guess costs seconds and 256 MiB. scrypt's N.
 WORK_FACTOR = 2**18
-_MOST_WORK = 2**20
+_MAX_WORK = 2**20
 _VERSION = 3
 
 
@@ -99,6 +99,6 @@ def _parse(text: str, what: str) -> dict[str, Any]:
         raise ConfigError(f"{what} is no keystore of version {_VERSION}")
     work = parameters.get("n", 0)
     # A file from elsewhere could ask for more memory than there is.
-    if not isinstance(work, int) or work > _MOST_WORK:
-        raise ConfigError(f"{what} asks for scrypt with n={work}, above {_MOST_WORK}")
+    if not isinstance(work, int) or work > _MAX_WORK:
+        raise ConfigError(f"{what} asks for scrypt with n={work}, above {_MAX_WORK}")
     return store

@@ -24,9 +24,9 @@ from protocol.errors import BadProof, ChainError, RequestError, RpcUnavailable
 from protocol.market.events import Log
 from protocol.market.types import JobId
 
-__all__ = ["MOST_HEADERS", "prove_job"]
+__all__ = ["MAX_HEADERS", "prove_job"]
 
-MOST_HEADERS = 65_536
+MAX_HEADERS = 65_536
 """A job that took longer has no receipt: its headers alone would be tens of MB."""
 
 
@@ -62,10 +62,10 @@ def prove_job(
             raise RpcUnavailable(
                 f"the node's proof of block {tip} (eth_getProof) does not verify"
             )
-    if tip - first >= MOST_HEADERS:
+    if tip - first >= MAX_HEADERS:
         raise RequestError(
             f"the job spans {tip - first + 1} blocks; a receipt can prove at most "
-            f"{MOST_HEADERS}"
+            f"{MAX_HEADERS}"
         )
     before = [fetch_header(web3, number) for number in range(first, tip)]
     headers = {first + index: one for index, one in enumerate((*before, header))}

@@ -33,7 +33,7 @@ __all__ = [
 
 # Of `_rounds` in the marketplace's storage layout; a test compares them.
 _ROUNDS_SLOT = 5
-_LEAST_HEADER_FIELDS = 15
+_MIN_HEADER_FIELDS = 15
 _LOG_FIELDS = 3
 _RECEIPT_FIELDS = 4
 
@@ -93,7 +93,7 @@ class Header:
     def parse(cls, encoded: bytes) -> Self:
         """Read a header from its RLP. Raises BadProof if it is none."""
         fields = _list_of(encoded, "header")
-        if len(fields) < _LEAST_HEADER_FIELDS:
+        if len(fields) < _MIN_HEADER_FIELDS:
             raise BadProof(f"a header has {len(fields)} fields")
         return cls(
             hash=keccak(encoded),

@@ -13,9 +13,9 @@ from protocol.chain.rpc.provider import RpcRefusal, request
 from protocol.errors import RpcRateLimited, RpcUnavailable
 from protocol.market.events import Log, decode_log
 
-__all__ = ["MOST_BLOCKS_AT_ONCE", "ChunkSize", "fetch_logs"]
+__all__ = ["MAX_BLOCKS_AT_ONCE", "ChunkSize", "fetch_logs"]
 
-MOST_BLOCKS_AT_ONCE = 10_000
+MAX_BLOCKS_AT_ONCE = 10_000
 
 # So many chunks must succeed below a limit before it is tried whether it still holds.
 _PATIENT_CHUNKS = 32
@@ -30,7 +30,7 @@ class ChunkSize:
     number, and say so in their own words.
     """
 
-    def __init__(self, blocks: int = MOST_BLOCKS_AT_ONCE) -> None:
+    def __init__(self, blocks: int = MAX_BLOCKS_AT_ONCE) -> None:
         """Begin with so many."""
         self._most = blocks
         self._blocks = blocks

@@ -16,12 +16,12 @@ class Quote:
 
     Attributes:
         base_fee: That of the last block.
-        tip: What the node suggests on top.
+        priority_fee: What the node suggests on top.
         block_gas: Most gas of a block.
     """
 
     base_fee: int
-    tip: int
+    priority_fee: int
     block_gas: int
 
 
@@ -30,12 +30,12 @@ class Fees:
     """An offer.
 
     Attributes:
-        most: Most to pay for a unit, base fee and tip together.
-        tip: Most of it for whoever makes the block.
+        max_fee: Most to pay for a unit, base fee and tip together.
+        priority_fee: Most of it for whoever makes the block.
     """
 
-    most: int
-    tip: int
+    max_fee: int
+    priority_fee: int
 
 
 def first_fees(quote: Quote, cap: int | None) -> Fees | None:
@@ -45,12 +45,12 @@ def first_fees(quote: Quote, cap: int | None) -> Fees | None:
         quote: What gas costs now.
         cap: Most to pay for a unit; None for any price.
     """
-    most = _BASE_FEE_FACTOR * quote.base_fee + quote.tip
+    max_fee = _BASE_FEE_FACTOR * quote.base_fee + quote.priority_fee
     if cap is None:
-        return Fees(most, quote.tip)
+        return Fees(max_fee, quote.priority_fee)
     if quote.base_fee > cap:
         return None
-    return Fees(min(most, cap), min(quote.tip, cap))
+    return Fees(min(max_fee, cap), min(quote.priority_fee, cap))
 
 
 def raised_fees(old: Fees, quote: Quote, cap: int | None) -> Fees | None:
@@ -66,14 +66,14 @@ def raised_fees(old: Fees, quote: Quote, cap: int | None) -> Fees | None:
     Returns:
         None when the cap leaves too little room, or gas costs more than it.
     """
-    most, tip = _eighth_more(old.most), _eighth_more(old.tip)
-    if cap is not None and cap < max(most, tip, quote.base_fee):
+    max_fee, priority_fee = _eighth_more(old.max_fee), _eighth_more(old.priority_fee)
+    if cap is not None and cap < max(max_fee, priority_fee, quote.base_fee):
         return None
-    tip = max(tip, quote.tip)
-    most = max(most, _BASE_FEE_FACTOR * quote.base_fee + tip)
+    priority_fee = max(priority_fee, quote.priority_fee)
+    max_fee = max(max_fee, _BASE_FEE_FACTOR * quote.base_fee + priority_fee)
     if cap is None:
-        return Fees(most, tip)
-    return Fees(min(most, cap), min(tip, cap))
+        return Fees(max_fee, priority_fee)
+    return Fees(min(max_fee, cap), min(priority_fee, cap))
 
 
 def _eighth_more(fee: int) -> int:

@@ -117,17 +117,19 @@ class Line:
         eth = self._web3.eth
         block = eth.get_block("latest")
         base_fee = block.get("baseFeePerGas", 0)
-        # `eth_gasPrice` is base fee plus the tip that the node suggests.
-        tip = max(eth.gas_price - base_fee, 0)
-        return Quote(base_fee=base_fee, tip=tip, block_gas=block["gasLimit"])
+        # `eth_gasPrice` is base fee plus the priority fee that the node suggests.
+        priority_fee = max(eth.gas_price - base_fee, 0)
+        return Quote(
+            base_fee=base_fee, priority_fee=priority_fee, block_gas=block["gasLimit"]
+        )
 
     # Broadcasting, in turn
 
-    def require_budget(self, most_wei: int, *, nonce: int | None = None) -> None:
+    def require_budget(self, max_wei: int, *, nonce: int | None = None) -> None:
         """Check the day's limit before a transaction; within a turn.
 
         Args:
-            most_wei: What its gas may cost.
+            max_wei: What its gas may cost.
             nonce: The nonce, if it replaces another.
 
         Raises:
@@ -139,15 +141,15 @@ class Line:
             return
         at_most: dict[int, int] = {}
         for broadcast in self._outbox.pending():
-            dearest = max(at_most.get(broadcast.nonce, 0), broadcast.most_wei)
+            dearest = max(at_most.get(broadcast.nonce, 0), broadcast.max_wei)
             at_most[broadcast.nonce] = dearest
         if nonce is not None:
             at_most.pop(nonce, None)
         spent, open_wei = self.spent_in_a_day(), sum(at_most.values())
-        if spent + open_wei + most_wei > cap:
+        if spent + open_wei + max_wei > cap:
             raise SpendingCapReached(
                 f"{self._address} spent {spent} wei on gas in 24 hours and has "
-                f"{open_wei} wei in transactions on their way; another {most_wei} wei "
+                f"{open_wei} wei in transactions on their way; another {max_wei} wei "
                 f"would pass max_gas_wei_per_day, {cap}: wait or raise it"
             )
 
@@ -201,8 +203,8 @@ class Line:
             raw=bytes(signed.raw_transaction),
             gas=transaction["gas"],
             fees=Fees(
-                most=transaction["maxFeePerGas"],
-                tip=transaction["maxPriorityFeePerGas"],
+                max_fee=transaction["maxFeePerGas"],
+                priority_fee=transaction["maxPriorityFeePerGas"],
             ),
             sent_at=time.time(),
         )
@@ -279,7 +281,7 @@ class Line:
         """All of a nonce, the cheapest first."""
         found = {x.tx_hash: x for x in self._watched.get(nonce, ())}
         found |= {x.tx_hash: x for x in self._outbox.pending() if x.nonce == nonce}
-        return sorted(found.values(), key=lambda x: x.fees.most)
+        return sorted(found.values(), key=lambda x: x.fees.max_fee)
 
     def _settle(self, broadcast: Broadcast, mined: Mined) -> None:
         crash_point("transaction.mined")
@@ -311,7 +313,7 @@ class Line:
         try:
             if fees is None:
                 raise SpendingCapReached(f"max_fee_per_gas is {cap} wei")
-            self.require_budget(old.gas * fees.most, nonce=old.nonce)
+            self.require_budget(old.gas * fees.max_fee, nonce=old.nonce)
         except SpendingCapReached as error:
             if old.tx_hash not in self._limited:
                 self._limited.add(old.tx_hash)
@@ -331,7 +333,9 @@ class Line:
             watched.remove(new)
             _log.warning("not replaced", extra={**facts, "reason": error.reason})
             return
-        _log.warning("replaced", extra={**facts, "by": new.tx_hash, "fee": fees.most})
+        _log.warning(
+            "replaced", extra={**facts, "by": new.tx_hash, "fee": fees.max_fee}
+        )
 
     # Clearing up
 
@@ -375,7 +379,7 @@ _KEPT_FIELDS = ("type", "chainId", "to", "data", "value", "gas")
 
 def fields_of(fees: Fees) -> dict[str, int]:
     """Fees as a transaction holds them."""
-    return {"maxFeePerGas": fees.most, "maxPriorityFeePerGas": fees.tip}
+    return {"maxFeePerGas": fees.max_fee, "maxPriorityFeePerGas": fees.priority_fee}
 
 
 def _says(error: RpcRefusal, texts: tuple[str, ...]) -> bool:

@@ -34,8 +34,8 @@ CREATE TABLE broadcasts (
     call TEXT NOT NULL,
     raw BLOB NOT NULL,
     gas INTEGER NOT NULL,
-    most_fee TEXT NOT NULL,
-    tip TEXT NOT NULL,
+    max_fee TEXT NOT NULL,
+    priority_fee TEXT NOT NULL,
     sent_at REAL NOT NULL,
     PRIMARY KEY (chain_id, account, tx_hash)
 );
@@ -73,9 +73,9 @@ class Broadcast:
     sent_at: float
 
     @property
-    def most_wei(self) -> int:
+    def max_wei(self) -> int:
         """Most that its gas may cost."""
-        return self.gas * self.fees.most
+        return self.gas * self.fees.max_fee
 
 
 class Outbox(Protocol):
@@ -119,7 +119,7 @@ class MemoryOutbox:
     def pending(self) -> list[Broadcast]:
         """See `Outbox`."""
         with self._lock:
-            return sorted(self._broadcasts, key=lambda x: (x.nonce, x.fees.most))
+            return sorted(self._broadcasts, key=lambda x: (x.nonce, x.fees.max_fee))
 
     def drop(self, tx_hash: str) -> None:
         """See `Outbox`."""
@@ -183,8 +183,8 @@ class FileOutbox:
             broadcast.raw,
             broadcast.gas,
             # SQLite's integers end at 63 bits.
-            str(broadcast.fees.most),
-            str(broadcast.fees.tip),
+            str(broadcast.fees.max_fee),
+            str(broadcast.fees.priority_fee),
             broadcast.sent_at,
         )
         places = ", ".join("?" * len(row))
@@ -195,15 +195,23 @@ class FileOutbox:
         """See `Outbox`."""
         with self._change() as database:
             rows = database.execute(
-                "SELECT nonce, tx_hash, call, raw, gas, most_fee, tip, sent_at "
+                "SELECT nonce, tx_hash, call, raw, gas, max_fee, priority_fee, sent_at "
                 "FROM broadcasts WHERE chain_id = ? AND account = ?",
                 self._key,
             ).fetchall()
         found = [
-            Broadcast(nonce, tx_hash, call, raw, gas, Fees(int(most), int(tip)), at)
-            for nonce, tx_hash, call, raw, gas, most, tip, at in rows
+            Broadcast(
+                nonce,
+                tx_hash,
+                call,
+                raw,
+                gas,
+                Fees(int(max_fee), int(priority_fee)),
+                at,
+            )
+            for nonce, tx_hash, call, raw, gas, max_fee, priority_fee, at in rows
         ]
-        return sorted(found, key=lambda x: (x.nonce, x.fees.most))
+        return sorted(found, key=lambda x: (x.nonce, x.fees.max_fee))
 
     def drop(self, tx_hash: str) -> None:
         """See `Outbox`."""

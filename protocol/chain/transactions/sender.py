@@ -39,7 +39,7 @@ _ATTEMPTS = 3
 # The state can move between simulation and mining: room for a colder or longer path.
 _GAS_MARGIN_PERCENT = 125
 # EIP-7825: a chain that has it mines nothing larger.
-_MOST_GAS = 1 << 24
+_MAX_GAS = 1 << 24
 # Money for fewer transactions like the present one is little.
 _FEW_TRANSACTIONS = 20
 _WARN_AGAIN_SECONDS = 3_600.0
@@ -227,10 +227,10 @@ class Sender:
                 f"max_fee_per_gas is {cap} wei: wait or raise it"
             )
         wide = estimate * _GAS_MARGIN_PERCENT // 100 + call.spare_gas
-        gas = max(min(wide, quote.block_gas, _MOST_GAS), estimate)
-        most_wei = gas * fees.most
-        self._require_funds(call, most_wei, wanted["value"])
-        self._line.require_budget(most_wei)
+        gas = max(min(wide, quote.block_gas, _MAX_GAS), estimate)
+        max_wei = gas * fees.max_fee
+        self._require_funds(call, max_wei, wanted["value"])
+        self._line.require_budget(max_wei)
         fields = {key: value for key, value in wanted.items() if key != "from"}
         return {
             **fields,
@@ -240,10 +240,10 @@ class Sender:
             "gas": gas,
         }
 
-    def _require_funds(self, call: Call, most_wei: int, value: int) -> None:
+    def _require_funds(self, call: Call, max_wei: int, value: int) -> None:
         """Raise NotEnoughFunds, or warn when there is little."""
         balance = self._web3.eth.get_balance(self.address, "pending")
-        needed = most_wei + value
+        needed = max_wei + value
         if balance < needed:
             self._report_low(balance, is_low=True)
             raise NotEnoughFunds(
@@ -252,7 +252,7 @@ class Sender:
             )
         limit = self._options.low_balance_wei
         if limit is None:
-            limit = most_wei * _FEW_TRANSACTIONS
+            limit = max_wei * _FEW_TRANSACTIONS
         self._report_low(balance, is_low=balance - needed < limit)
 
     def _report_low(self, balance: int, *, is_low: bool) -> None:

@@ -12,7 +12,7 @@ from benchmarks.chaos.run import ChaosPlan, ChaosResult, play
 # With every kind of fault: twelve kills of workers, three reorganisations, ….
 SHORT = ChaosPlan(seconds=20, seed=154, pause_seconds=1.3)
 LONG = ChaosPlan(seconds=660, seed=20, pause_seconds=2.0)
-LEAST_KILLS = 200
+MIN_KILLS = 200
 
 
 def expect_clean(result: ChaosResult) -> None:
@@ -32,4 +32,4 @@ def test_chaos_of_a_fixed_seed_loses_nothing(tmp_path: Path) -> None:
 def test_chaos_of_hundreds_of_kills_loses_nothing(tmp_path: Path) -> None:
     result = play(LONG, tmp_path, lambda _: None)
     expect_clean(result)
-    assert result.kills >= LEAST_KILLS
+    assert result.kills >= MIN_KILLS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from protocol.chain.client import MarketClient
-from protocol.chain.cursor import Batch, EventCursor
+from protocol.chain.cursor import EventBatch, EventCursor
 from protocol.market.events import StakeDeposited, Withdrawn
 from tests.support.network.anvil import Anvil
 from tests.support.network.chain import Market
@@ -19,7 +19,7 @@ def depositor(own_anvil: Anvil) -> MarketClient:
     return client
 
 
-def _amounts(batch: Batch) -> list[int]:
+def _amounts(batch: EventBatch) -> list[int]:
     events = [log.event for log in batch.logs]
     return [event.amount for event in events if isinstance(event, StakeDeposited)]
 
@@ -36,7 +36,7 @@ def test_poll_delivers_each_log_once(own_anvil: Anvil, depositor: MarketClient) 
     batch = cursor.poll()
     assert (_amounts(batch), batch.rewound_to) == ([1, 2], None)
     assert batch.head == depositor.block_number()
-    assert cursor.poll() == Batch((), None, batch.head)
+    assert cursor.poll() == EventBatch((), None, batch.head)
     own_anvil.mine(3)
     depositor.deposit(3)
     assert _amounts(cursor.poll()) == [3]
@@ -115,7 +115,7 @@ def test_poll_of_a_chain_that_got_shorter_rewinds_once_it_grows(
     depositor.deposit(2)
     cursor.poll()
     own_anvil.rpc("evm_revert", snapshot)
-    assert cursor.poll() == Batch((), None, fork + 1)
+    assert cursor.poll() == EventBatch((), None, fork + 1)
     depositor.deposit(3)
     batch = cursor.poll()
     assert (_amounts(batch), batch.rewound_to) == ([3], fork)

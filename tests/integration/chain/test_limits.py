@@ -38,16 +38,16 @@ def _gift() -> Call:
     return Call("gift", ACCOUNT.address, b"")
 
 
-def _cost_at_most(url: str) -> int:
+def _max_cost(url: str) -> int:
     """Most that a gift may cost, as the sender counts it."""
     heard = Sender(connect(url), ACCOUNT)
     quote = heard._line.quote()
-    return 26_250 * (2 * quote.base_fee + quote.tip)
+    return 26_250 * (2 * quote.base_fee + quote.priority_fee)
 
 
 def test_send_beyond_the_daily_cap_sends_nothing(market: Market) -> None:
     with FaultyProxy(market.anvil.url) as proxy:
-        cap = 2 * _cost_at_most(proxy.url)
+        cap = 2 * _max_cost(proxy.url)
         options = SenderOptions(max_gas_wei_per_day=cap)
         sender = Sender(connect(proxy.url), ACCOUNT, options=options)
         spent, sent = 0, 0
@@ -70,7 +70,7 @@ def test_send_after_a_restart_remembers_what_was_spent(
     market: Market, tmp_path: Path
 ) -> None:
     options = SenderOptions(
-        max_gas_wei_per_day=_cost_at_most(market.anvil.url) * 3,
+        max_gas_wei_per_day=_max_cost(market.anvil.url) * 3,
         outbox_path=tmp_path / "outbox.sqlite",
     )
     first = Sender(connect(market.anvil.url), ACCOUNT, options=options)
@@ -91,7 +91,7 @@ def test_send_that_is_stuck_is_not_replaced_beyond_the_daily_cap(
     own_anvil: Anvil, caplog: pytest.LogCaptureFixture
 ) -> None:
     options = SenderOptions(
-        max_gas_wei_per_day=_cost_at_most(own_anvil.url),
+        max_gas_wei_per_day=_max_cost(own_anvil.url),
         replace_after_seconds=0.5,
         receipt_timeout_seconds=30,
     )
@@ -106,14 +106,14 @@ def test_send_that_is_stuck_is_not_replaced_beyond_the_daily_cap(
 def test_send_with_little_money_left_warns_once(
     own_anvil: Anvil, caplog: pytest.LogCaptureFixture
 ) -> None:
-    most = _cost_at_most(own_anvil.url)
+    max_cost = _max_cost(own_anvil.url)
     heard = Heard()
     sender = Sender(
         connect(own_anvil.url), ACCOUNT, options=SenderOptions(observer=heard)
     )
     sender.send(_gift())
     assert WARNING not in caplog.messages
-    own_anvil.rpc("anvil_setBalance", ACCOUNT.address, hex(15 * most))
+    own_anvil.rpc("anvil_setBalance", ACCOUNT.address, hex(15 * max_cost))
     sender.send(_gift())
     sender.send(_gift())
     assert caplog.messages.count(WARNING) == 1

@@ -10,7 +10,7 @@ from pathlib import Path
 import openai
 from sqlalchemy import select
 
-from gateway.jobs.states import CallState, JobStage
+from gateway.jobs.states import CallState, SharedJobStage
 from gateway.jobs.tables import CallRow, GatewayJobRow
 from tests.support.machines.processes import eventually
 from tests.support.network.gateway import GatewayMarket, GatewayProcess
@@ -82,7 +82,7 @@ def test_settled_jobs_are_charged_to_the_unit(
         wanted = {call.job_id for call in calls}
         statement = select(GatewayJobRow).where(GatewayJobRow.job_id.in_(wanted))
         jobs = session.scalars(statement).all()
-    assert all(job.stage == JobStage.SETTLED for job in jobs)
+    assert all(job.stage == SharedJobStage.SETTLED for job in jobs)
     assert sum(call.charge or 0 for call in calls) == sum(job.cost or 0 for job in jobs)
     assert all(job.absorbed == 0 for job in jobs)
     balance = gateway.balance(key_id)

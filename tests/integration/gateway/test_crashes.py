@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select, text
 
 from gateway.database.engine import Database
-from gateway.jobs.states import CallState, JobStage
+from gateway.jobs.states import CallState, SharedJobStage
 from gateway.jobs.tables import CallRow, GatewayJobRow
 from protocol.errors import DatabaseUnavailable
 from protocol.market.events import BountyPaid, JobPosted, Log
@@ -136,7 +136,7 @@ def test_kill_at_every_step_settles_every_account_to_the_unit(
             assert (balance.spent > 0) is is_charged, label
         posted = postings(market, first_block)
         assert len(posted) == sum(CRASHES.values())
-        jobs = [job for job in jobs_of(database) if job.stage == JobStage.SETTLED]
+        jobs = [job for job in jobs_of(database) if job.stage == SharedJobStage.SETTLED]
         assert {job.job_id for job in jobs} == {
             log.event.job_id for log in posted if isinstance(log.event, JobPosted)
         }
@@ -187,7 +187,7 @@ def test_stop_with_calls_under_way_answers_them_and_exits_cleanly(
         assert balance.reserved == 0
 
 
-def has_stage(database: Database, *stages: JobStage) -> Callable[[], bool]:
+def has_stage(database: Database, *stages: SharedJobStage) -> Callable[[], bool]:
     return lambda: any(job.stage in stages for job in jobs_of(database))
 
 
@@ -233,7 +233,9 @@ def test_replicas_on_one_database_take_over_and_never_post_twice(
         askers = [threading.Thread(target=ask, args=(c,)) for c in clients * 2]
         for asker in askers:
             asker.start()
-        under_way = has_stage(one.database, JobStage.POSTING, JobStage.POSTED)
+        under_way = has_stage(
+            one.database, SharedJobStage.POSTING, SharedJobStage.POSTED
+        )
         assert eventually(under_way, 60)
         # One replica is held up for longer than its lease, and comes back.
         freeze(one)
@@ -250,11 +252,11 @@ def test_replicas_on_one_database_take_over_and_never_post_twice(
         assert states.count(CallState.SETTLED) == 4 - len(refused) > 0
         jobs = jobs_of(one.database)
         posted = postings(market, first_block)
-        settled = [job for job in jobs if job.stage == JobStage.SETTLED]
+        settled = [job for job in jobs if job.stage == SharedJobStage.SETTLED]
         assert len(posted) == len(settled)
         # One may have been made up, and its replica stopped before it was sent.
-        unsent = [job for job in jobs if job.stage != JobStage.SETTLED]
-        assert {job.stage for job in unsent} <= {JobStage.FORGOTTEN}
+        unsent = [job for job in jobs if job.stage != SharedJobStage.SETTLED]
+        assert {job.stage for job in unsent} <= {SharedJobStage.FORGOTTEN}
         balance = one.balance(key_id)
         assert balance.reserved == 0
         assert balance.spent == sum(job.cost or 0 for job in settled)

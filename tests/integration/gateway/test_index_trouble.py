@@ -17,7 +17,7 @@ from gateway.database.engine import Database, create_database
 from gateway.database.schema import migrate
 from gateway.indexer import indexer as indexer_module
 from gateway.indexer.apply import apply_logs
-from gateway.indexer.indexer import Indexer, Step
+from gateway.indexer.indexer import Indexer, IndexStep
 from gateway.indexer.service import IndexService
 from protocol.errors import ConfigError, DatabaseError, DatabaseUnavailable
 from tests.integration.gateway.index_contents import MARKET, contents, index_all
@@ -205,7 +205,7 @@ def test_step_with_a_lost_answer_to_its_commit_indexes_once(
         with pytest.raises(DatabaseUnavailable):
             indexer.step()
     after = contents(database)
-    assert indexer.step() == Step(True, 0, None, 5, 5)
+    assert indexer.step() == IndexStep(True, 0, None, 5, 5)
     assert contents(database) == after
 
 
@@ -215,10 +215,10 @@ def test_step_of_a_second_replica_follows_until_the_first_resigns(
     first = Indexer(database, chain, MARKET, holder="first")
     second = Indexer(database, chain, MARKET, holder="second")
     assert first.step().is_leader
-    assert second.step() == Step(False, 0, None, 5, 5)
+    assert second.step() == IndexStep(False, 0, None, 5, 5)
     _more(chain)
     first.resign()
-    assert second.step() == Step(True, 16, None, 9, 9)
+    assert second.step() == IndexStep(True, 16, None, 9, 9)
     assert not first.step().is_leader
 
 
@@ -246,7 +246,7 @@ def test_step_of_a_replica_that_lost_its_lease_writes_nothing(
         assert Indexer(database, chain, MARKET, holder="quick").step().event_count == 16
 
     chain.before_events = overtake
-    assert slow.step() == Step(False, 0, None, 9, 9)
+    assert slow.step() == IndexStep(False, 0, None, 9, 9)
 
 
 def test_services_of_two_replicas_index_each_event_once(

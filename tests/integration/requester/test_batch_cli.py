@@ -178,7 +178,7 @@ def test_submit_dry_run_of_a_batch_prices_and_writes_nothing(
     flags = ("--dry-run", "--job-size", "10", "--max-new-tokens", "5")
     view = _json(capsys, *SUBMIT, "--file", file, *flags)["estimate"]
     assert (view["jobs"], view["maxTokens"]) == (10, 1_390)
-    assert view["least"] < view["most"]
+    assert view["minCost"] < view["maxCost"]
     assert not Path("data/batches").exists()
     assert network.client.jobs() == []
 

@@ -28,7 +28,7 @@ from tests.support.faults.hostile_http import Reply, Told, head, hostile_server
 
 DATA = b"hello"
 DIGEST = file_digest(DATA)
-MOST_BYTES = 100_000
+MAX_BYTES = 100_000
 PIECE = b"x" * 65_536
 SECONDS = 0.3
 # What lies in the buffers of two sockets, besides what was read.
@@ -87,7 +87,7 @@ def test_get_from_a_slow_node_is_given_up_in_time(reply: Reply) -> None:
     with hostile_server(reply) as told:
         store = IpfsStore(told.api, timeout_seconds=SECONDS)
         with pytest.raises(StoreUnavailable, match="no answer from the IPFS node"):
-            store.get(DIGEST, max_bytes=MOST_BYTES)
+            store.get(DIGEST, max_bytes=MAX_BYTES)
 
 
 CALLS: dict[str, Callable[[IpfsStore], object]] = {
@@ -153,10 +153,10 @@ def promised(told: Told) -> Iterator[bytes]:
 @pytest.mark.parametrize("reply", [endless, endless_chunks, one_huge_chunk, promised])
 def test_get_from_an_endless_node_takes_no_more_than_allowed(reply: Reply) -> None:
     with hostile_server(reply) as told:
-        with pytest.raises(ContentTooLarge, match=f"more than {MOST_BYTES + 1} bytes"):
-            IpfsStore(told.api).get(DIGEST, max_bytes=MOST_BYTES)
+        with pytest.raises(ContentTooLarge, match=f"more than {MAX_BYTES + 1} bytes"):
+            IpfsStore(told.api).get(DIGEST, max_bytes=MAX_BYTES)
         assert told.gone.wait(GONE_SECONDS)
-        assert told.sent < MOST_BYTES + BUFFERED_BYTES
+        assert told.sent < MAX_BYTES + BUFFERED_BYTES
 
 
 @pytest.mark.parametrize("call", [name for name in CALLS if name != "get_directory"])
@@ -188,7 +188,7 @@ def test_get_endless_refusal_is_read_to_its_first_bytes_only() -> None:
 
     with hostile_server(refusal) as told:
         with pytest.raises(StoreError) as caught:
-            IpfsStore(told.api).get(DIGEST, max_bytes=MOST_BYTES)
+            IpfsStore(told.api).get(DIGEST, max_bytes=MAX_BYTES)
         assert told.gone.wait(GONE_SECONDS)
     assert told.sent < BUFFERED_BYTES
     assert len(str(caught.value)) < 1_000
@@ -212,7 +212,7 @@ def test_get_packed_answer_is_not_unfolded() -> None:
         yield head(Content_Encoding="gzip", Content_Length=str(len(bomb))) + bomb
 
     with hostile_server(packed) as told, pytest.raises(DigestMismatch) as caught:
-        IpfsStore(told.api).get(DIGEST, max_bytes=MOST_BYTES)
+        IpfsStore(told.api).get(DIGEST, max_bytes=MAX_BYTES)
     assert f"the {len(bomb)} bytes served" in str(caught.value)
 
 

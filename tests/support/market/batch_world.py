@@ -34,7 +34,7 @@ class BatchWorld:
     folder: Path
     statuses: list[OutcomeStatus] = field(default_factory=list)
     lost: int = 0
-    most_in_flight: int = 0
+    max_in_flight: int = 0
 
     @classmethod
     def build(cls, folder: Path, **market: object) -> BatchWorld:
@@ -72,7 +72,7 @@ class BatchWorld:
         """Every open job is drawn and answered."""
         market = self.world.market
         waiting = [i for i, j in market.jobs.items() if not j.state.is_final]
-        self.most_in_flight = max(self.most_in_flight, len(waiting))
+        self.max_in_flight = max(self.max_in_flight, len(waiting))
         for job_id in waiting:
             job = market.jobs[job_id]
             if job.state is JobState.OPEN and market.block <= job.expiry_block:

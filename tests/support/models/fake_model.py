@@ -39,7 +39,7 @@ class FakeModel:
         )
         self.steps: list[list[Piece]] = []
         self.open: dict[int, int] = {}
-        self.most_bytes = 0
+        self.max_bytes = 0
         self.fails_at: int | None = None
         self._fed: dict[int, list[int]] = {}
         self._logits: dict[int, Int32Array] = {}
@@ -53,7 +53,7 @@ class FakeModel:
         self.open[number] = capacity
         self._fed[number] = []
         reserved = sum(-(-capacity // 32) * 32 for capacity in self.open.values())
-        self.most_bytes = max(self.most_bytes, reserved * TOKEN_BYTES)
+        self.max_bytes = max(self.max_bytes, reserved * TOKEN_BYTES)
         return number
 
     def close_sequence(self, sequence: int) -> None:

@@ -8,12 +8,14 @@ import pytest
 
 from assay.chain_checks import ChainFacts, judge_chain
 from assay.findings import Finding, Level
-from protocol.chain.deploying.inspection import Block
+from protocol.chain.deploying.inspection import BlockFacts
 from tests.unit.devnet.demo.builders import CONFIG
 
 
-def _blocks(count: int = 10, seconds: int = 2) -> list[Block]:
-    return [Block(n, 1_000 + seconds * n, n.to_bytes(32)) for n in range(1, count + 1)]
+def _blocks(count: int = 10, seconds: int = 2) -> list[BlockFacts]:
+    return [
+        BlockFacts(n, 1_000 + seconds * n, n.to_bytes(32)) for n in range(1, count + 1)
+    ]
 
 
 FACTS = ChainFacts(

@@ -26,9 +26,9 @@ from inference.errors import (
     InvalidLength,
     InvalidLogprobs,
     InvalidPrompt,
+    InvalidRequest,
     InvalidSampling,
     InvalidStop,
-    RequestError,
 )
 
 LIMITS = ModelLimits(vocab_size=10, context_length=8, end_of_text=9)
@@ -109,7 +109,7 @@ def test_validate_request_malformed_raises(
         validate_request(replace(VALID, **changes), LIMITS)
 
     assert caught.value.field == f"request.{field}"
-    assert isinstance(caught.value, RequestError)
+    assert isinstance(caught.value, InvalidRequest)
 
 
 def test_validate_request_overflow_names_value_and_way_out() -> None:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tools.proofs.analysis import Finding, Waiver, complaints, findings_of, read_waivers
+from tools.proofs.analysis import (
+    SlitherFinding,
+    Waiver,
+    complaints,
+    findings_of,
+    read_waivers,
+)
 from tools.proofs.coverage import Missed, missed_branches
 from tools.proofs.mutation_report import (
     Explained,
@@ -18,7 +24,7 @@ from tools.proofs.mutation_report import (
 )
 from tools.proofs.toolbox import ToolFailure
 
-CLOCK = Finding("timestamp", "Marketplace.advance")
+CLOCK = SlitherFinding("timestamp", "Marketplace.advance")
 WAIVER = Waiver("timestamp", "windows are seconds", {"Marketplace.advance": 1})
 
 
@@ -58,14 +64,14 @@ def test_complaints_of_waived_findings_are_none() -> None:
     [
         ([CLOCK, CLOCK], "2 found, 1 waived"),
         (
-            [CLOCK, Finding("reentrancy", "Seats.deposit")],
+            [CLOCK, SlitherFinding("reentrancy", "Seats.deposit")],
             "reentrancy in Seats.deposit",
         ),
         ([], "1 waived, 0 found; correct the waiver"),
     ],
 )
 def test_complaints_of_what_was_not_judged_name_it(
-    found: list[Finding], told: str
+    found: list[SlitherFinding], told: str
 ) -> None:
     (line,) = complaints(found, [WAIVER])
     assert told in line

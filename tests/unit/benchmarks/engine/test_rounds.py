@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.engine import rounds as rounds_module
 from benchmarks.engine.cases import CASES
-from benchmarks.engine.rounds import BARE, Rounds, compare_bits
+from benchmarks.engine.rounds import BARE, EngineRounds, compare_bits
 
 DECODE, PREFILL = CASES["decode_b1"], CASES["prefill_512"]
 
@@ -37,12 +37,12 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def make(
     names: Sequence[str], bare: Sequence[str] = ()
-) -> tuple[Rounds, list[tuple[str, str, int]], list[str]]:
+) -> tuple[EngineRounds, list[tuple[str, str, int]], list[str]]:
     calls: list[tuple[str, str, int]] = []
     lines: list[str] = []
     engines = [FakeEngine(name, calls) for name in names]
     source = random.Random(1)
-    return Rounds(engines, bare, 5, None, lines.append, source), calls, lines
+    return EngineRounds(engines, bare, 5, None, lines.append, source), calls, lines
 
 
 def test_run_of_two_rounds_alternates_and_changes_who_is_first() -> None:

@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from devnet.demo.gas import JobTransaction, transactions_of
-from devnet.demo.summary import Check, Evidence, check_money, check_worker, summarize
+from devnet.demo.summary import (
+    DemoCheck,
+    Evidence,
+    check_money,
+    check_worker,
+    summarize,
+)
 from protocol.market.events import Event
 from tests.unit.devnet.demo.builders import (
     BOND,
@@ -60,7 +66,7 @@ def a_summary(liar: int | None = None) -> dict[str, Any]:
     return {**summarize(evidence_of(an_accepted_job(liar=liar))), "liar": None}
 
 
-def failed(checks: Sequence[Check]) -> set[str]:
+def failed(checks: Sequence[DemoCheck]) -> set[str]:
     return {check.name for check in checks if not check.holds}
 
 

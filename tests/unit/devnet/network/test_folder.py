@@ -13,8 +13,8 @@ from devnet.errors import NetworkNotRunning, NetworkRunning
 from devnet.network.folder import (
     AccountRecord,
     NetworkFolder,
+    NetworkPhase,
     NetworkState,
-    Phase,
     ProcessRecord,
 )
 from devnet.network.run import stop_network
@@ -25,7 +25,7 @@ from protocol.errors import ConfigError
 ROOT = Path(__file__).resolve().parents[4]
 STATE = NetworkState(
     pid=7,
-    phase=Phase.READY,
+    phase=NetworkPhase.READY,
     rpc_url="http://127.0.0.1:8545",
     ipfs_api="http://127.0.0.1:5001",
     model_id="0x" + "11" * 32,
@@ -94,7 +94,9 @@ def test_stop_network_nothing_runs_says_so(tmp_path: Path) -> None:
 def test_look_last_network_failed_says_why(tmp_path: Path) -> None:
     folder = NetworkFolder(tmp_path)
     folder.devnet.mkdir()
-    failed = NetworkState(7, Phase.FAILED, "http://a", "http://b", error="anvil died")
+    failed = NetworkState(
+        7, NetworkPhase.FAILED, "http://a", "http://b", error="anvil died"
+    )
     folder.write_state(failed)
     with pytest.raises(NetworkNotRunning, match="the last one failed: anvil died"):
         look(folder)

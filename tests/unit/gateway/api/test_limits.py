@@ -109,7 +109,7 @@ def test_call_beyond_the_number_at_once_is_told_to_come_back() -> None:
             await limit({**scope, "path": "/healthz"}, receive, note)
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
-    limit = ConcurrencyLimit(nested, most=1, prefix="/v1/")
+    limit = ConcurrencyLimit(nested, max_calls=1, prefix="/v1/")
     assert call(limit, b"", path="/v1/x") == 200
     assert inner == [503, 200]
     # The place is free again.

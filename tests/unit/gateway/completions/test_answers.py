@@ -33,7 +33,7 @@ FACTS = Facts(
     created_at=7,
     origin=ORIGIN,
     prompts=("p", "p"),
-    own_tokens=6,
+    prompt_tokens=6,
     outputs=(an_output("hé"), an_output("x", Finish.STOP)),
 )
 MESSAGES = [ChatMessage(role="user", content="Hello")]

@@ -8,8 +8,8 @@ import pytest
 
 from gateway.database.engine import Database
 from gateway.jobs import job_records
-from gateway.jobs.calls import Fault, adopt_orphans, release_waiting
-from gateway.jobs.states import CallState, JobStage
+from gateway.jobs.calls import CallFault, adopt_orphans, release_waiting
+from gateway.jobs.states import CallState, SharedJobStage
 from gateway.jobs.terms import outputs_from_json
 from protocol.errors import (
     ContractReverted,
@@ -21,7 +21,7 @@ from protocol.errors import (
 from tests.unit.gateway.jobs.desk import REPLICA, Desk
 
 DOWN = RpcUnavailable("the node does not answer")
-GONE = Fault(503, "gone")
+GONE = CallFault(503, "gone")
 
 
 @pytest.fixture
@@ -40,12 +40,12 @@ def test_step_by_step_a_shared_job_answers_and_charges_each_its_own(desk: Desk) 
     desk.reserve("a", ["x"], one)
     desk.reserve("b", ["y", "z"], other)
     job = desk.draft("a", "b")
-    assert desk.step(job).stage == JobStage.POSTED
+    assert desk.step(job).stage == SharedJobStage.POSTED
     assert desk.call("a").state == CallState.POSTED
-    assert desk.step(job).stage == JobStage.POSTED
+    assert desk.step(job).stage == SharedJobStage.POSTED
     desk.answer(job, [" one", " two", " three"])
     row = desk.step(job)
-    assert row.stage == JobStage.SETTLED
+    assert row.stage == SharedJobStage.SETTLED
     assert desk.woken == ["a", "b"]
     assert answered(desk, "a") == [" one"]
     assert answered(desk, "b") == [" two", " three"]
@@ -84,9 +84,9 @@ def test_posting_that_fails_in_doubt_is_tried_again(desk: Desk) -> None:
     desk.reserve("a", ["x"], desk.key())
     job = desk.draft("a")
     desk.world.market.failures.append(DOWN)
-    assert desk.step(job).stage == JobStage.POSTING
+    assert desk.step(job).stage == SharedJobStage.POSTING
     assert desk.call("a").state == CallState.RESERVED
-    assert desk.step(job).stage == JobStage.POSTED
+    assert desk.step(job).stage == SharedJobStage.POSTED
 
 
 @pytest.mark.parametrize("error", [DOWN, TransactionDropped("not mined")])
@@ -103,9 +103,9 @@ def test_posting_that_landed_unnoticed_is_not_repeated(
         raise error
 
     monkeypatch.setattr(market, "post_job", post_and_fail)
-    assert desk.step(job).stage == JobStage.POSTING
+    assert desk.step(job).stage == SharedJobStage.POSTING
     # A second posting would fail the test.
-    assert desk.step(job).stage == JobStage.POSTED
+    assert desk.step(job).stage == SharedJobStage.POSTED
     assert len(market.jobs) == 1
 
 
@@ -117,7 +117,7 @@ def test_posting_in_doubt_for_too_long_is_free_and_absorbed_if_it_landed(
     desk.reserve("a", ["x"], key_id)
     job = desk.draft("a")
     desk.world.market.failures.append(DOWN)
-    assert desk.step(job).stage == JobStage.ABANDONED
+    assert desk.step(job).stage == SharedJobStage.ABANDONED
     call = desk.call("a")
     assert (call.state, call.status, call.charge) == (CallState.RELEASED, 503, 0)
     assert desk.woken == ["a"]
@@ -127,7 +127,7 @@ def test_posting_in_doubt_for_too_long_is_free_and_absorbed_if_it_landed(
     desk.world.market.post_job(job.params)
     desk.answer(job, [" one"])
     row = desk.step(job)
-    assert row.stage == JobStage.SETTLED
+    assert row.stage == SharedJobStage.SETTLED
     assert row.cost == row.absorbed
     assert row.cost is not None and row.cost > 0
     assert desk.balance(key_id).spent == 0
@@ -142,10 +142,10 @@ def test_posting_in_doubt_that_never_landed_is_forgotten(
     job = desk.draft("a")
     desk.world.market.failures.append(DOWN)
     desk.step(job)
-    assert desk.step(job).stage == JobStage.ABANDONED
+    assert desk.step(job).stage == SharedJobStage.ABANDONED
     desk.age(job, 4_000)
     row = desk.step(job)
-    assert (row.stage, row.cost, row.content) == (JobStage.FORGOTTEN, 0, None)
+    assert (row.stage, row.cost, row.content) == (SharedJobStage.FORGOTTEN, 0, None)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_posting_that_the_market_refuses_is_free(
     desk.reserve("a", ["x"], key_id)
     job = desk.draft("a")
     desk.world.market.failures.append(error)
-    assert desk.step(job).stage == JobStage.FORGOTTEN
+    assert desk.step(job).stage == SharedJobStage.FORGOTTEN
     call = desk.call("a")
     assert (call.state, call.status) == (CallState.RELEASED, status)
     assert "0xWALLET" not in (call.fault or "")
@@ -176,7 +176,7 @@ def test_drafted_job_of_a_poor_wallet_is_not_posted(
 ) -> None:
     desk = Desk.build(database, tmp_path, tokens=5)
     desk.reserve("a", ["x"], desk.key())
-    assert desk.step(desk.draft("a")).stage == JobStage.FORGOTTEN
+    assert desk.step(desk.draft("a")).stage == SharedJobStage.FORGOTTEN
     assert desk.call("a").status == 503
     assert desk.call("a").fault == "the gateway's wallet cannot pay for a job now"
 
@@ -190,7 +190,7 @@ def test_drafted_job_without_a_content_store_is_not_posted(
     desk.reserve("a", ["x"], desk.key())
     job = desk.draft("a")
     monkeypatch.setattr(desk.world.store, "put", fail)
-    assert desk.step(job).stage == JobStage.FORGOTTEN
+    assert desk.step(job).stage == SharedJobStage.FORGOTTEN
     assert desk.call("a").status == 503
     assert desk.world.market.jobs == {}
 
@@ -210,7 +210,7 @@ def test_job_that_fails_gives_all_back_and_says_why(desk: Desk) -> None:
     desk.world.market.mine(400)
     desk.step(job)
     row = desk.step(job)
-    assert row.stage == JobStage.FAILED
+    assert row.stage == SharedJobStage.FAILED
     assert row.absorbed == row.cost
     call = desk.call("a")
     assert (call.state, call.status, call.charge) == (CallState.REFUNDED, 502, 0)
@@ -234,7 +234,7 @@ def test_results_out_of_reach_are_waited_for_and_then_given_up(
     assert desk.call("a").state == CallState.POSTED
     desk.age(job, 200)
     row = desk.step(job)
-    assert row.stage == JobStage.FAILED
+    assert row.stage == SharedJobStage.FAILED
     assert row.absorbed == row.cost
     assert desk.call("a").state == CallState.REFUNDED
     assert desk.balance(key_id).spent == 0
@@ -251,7 +251,7 @@ def test_posting_that_a_reorganisation_took_is_sent_again(desk: Desk) -> None:
     desk.step(job)
     assert job.job_id in market.jobs
     desk.answer(job, [" one"])
-    assert desk.step(job).stage == JobStage.SETTLED
+    assert desk.step(job).stage == SharedJobStage.SETTLED
 
 
 def test_claim_of_a_silent_replicas_draft_ends_its_calls_and_keeps_lines(
@@ -265,7 +265,7 @@ def test_claim_of_a_silent_replicas_draft_ends_its_calls_and_keeps_lines(
     assert desk.database.write(lambda s: claim(s, "two", 60, GONE)) == []
     desk.database.write(lambda s: job_records.let_go(s, REPLICA))
     assert desk.database.write(lambda s: claim(s, "two", 60, GONE)) == ["a"]
-    assert desk.job(job.job_id).stage == JobStage.FORGOTTEN
+    assert desk.job(job.job_id).stage == SharedJobStage.FORGOTTEN
     assert desk.call("a").state == CallState.RELEASED
     line = desk.call("line")
     assert (line.state, line.job_id, line.replica) == ("reserved", None, "two")

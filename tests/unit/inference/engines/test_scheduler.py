@@ -73,7 +73,7 @@ def test_run_step_any_limits_answers_each_as_if_alone(
 
     assert answers == [expected(request) for request in MIXED]
     assert max(sum(len(p.ids) for p in step) for step in model.steps) <= prefill_rows
-    assert model.most_bytes <= cache_bytes
+    assert model.max_bytes <= cache_bytes
     assert model.open == {}
 
 
@@ -175,7 +175,7 @@ def test_submit_request_that_fills_the_cache_exactly_runs() -> None:
     answers = run(a_scheduler(model, cache_bytes=320), [SAMPLED, SAMPLED])
 
     assert answers == [expected(SAMPLED)] * 2
-    assert model.most_bytes == 320
+    assert model.max_bytes == 320
 
 
 def test_run_step_model_fails_frees_all_and_takes_new_jobs() -> None:

@@ -112,9 +112,9 @@ def test_attention_format_constant_of_the_keys_costs_no_range() -> None:
 
 
 def test_attention_format_least_unit_is_kept() -> None:
-    least = torch.full((6,), 0.5, dtype=torch.float64)
+    minimum = torch.full((6,), 0.5, dtype=torch.float64)
 
-    form = attention_format(site(normal(1, 1, 1, 1, 1, 1)), 1, least)
+    form = attention_format(site(normal(1, 1, 1, 1, 1, 1)), 1, minimum)
 
     assert float(form.unit.min()) >= 0.5
 

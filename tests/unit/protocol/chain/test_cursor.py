@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from protocol.chain.cursor import (
     KEPT_BLOCKS,
-    Batch,
     CursorPosition,
+    EventBatch,
     EventCursor,
 )
 from protocol.errors import RpcUnavailable
@@ -88,7 +88,7 @@ def test_poll_of_a_chain_shorter_than_the_start_finds_nothing() -> None:
     chain = Chain()
     chain.mine()
     cursor = EventCursor(chain, start_block=5, confirmations=3)
-    assert cursor.poll() == Batch((), None, 4)
+    assert cursor.poll() == EventBatch((), None, 4)
     assert cursor.position is None
 
 
@@ -110,7 +110,7 @@ def test_poll_that_meets_a_reorg_while_reading_delivers_nothing(
             chain.mine(amount)
 
     chain.before_events = reorganise
-    assert cursor.poll() == Batch((), None, -1)
+    assert cursor.poll() == EventBatch((), None, -1)
     assert [_amount(log) for log in cursor.poll().logs] == chain.amounts()
 
 
@@ -128,7 +128,7 @@ def test_poll_that_meets_a_reorg_below_what_it_saw_rewinds_next_time(
         chain.mine(9)
 
     chain.before_events = reorganise
-    assert cursor.poll() == Batch((), None, 3)
+    assert cursor.poll() == EventBatch((), None, 3)
     batch = cursor.poll()
     assert batch.rewound_to == 1
     assert [_amount(log) for log in batch.logs] == [8, 9]
@@ -163,7 +163,7 @@ def test_poll_of_a_node_that_is_behind_takes_nothing_back(chain: Chain) -> None:
     cursor.poll()
     newest = chain.blocks[-2:]
     chain.drop(2)
-    assert cursor.poll() == Batch((), None, 3)
+    assert cursor.poll() == EventBatch((), None, 3)
     chain.blocks += newest
     chain.mine(7)
     batch = cursor.poll()

@@ -13,7 +13,7 @@ from protocol.errors import BadDocument
 
 MIB = 1 << 20
 SIZE = 16 * MIB
-MOST_TOKENS = 10_000
+MAX_TOKENS = 10_000
 # A parser's tree of any of these has hundreds of megabytes, its report gigabytes.
 ALLOWED = 24 * MIB
 # The child fails here instead of troubling the machine.
@@ -61,7 +61,7 @@ def refuse(name: str) -> str:
     data = BOMBS[name]()
     kind = ResultsDocument if name == "outputs" else PromptsDocument
     try:
-        kind.from_bytes(data, most_tokens=MOST_TOKENS)
+        kind.from_bytes(data, max_tokens=MAX_TOKENS)
     except BadDocument as error:
         return str(error)
     raise AssertionError(f"{name} was read")

@@ -50,9 +50,9 @@ def test_escrow_of_rounds_the_fee_down() -> None:
 def test_estimate_parts_make_the_whole() -> None:
     config = a_config()
     costs = _estimate(config, _params())
-    tokens = sum(prompt.most for prompt in costs.prompts)
+    tokens = sum(prompt.max_cost for prompt in costs.prompts)
     parts = tokens + 3 * config.base_fee + costs.bounties + costs.fee
-    assert parts == costs.most == costs.escrow
+    assert parts == costs.escrow
     assert costs.pay == config.base_fee + 100 * costs.price
     assert (costs.redundancy, costs.quorum, costs.is_verified) == (3, 2, True)
 
@@ -61,8 +61,8 @@ def test_estimate_least_is_a_quorum_that_generates_nothing() -> None:
     costs = _estimate(a_config(), _params())
     # Two workers, 30 prompt tokens at 4 units, the bounty of the draw, 1%.
     paid = 2 * (20_000 + 30 * 4) + 10_000
-    assert costs.least == paid + paid // 100
-    assert sum(prompt.least for prompt in costs.prompts) == 2 * 30 * 4
+    assert costs.min_cost == paid + paid // 100
+    assert sum(prompt.min_cost for prompt in costs.prompts) == 2 * 30 * 4
 
 
 def test_estimate_one_worker_is_said_to_be_unverified() -> None:

@@ -73,7 +73,7 @@ def test_run_costs_what_the_market_took(here: BatchWorld) -> None:
     spent = before - market.tokens - market.credit
     assert progress.spent == spent
     assert progress.locked == progress.in_flight == 0
-    assert batch.estimate.least <= spent <= batch.estimate.most
+    assert batch.estimate.min_cost <= spent <= batch.estimate.max_cost
 
 
 def test_run_csv_in_and_out_keeps_names_and_order(here: BatchWorld) -> None:

@@ -44,7 +44,7 @@ def test_run_keeps_no_more_jobs_in_flight_than_allowed(
 ) -> None:
     with here.create([f"prompt {i}" for i in range(12)], in_flight=in_flight) as batch:
         progress = batch.run()
-    assert here.most_in_flight == expected
+    assert here.max_in_flight == expected
     assert progress.accepted == 12
 
 
@@ -68,7 +68,9 @@ def test_plan_chosen_job_tokens_split_earlier(here: BatchWorld) -> None:
 
 
 def test_run_budget_stops_before_the_job_that_breaks_it(here: BatchWorld) -> None:
-    price = estimate_batch(here.world.client, PROMPTS, BatchOptions(job_size=2)).most
+    price = estimate_batch(
+        here.world.client, PROMPTS, BatchOptions(job_size=2)
+    ).max_cost
     with here.create(PROMPTS, in_flight=1) as batch:
         chosen = batch.estimate.largest_escrow
         batch.change(budget=chosen)
@@ -83,9 +85,9 @@ def test_run_budget_stops_before_the_job_that_breaks_it(here: BatchWorld) -> Non
 
 def test_run_budget_waits_for_refunds_of_jobs_in_flight(here: BatchWorld) -> None:
     with here.create(PROMPTS, in_flight=3) as batch:
-        batch.change(budget=batch.estimate.most - 1)
+        batch.change(budget=batch.estimate.max_cost - 1)
         assert batch.run().accepted == 5
-    assert here.most_in_flight == 2
+    assert here.max_in_flight == 2
 
 
 def test_run_too_few_seats_waits_until_they_open(here: BatchWorld) -> None:
@@ -107,7 +109,7 @@ def test_run_money_of_refunds_pays_later_jobs(tmp_path: Path) -> None:
     here = BatchWorld.build(tmp_path)
     options = BatchOptions(job_size=2, decoding=GREEDY)
     estimate = estimate_batch(here.world.client, PROMPTS, options)
-    here.world.market.tokens = estimate.most - 1
+    here.world.market.tokens = estimate.max_cost - 1
     notes: set[str] = set()
     with here.create(PROMPTS, in_flight=3) as batch:
         progress = batch.run(on_progress=lambda seen: notes.add(seen.note))

@@ -20,10 +20,10 @@ AMOUNTS = Amounts(6, "ATD")
 ESTIMATE = BatchEstimate(
     prompts=2_000,
     jobs=63,
-    own_tokens=9_000,
+    prompt_tokens=9_000,
     max_tokens=10_000,
-    most=900_000,
-    least=300_000,
+    max_cost=900_000,
+    min_cost=300_000,
     largest_escrow=15_000,
 )
 

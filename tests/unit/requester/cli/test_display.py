@@ -45,7 +45,7 @@ def test_estimate_lines_tell_escrow_range_and_every_prompt(world: World) -> None
     lines = "\n".join(estimate_lines(costs, DOLLARS))
     assert "2 prompts, 5 tokens, up to 20 new ones" in lines
     assert f"locks   {DOLLARS.text(costs.escrow)}" in lines
-    assert f"{DOLLARS.text(costs.least)} to {DOLLARS.text(costs.most)}" in lines
+    assert f"{DOLLARS.text(costs.min_cost)} to {DOLLARS.text(costs.escrow)}" in lines
     assert "prompt 2: 2 tokens + 10 new, 0.000008 ATD to 0.000072 ATD" in lines
 
 

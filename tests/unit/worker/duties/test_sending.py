@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from eth_utils.address import to_checksum_address
 
-from protocol.chain.cursor import Batch
+from protocol.chain.cursor import EventBatch
 from protocol.chain.transactions.sender import TxResult
 from protocol.errors import ContractReverted, RpcUnavailable
 from protocol.market.calls import CommitEntry
@@ -16,7 +16,7 @@ from protocol.market.types import JobId
 from tests.support.machines.processes import eventually
 from tests.unit.protocol.host.test_backoff import Clock
 from tests.unit.worker.rounds.test_following import Chain
-from worker.duties.sending import MOST_AT_ONCE, Outgoing
+from worker.duties.sending import MAX_AT_ONCE, Outgoing
 from worker.duty import Duty, Step
 from worker.metrics import WorkerMetrics
 from worker.process.background import Errands
@@ -99,7 +99,7 @@ class Desk:
 def a_desk() -> Iterator[Desk]:
     chain, post, errands = Chain(), Post(), Errands(threads=4)
     rounds = Rounds(chain, reveal_window_seconds=60)
-    rounds.move(Batch((), None, 20))
+    rounds.move(EventBatch((), None, 20))
     clock = Clock()
     outgoing = Outgoing(
         Step.COMMIT,
@@ -173,19 +173,19 @@ def test_flush_while_the_engine_is_busy_lets_entries_gather_for_longer() -> None
         desk.offer(3)
         desk.now += HOLD / 2
         desk.flush()
-        desk.offer(*range(10, 10 + MOST_AT_ONCE))
+        desk.offer(*range(10, 10 + MAX_AT_ONCE))
         desk.flush()
         # Enough to fill one.
-        assert eventually(lambda: desk.sizes() == [1, 1, MOST_AT_ONCE])
+        assert eventually(lambda: desk.sizes() == [1, 1, MAX_AT_ONCE])
 
 
 def test_flush_of_many_splits_them() -> None:
     with a_desk() as desk:
-        desk.offer(*range(MOST_AT_ONCE + 3))
+        desk.offer(*range(MAX_AT_ONCE + 3))
         desk.flush()
         desk.now += 1
         desk.flush()
-        assert eventually(lambda: sorted(desk.sizes()) == [3, MOST_AT_ONCE])
+        assert eventually(lambda: sorted(desk.sizes()) == [3, MAX_AT_ONCE])
 
 
 def test_keep_drops_what_does_not_apply_any_more() -> None:
@@ -204,7 +204,7 @@ def test_is_on_its_way_until_events_of_its_block_were_read() -> None:
         desk.post.gate.release()
         desk.settle()
         assert desk.outgoing.is_on_its_way(duty_of(1).key)
-        desk.rounds.move(Batch((), None, 30))
+        desk.rounds.move(EventBatch((), None, 30))
         assert not desk.outgoing.is_on_its_way(duty_of(1).key)
 
 
@@ -216,7 +216,7 @@ def test_keep_forgets_what_events_have_shown() -> None:
         desk.settle()
         desk.outgoing.keep([], computing=0)
         assert desk.outgoing.is_on_its_way(duty_of(1).key)
-        desk.rounds.move(Batch((), None, 30))
+        desk.rounds.move(EventBatch((), None, 30))
         desk.outgoing.keep([], computing=0)
         assert not desk.outgoing._mined
 

@@ -337,8 +337,8 @@ def test_open_journal_of_version_2_keeps_all_that_it_holds(tmp_path: Path) -> No
     assert journal.live_duties() == [replace(DUTY, outcome=OUTCOME, results=b"results")]
     assert journal.open_jobs() == [(JOB, PARAMS)]
     # What ended before is kept as if it had ended now.
-    assert journal.expired_jobs(1_000_000_000, most=9) == []
-    assert [e.job_id for e in journal.expired_jobs(2**40, most=9)] == [ended]
+    assert journal.expired_jobs(1_000_000_000, limit=9) == []
+    assert [e.job_id for e in journal.expired_jobs(2**40, limit=9)] == [ended]
     journal.close()
     assert open_journal(path).open_jobs() == [(JOB, PARAMS)]
 
@@ -364,10 +364,10 @@ def test_expired_jobs_are_those_that_ended_before_and_wait_for_no_callback(
             if n < 3:
                 journal.close_job(job_id, block_number=20, now=100 + n)
         journal.await_delivery(ids[0], block_number=20)
-    assert [one.job_id for one in journal.expired_jobs(102, most=9)] == [ids[1]]
+    assert [one.job_id for one in journal.expired_jobs(102, limit=9)] == [ids[1]]
     with journal.transaction():
         journal.record_delivery(ids[0], block_number=21)
-    found = [one.job_id for one in journal.expired_jobs(1_000, most=2)]
+    found = [one.job_id for one in journal.expired_jobs(1_000, limit=2)]
     assert found == [ids[0], ids[1]]
 
 
@@ -390,14 +390,14 @@ def test_delete_jobs_forgets_them_and_leaves_what_others_share_pinned(
             journal.mark_published(duty)
         journal.close_job(JOB, block_number=20, now=100)
         journal.close_job(other.job_id, block_number=20, now=200)
-    first, second = journal.expired_jobs(1_000, most=9)
+    first, second = journal.expired_jobs(1_000, limit=9)
     assert (first.job_id, first.digests) == (JOB, (own.results_digest,))
     assert second.digests == ()
     with journal.transaction():
         journal.delete_jobs([JOB])
     assert journal.params_of(JOB) is None
     # Nobody else has them any more.
-    (last,) = journal.expired_jobs(1_000, most=9)
+    (last,) = journal.expired_jobs(1_000, limit=9)
     assert last.digests == (OUTCOME.results_digest,)
 
 
@@ -406,4 +406,4 @@ def test_rewind_before_the_end_keeps_the_job_from_expiring(tmp_path: Path) -> No
     with journal.transaction():
         journal.close_job(JOB, block_number=20, now=100)
         journal.rewind(19)
-    assert journal.expired_jobs(1_000, most=9) == []
+    assert journal.expired_jobs(1_000, limit=9) == []

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from eth_utils.address import to_checksum_address
 
-from protocol.chain.cursor import Batch
+from protocol.chain.cursor import EventBatch
 from protocol.market.events import (
     CommitteeDrawn,
     DrawArmed,
@@ -44,9 +44,9 @@ def committed(place: int) -> ResultCommitted:
     return ResultCommitted(JOB, WORKER, 1, place, b"\3" * 32)
 
 
-def batch(*events: Event, head: int = 20, rewound_to: int | None = None) -> Batch:
+def batch(*events: Event, head: int = 20, rewound_to: int | None = None) -> EventBatch:
     logs = [Log(e, head, "0x0", "0x0", n, MARKET) for n, e in enumerate(events)]
-    return Batch(tuple(logs), rewound_to, head)
+    return EventBatch(tuple(logs), rewound_to, head)
 
 
 class Chain:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocol.chain.rpc.event_logs import MOST_BLOCKS_AT_ONCE, ChunkSize
+from protocol.chain.rpc.event_logs import MAX_BLOCKS_AT_ONCE, ChunkSize
 
 
 def _fetch(size: ChunkSize, blocks: int, limit: int, reason: str = "") -> list[int]:
@@ -38,8 +38,8 @@ def test_succeeded_long_enough_grows_back_when_the_limit_is_gone() -> None:
     size = ChunkSize()
     _fetch(size, 20_000, limit=100)
     assert size.blocks <= 100
-    assert _fetch(size, 1_000_000, limit=MOST_BLOCKS_AT_ONCE) == []
-    assert size.blocks == MOST_BLOCKS_AT_ONCE
+    assert _fetch(size, 1_000_000, limit=MAX_BLOCKS_AT_ONCE) == []
+    assert size.blocks == MAX_BLOCKS_AT_ONCE
 
 
 def test_succeeded_short_range_teaches_nothing() -> None:

@@ -9,21 +9,21 @@ from protocol.chain.transactions.fees import Fees, Quote, first_fees, raised_fee
 
 WEI = st.integers(0, 10**15)
 CAPS = st.none() | st.integers(0, 10**15)
-QUOTES = st.builds(Quote, base_fee=WEI, tip=WEI, block_gas=st.just(30_000_000))
+QUOTES = st.builds(Quote, base_fee=WEI, priority_fee=WEI, block_gas=st.just(30_000_000))
 
 
-def _quote(base_fee: int, tip: int) -> Quote:
-    return Quote(base_fee=base_fee, tip=tip, block_gas=30_000_000)
+def _quote(base_fee: int, priority_fee: int) -> Quote:
+    return Quote(base_fee=base_fee, priority_fee=priority_fee, block_gas=30_000_000)
 
 
 def test_first_fees_leave_room_for_dearer_blocks() -> None:
-    assert first_fees(_quote(100, 3), None) == Fees(most=203, tip=3)
+    assert first_fees(_quote(100, 3), None) == Fees(max_fee=203, priority_fee=3)
 
 
 def test_first_fees_under_a_cap_keep_below_it() -> None:
-    assert first_fees(_quote(100, 3), 150) == Fees(most=150, tip=3)
-    assert first_fees(_quote(100, 300), 150) == Fees(most=150, tip=150)
-    assert first_fees(_quote(100, 3), 100) == Fees(most=100, tip=3)
+    assert first_fees(_quote(100, 3), 150) == Fees(max_fee=150, priority_fee=3)
+    assert first_fees(_quote(100, 300), 150) == Fees(max_fee=150, priority_fee=150)
+    assert first_fees(_quote(100, 3), 100) == Fees(max_fee=100, priority_fee=3)
 
 
 def test_first_fees_above_the_cap_are_none() -> None:
@@ -53,9 +53,9 @@ def test_first_fees_whatever_is_quoted_can_be_mined(
         assert cap is not None
         assert cap < quote.base_fee
         return
-    assert quote.base_fee <= fees.most
-    assert 0 <= fees.tip <= fees.most
-    assert cap is None or fees.most <= cap
+    assert quote.base_fee <= fees.max_fee
+    assert 0 <= fees.priority_fee <= fees.max_fee
+    assert cap is None or fees.max_fee <= cap
 
 
 @given(QUOTES, QUOTES, CAPS)
@@ -69,8 +69,8 @@ def test_raised_fees_whatever_is_quoted_replace_the_old(
         assert cap is not None
         return
     # Geth wants a tenth more of both.
-    assert new.most * 10 >= old.most * 11
-    assert new.tip * 10 >= old.tip * 11
-    assert now.base_fee <= new.most
-    assert new.tip <= new.most
-    assert cap is None or new.most <= cap
+    assert new.max_fee * 10 >= old.max_fee * 11
+    assert new.priority_fee * 10 >= old.priority_fee * 11
+    assert now.base_fee <= new.max_fee
+    assert new.priority_fee <= new.max_fee
+    assert cap is None or new.max_fee <= cap

@@ -41,14 +41,14 @@ KINDS: dict[str, Make] = {"memory": _memory, "file": _file}
 each_kind = pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
 
 
-def _broadcast(nonce: int, most: int = 10, label: str = "") -> Broadcast:
+def _broadcast(nonce: int, max_fee: int = 10, label: str = "") -> Broadcast:
     return Broadcast(
         nonce=nonce,
-        tx_hash=f"0x{nonce}-{most}-{label}",
+        tx_hash=f"0x{nonce}-{max_fee}-{label}",
         call="postJob",
         raw=b"\x02raw",
         gas=21_000,
-        fees=Fees(most=most, tip=2),
+        fees=Fees(max_fee=max_fee, priority_fee=2),
         sent_at=NOW,
     )
 
@@ -60,7 +60,7 @@ def test_pending_broadcasts_come_by_nonce_and_fee(make: Make, tmp_path: Path) ->
     for broadcast in given:
         outbox.add(broadcast)
     assert outbox.pending() == [given[2], given[1], given[3], given[0]]
-    assert given[1].most_wei == 420_000
+    assert given[1].max_wei == 420_000
 
 
 @each_kind
