@@ -23,11 +23,8 @@ from gateway.readiness import Readiness
 from gateway.receipts import ReceiptShelf
 from gateway.retention import Retention
 from gateway.settings import GatewaySettings
-from gateway.wallet import load_wallet
 from protocol.amounts import Amounts
-from protocol.chain.client import MarketClient
-from protocol.chain.deployment import Deployment
-from protocol.store.failover import open_store
+from protocol.roles.session import Session, open_session
 from requester.jobs.clock import SystemClock
 from requester.jobs.connections import Connections
 from requester.jobs.tokenizers import TokenizerCache
@@ -65,6 +62,7 @@ class Services:
         receipts: Makes receipts, and keeps some.
         watch: Says when the index has moved.
         amounts: How pages write amounts of the token.
+        session: Chain, content store and peers; closed in the end.
         background: What is started and stopped with the server, in this order.
     """
 
@@ -81,6 +79,7 @@ class Services:
     receipts: ReceiptShelf
     watch: HeadWatch
     amounts: Amounts
+    session: Session
     background: Sequence[Background]
 
     def start(self) -> None:
@@ -92,6 +91,7 @@ class Services:
         """Stops it, the last first, and closes the database."""
         for one in reversed(self.background):
             one.stop()
+        self.session.close()
         self.database.close()
 
 
@@ -108,7 +108,8 @@ def connect_services(settings: GatewaySettings, database: Database) -> Services:
         DatabaseError: The database does not answer, or is of a newer version.
     """
     migrate(database)
-    access = _connect_market(settings)
+    session = open_session(settings)
+    access = _market_access(settings, session)
     catalogue = Catalogue(access, settings.models)
     metrics, waiters = Metrics(), Waiters()
     replica = new_replica_name()
@@ -136,10 +137,11 @@ def connect_services(settings: GatewaySettings, database: Database) -> Services:
         engine=engine,
         feed=feed,
         metrics=metrics,
-        readiness=_readiness(settings, database, access, index, engine),
+        readiness=_readiness(session, database, index, engine),
         receipts=ReceiptShelf(access),
         watch=HeadWatch(database),
         amounts=settings.amounts,
+        session=session,
         background=(index, engine, retention),
     )
 
@@ -172,16 +174,15 @@ def _index(
 
 
 def _readiness(
-    settings: GatewaySettings,
+    session: Session,
     database: Database,
-    access: MarketAccess,
     index: IndexService,
     engine: JobEngine,
 ) -> Readiness:
     return Readiness(
         {
-            "chain": lambda: bool(access.market.block_number()),
-            "content_store": open_store(settings.ipfs_api).ping,
+            "chain": lambda: bool(session.market.block_number()),
+            "content_store": session.store.ping,
             "database": database.check,
             "index": index.check,
             "jobs": engine.check,
@@ -189,19 +190,21 @@ def _readiness(
     )
 
 
-def _connect_market(settings: GatewaySettings) -> MarketAccess:
-    deployment = Deployment.load(settings.deployment)
-    account = load_wallet(settings, chain_id=deployment.chain_id)
-    market = MarketClient.connect(settings.rpc_url, deployment, account)
-    store = open_store(settings.ipfs_api)
+def _market_access(settings: GatewaySettings, session: Session) -> MarketAccess:
+    store, introductions = session.store, session.introductions
     connections = Connections(
-        market=market,
-        account=market.address,
+        market=session.market,
+        account=session.account,
         store=store,
-        tokenizers=TokenizerCache(store, settings.data_dir / "tokenizers"),
+        tokenizers=TokenizerCache(
+            store,
+            settings.data_dir / "tokenizers",
+            find=introductions.meet_publisher,
+        ),
         clock=SystemClock(),
         poll_seconds=settings.poll_seconds,
         results_timeout_seconds=settings.results_timeout_seconds,
+        introductions=introductions,
     )
     return MarketAccess(connections, max_prompts=settings.max_prompts_per_job)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from eth_typing import ChecksumAddress
 
 from protocol.chain.client import MarketClient
-from protocol.peers.introductions import OFF, Introductions
+from protocol.peers.introductions import Introductions
 from protocol.store.port import ContentStore
 from requester.jobs.clock import Clock
 from requester.jobs.tokenizers import TokenizerCache
@@ -33,7 +33,6 @@ class Connections:
             believed.
         introductions: Connects the IPFS node to those of workers; None where it finds
             them by itself.
-        announce: What to announce of the own node, as the setting says.
     """
 
     market: MarketClient
@@ -46,4 +45,3 @@ class Connections:
     data_dir: Path = Path(".assay/requester")
     confirmations: int = 0
     introductions: Introductions | None = None
-    announce: str = OFF
