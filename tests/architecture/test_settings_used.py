@@ -13,6 +13,7 @@ import base58
 import pytest
 
 from gateway.settings import GatewaySettings
+from protocol.chain.client import MarketClient
 from protocol.chain.deployment import CONTRACT_ROLES, Deployment
 from protocol.chain.keys.accounts import save_key, save_keystore
 from protocol.errors import ConfigError
@@ -108,7 +109,7 @@ class Opened:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.given: dict[str, Any] = {}
-        monkeypatch.setattr(session.MarketClient, "connect", self._connect)
+        monkeypatch.setattr(MarketClient, "connect", self._connect)
         monkeypatch.setattr(session, "open_store", self._store)
         monkeypatch.setattr(session, "Introductions", self._introductions)
 
