@@ -13,18 +13,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from protocol.errors import RequestError
+from protocol.host.terminal import printable
+from protocol.roles.options import CONNECTION, JSON, options
 from requester.cli.batches import batches, is_batch, resume, submit_batch
-from requester.cli.options import (
-    BATCH,
-    CONNECTION,
-    DECODING,
-    JSON,
-    RECEIPT,
-    TERMS,
-    TIMEOUT,
-    UNTIL,
-    options,
-)
+from requester.cli.options import BATCH, DECODING, RECEIPT, TERMS, TIMEOUT, UNTIL
 from requester.cli.session import (
     connect,
     connect_to_read,
@@ -77,7 +69,7 @@ job.add_command(batches)
 @click.option("--yes", is_flag=True, help="Pay without asking.")
 @click.option("--dry-run", is_flag=True, help="Show the estimate and stop.")
 @click.option("--wait/--no-wait", default=True, help="Follow the job. [default: wait]")
-@options([UNTIL, TIMEOUT, RECEIPT], BATCH, CONNECTION, [JSON])
+@options(UNTIL, TIMEOUT, RECEIPT, BATCH, CONNECTION, JSON)
 @click.pass_context
 def submit(
     ctx: click.Context,
@@ -132,7 +124,7 @@ def submit(
 
 @job.command()
 @click.argument("job_id")
-@options(CONNECTION, [JSON])
+@options(CONNECTION, JSON)
 def show(job_id: str, *, as_json: bool, **given: Any) -> None:
     """Show a job's history: committee, commitments, reveals, money."""
     from requester.cli.display import timeline_lines
@@ -149,7 +141,7 @@ def show(job_id: str, *, as_json: bool, **given: Any) -> None:
 
 @job.command("list")
 @click.option("--requester", help="Whose jobs; your key's by default.")
-@options(CONNECTION, [JSON])
+@options(CONNECTION, JSON)
 def list_(requester: str | None, *, as_json: bool, **given: Any) -> None:
     """List the jobs of a requester, oldest first."""
     settings = settings_of(given)
@@ -179,7 +171,7 @@ def list_(requester: str | None, *, as_json: bool, **given: Any) -> None:
 
 @job.command(epilog=_EPILOG)
 @click.argument("job_id")
-@options([UNTIL, TIMEOUT], CONNECTION, [JSON])
+@options(UNTIL, TIMEOUT, CONNECTION, JSON)
 @click.pass_context
 def wait(ctx: click.Context, /, job_id: str, *, as_json: bool, **given: Any) -> None:
     """Follow a job until it is accepted or settled, and move it forward."""
@@ -194,7 +186,7 @@ def wait(ctx: click.Context, /, job_id: str, *, as_json: bool, **given: Any) -> 
 
 @job.command(epilog=_EPILOG)
 @click.argument("job_id")
-@options([RECEIPT], CONNECTION, [JSON])
+@options(RECEIPT, CONNECTION, JSON)
 def result(
     job_id: str, *, receipt_file: Path | None, as_json: bool, **given: Any
 ) -> None:
@@ -212,7 +204,7 @@ def result(
 
 @job.command()
 @click.argument("job_id")
-@options(CONNECTION, [JSON])
+@options(CONNECTION, JSON)
 def cancel(job_id: str, *, as_json: bool, **given: Any) -> None:
     """Withdraw a job before its seed block, or after its draw's deadline."""
     from requester.jobs.views import timeline_view
@@ -327,9 +319,4 @@ def _print_outputs(outputs: list[dict[str, Any]]) -> None:
     for number, output in enumerate(outputs, start=1):
         if len(outputs) > 1:
             click.echo(click.style(f"── {number} ──", dim=True))
-        click.echo(_printable(f"{output['prompt']}{output['text']}"))
-
-
-def _printable(text: str) -> str:
-    """The text without characters that would command the terminal."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+        click.echo(printable(f"{output['prompt']}{output['text']}"))
