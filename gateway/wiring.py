@@ -20,7 +20,7 @@ from gateway.receipts import ReceiptShelf
 from gateway.retention import Retention
 from gateway.services import Services
 from gateway.settings import GatewaySettings
-from protocol.roles.session import open_session
+from protocol.roles.session import Session, open_session
 from requester.jobs.connections import Connections
 
 __all__ = ["connect_services"]
@@ -41,24 +41,12 @@ def connect_services(settings: GatewaySettings, database: Database) -> Services:
     """
     migrate(database)
     session = open_session(settings)
-    connections = Connections.of(
-        session,
-        data_dir=settings.data_dir,
-        poll_seconds=settings.poll_seconds,
-        results_timeout_seconds=settings.results_timeout_seconds,
-    )
-    access = MarketAccess(connections, max_prompts=settings.max_prompts_per_job)
+    access = _market_access(settings, session)
     catalogue = Catalogue(access, settings.models)
     metrics, waiters, replica = Metrics(), Waiters(), new_replica_name()
     metrics.watch("callers_waiting", "Calls that somebody waits for.", waiters.count)
     admission = Admission(database, access, catalogue, settings, replica=replica)
-    delivery = Delivery(
-        database,
-        access,
-        waiters,
-        base_url=settings.base_url,
-        timeout_seconds=settings.call_timeout_seconds,
-    )
+    delivery = _delivery(settings, database, access, waiters)
     feed = BatchFeed(
         database,
         admission,
@@ -67,23 +55,13 @@ def connect_services(settings: GatewaySettings, database: Database) -> Services:
         lease_seconds=settings.lease_seconds,
         max_open=4 * settings.max_prompts_per_job,
     )
+    runner = _runner(settings, database, access, waiters, metrics)
+    options = _loop_options(settings)
     engine = JobEngine(
-        access,
-        database,
-        _runner(settings, database, access, waiters, metrics),
-        waiters,
-        _loop_options(settings),
-        replica=replica,
-        feed=feed,
+        access, database, runner, waiters, options, replica=replica, feed=feed
     )
     index = _index(settings, database, access)
-    checks = {
-        "chain": lambda: bool(access.market.block_number()),
-        "content_store": session.store.ping,
-        "database": database.check,
-        "index": index.check,
-        "jobs": engine.check,
-    }
+    retention = Retention(database, hours=settings.retention_hours)
     return Services(
         settings=settings,
         session=session,
@@ -95,14 +73,35 @@ def connect_services(settings: GatewaySettings, database: Database) -> Services:
         engine=engine,
         feed=feed,
         metrics=metrics,
-        readiness=Readiness(checks),
+        readiness=_readiness(session, database, index, engine),
         receipts=ReceiptShelf(access),
         watch=HeadWatch(database),
-        background=(
-            index,
-            engine,
-            Retention(database, hours=settings.retention_hours),
-        ),
+        background=(index, engine, retention),
+    )
+
+
+def _market_access(settings: GatewaySettings, session: Session) -> MarketAccess:
+    connections = Connections.of(
+        session,
+        data_dir=settings.data_dir,
+        poll_seconds=settings.poll_seconds,
+        results_timeout_seconds=settings.results_timeout_seconds,
+    )
+    return MarketAccess(connections, max_prompts=settings.max_prompts_per_job)
+
+
+def _delivery(
+    settings: GatewaySettings,
+    database: Database,
+    access: MarketAccess,
+    waiters: Waiters,
+) -> Delivery:
+    return Delivery(
+        database,
+        access,
+        waiters,
+        base_url=settings.base_url,
+        timeout_seconds=settings.call_timeout_seconds,
     )
 
 
@@ -142,4 +141,18 @@ def _index(
         market_of(access.market),
         poll_seconds=settings.index_poll_seconds,
         confirmations=settings.index_confirmations,
+    )
+
+
+def _readiness(
+    session: Session, database: Database, index: IndexService, engine: JobEngine
+) -> Readiness:
+    return Readiness(
+        {
+            "chain": lambda: bool(session.market.block_number()),
+            "content_store": session.store.ping,
+            "database": database.check,
+            "index": index.check,
+            "jobs": engine.check,
+        }
     )
