@@ -47,14 +47,7 @@ def connect_services(settings: GatewaySettings, database: Database) -> Services:
     metrics.watch("callers_waiting", "Calls that somebody waits for.", waiters.count)
     admission = Admission(database, access, catalogue, settings, replica=replica)
     delivery = _delivery(settings, database, access, waiters)
-    feed = BatchFeed(
-        database,
-        admission,
-        delivery,
-        replica=replica,
-        lease_seconds=settings.lease_seconds,
-        max_open=4 * settings.max_prompts_per_job,
-    )
+    feed = _feed(settings, database, admission, delivery, replica)
     runner = _runner(settings, database, access, waiters, metrics)
     options = _loop_options(settings)
     engine = JobEngine(
@@ -102,6 +95,23 @@ def _delivery(
         waiters,
         base_url=settings.base_url,
         timeout_seconds=settings.call_timeout_seconds,
+    )
+
+
+def _feed(
+    settings: GatewaySettings,
+    database: Database,
+    admission: Admission,
+    delivery: Delivery,
+    replica: str,
+) -> BatchFeed:
+    return BatchFeed(
+        database,
+        admission,
+        delivery,
+        replica=replica,
+        lease_seconds=settings.lease_seconds,
+        max_open=4 * settings.max_prompts_per_job,
     )
 
 
