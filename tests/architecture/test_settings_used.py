@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -104,6 +105,13 @@ def test_every_setting_of_a_role_is_read(role: type[RoleSettings]) -> None:
     for name in [name for name in read if name in within]:
         read |= within[name]
     assert set(role.model_fields) - read == set()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_setting_is_described_once(role: type[RoleSettings]) -> None:
+    text = f"{RoleSettings.__doc__}\n{role.__doc__}"
+    described = re.findall(r"^ {8}([a-z_]+): ", text, flags=re.MULTILINE)
+    assert sorted(described) == sorted(role.model_fields)
 
 
 @pytest.mark.parametrize("role", ROLES)
