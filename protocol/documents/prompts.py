@@ -83,6 +83,21 @@ class Prompt(CanonicalPart):
         """Tokens that this prompt can cost: its own and the most it may generate."""
         return len(self.ids) + self.max_new_tokens
 
+    def misfit(self, spec: ModelSpec) -> str | None:
+        """Why a model cannot run it, to follow a subject; None if it can."""
+        if max(self.ids) >= spec.vocab_size:
+            return (
+                f"holds the token id {max(self.ids)}; the model's vocabulary ends at "
+                f"{spec.vocab_size - 1}"
+            )
+        if self.max_tokens > spec.context_length:
+            return (
+                f"has {len(self.ids)} tokens and asks for {self.max_new_tokens} more; "
+                f"the model's context is {spec.context_length}: shorten the prompt or "
+                "ask for fewer new tokens"
+            )
+        return None
+
 
 class PromptsDocument(CanonicalDocument):
     """What a job asks for: the model and its prompts."""
@@ -109,14 +124,6 @@ class PromptsDocument(CanonicalDocument):
         if self.model_id != "0x" + model_id.hex():
             raise BadDocument(f"modelId is {self.model_id}, not 0x{model_id.hex()}")
         for number, prompt in enumerate(self.prompts):
-            if max(prompt.ids) >= spec.vocab_size:
-                raise BadDocument(
-                    f"prompts[{number}].ids holds {max(prompt.ids)}; "
-                    f"the vocabulary ends at {spec.vocab_size - 1}"
-                )
-            if prompt.max_tokens > spec.context_length:
-                raise BadDocument(
-                    f"prompts[{number}] has {len(prompt.ids)} tokens and asks for "
-                    f"{prompt.max_new_tokens} more; the model's context is "
-                    f"{spec.context_length}: shorten the prompt or ask for fewer"
-                )
+            misfit = prompt.misfit(spec)
+            if misfit is not None:
+                raise BadDocument(f"prompts[{number}] {misfit}")
