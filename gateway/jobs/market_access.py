@@ -26,7 +26,7 @@ from requester.jobs.connections import Connections
 from requester.jobs.drafts import Draft, Market, draft_job
 from requester.jobs.job import Job
 from requester.prompts.decoding import Decoding
-from requester.prompts.files import PromptRequest
+from requester.prompts.request import PromptRequest
 from requester.prompts.tasks import Task
 
 __all__ = ["JobLimits", "MarketAccess"]

@@ -10,7 +10,7 @@ from typing import Any
 from eth_typing import ChecksumAddress
 
 from protocol.chain.client import MarketClient, TxResult
-from protocol.documents.prompts import MAX_DOCUMENT_BYTES
+from protocol.documents.canonical import MAX_DOCUMENT_BYTES
 from protocol.errors import StoreError
 from protocol.host.crash_points import crash_point
 from protocol.market.calls import CommitEntry, RevealEntry
