@@ -9,7 +9,7 @@ from typing import Any
 
 from devnet.demo.gas import JobTransaction, transactions_of
 from devnet.demo.summary import Evidence
-from devnet.network.start import Network
+from devnet.network.plan import Network
 from devnet.processes.rpc import ask
 from protocol.chain.reader import MarketReader
 from protocol.market.events import Log
@@ -45,7 +45,7 @@ def collect(
             for number in {log.block_number for log in logs}
         },
         transactions=[
-            JobTransaction(tx_hash, _gas_used(network.plan.rpc_url, tx_hash), kinds)
+            JobTransaction(tx_hash, _gas_used(network.rpc_url, tx_hash), kinds)
             for tx_hash, kinds in transactions
         ],
         inference_seconds=_inference_seconds(network),
