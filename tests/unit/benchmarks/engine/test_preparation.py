@@ -14,15 +14,15 @@ from benchmarks.engine.workspace import LOCK, Workspace, torch_pin
 from benchmarks.errors import BenchmarkError
 from benchmarks.machine import busy_note, processor_name
 from benchmarks.random_package import gpt2_shape, random_tensors
+from inference.architectures.gpt2.shapes import IntegerGpt2
 from inference.models.layout import IntegerShape
-from inference.packages.tensor_file import STORED_TYPES
 from inference.profiles import PROFILES, W8A16, W12A16
 
 SMALL = {"vocab_size": 300, "context_length": 8, "width": 32, "inner_width": 64}
 
 
 def small_shape(profile: str) -> IntegerShape:
-    return IntegerShape(
+    return IntegerGpt2(
         profile=PROFILES[profile],
         layers=1,
         heads=4,
@@ -39,7 +39,7 @@ def test_random_tensors_of_each_profile_fit_their_layouts(profile: str) -> None:
     for layout in shape.tensors():
         values = tensors(layout.name)
         assert values.shape == layout.shape
-        assert values.dtype == STORED_TYPES[layout.storage]
+        assert values.dtype == layout.dtype
         assert layout.lowest <= int(values.min())
         assert int(values.max()) <= layout.highest
 
