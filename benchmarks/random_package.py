@@ -14,13 +14,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.engine.cases import VOCAB_SIZE
 from inference.architectures.gpt2.shapes import IntegerGpt2
 from inference.models.layout import IntegerShape, TensorLayout
 from inference.packages.package import write_package
 from inference.profiles import Profile
 
 SEED: Final = 1234
+VOCAB_SIZE: Final = 50_257
 
 _INPUT_DEVIATION: Final = {
     "qkv": 1_000,

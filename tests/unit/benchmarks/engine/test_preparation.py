@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from benchmarks.engine.cases import ALL_CASES
+from benchmarks.engine.launcher import Launcher
 from benchmarks.engine.lock import bench_lines
 from benchmarks.engine.run import Options, baseline_versions, weight_bytes
-from benchmarks.engine.workspace import LOCK, Workspace, torch_pin
+from benchmarks.engine.workspace import LOCK, ROOT, Workspace, torch_pin
 from benchmarks.errors import BenchmarkError
 from benchmarks.machine import busy_note, processor_name
 from benchmarks.random_package import gpt2_shape, random_tensors
@@ -99,6 +100,17 @@ def test_lock_file_of_the_baselines_holds_every_direct_requirement() -> None:
         "torch",
         "transformers",
     }
+
+
+@pytest.mark.parametrize("engine", ["int-w8a16", "hf-fp32", "openvino-int8"])
+def test_command_of_an_engine_names_a_module_that_exists(
+    tmp_path: Path, engine: str
+) -> None:
+    command, _ = Launcher(Workspace(tmp_path), 2, print).command(engine)
+    assert command[1] == "-m"
+    assert (ROOT / command[2].replace(".", "/")).with_suffix(".py").is_file()
+    assert Path(command[3]).parent == tmp_path / ".bench"
+    assert command[4] == "2"
 
 
 def test_child_environment_of_a_workspace_declines_telemetry(tmp_path: Path) -> None:
