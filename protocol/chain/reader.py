@@ -12,6 +12,7 @@ from web3 import Web3
 from web3.exceptions import BlockNotFound
 
 from protocol.chain.abi.contracts import Interface, interface
+from protocol.chain.abi.decoding import topic_of
 from protocol.chain.deployment import CONTRACT_ROLES, Deployment
 from protocol.chain.proofs.build import prove_job
 from protocol.chain.proofs.verify import JobProof
@@ -21,7 +22,7 @@ from protocol.chain.rpc.event_logs import ChunkSize, fetch_logs
 from protocol.chain.rpc.header import fetch_header
 from protocol.chain.rpc.provider import connect
 from protocol.errors import ConfigError, NoContract, RpcUnavailable, WrongChain
-from protocol.market.events import EVENTS, Event, Log, topic_of
+from protocol.market.events import EVENTS, Event, Log
 from protocol.market.types import (
     Account,
     JobId,

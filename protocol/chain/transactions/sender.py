@@ -14,6 +14,7 @@ from hexbytes import HexBytes
 from web3 import Web3
 from web3.types import TxParams
 
+from protocol.chain.abi.decoding import decode_log
 from protocol.chain.abi.reverts import NO_REASON
 from protocol.chain.rpc.provider import RpcRefusal
 from protocol.chain.rpc.receipts import Mined
@@ -29,7 +30,7 @@ from protocol.errors import (
     RpcUnavailable,
     TransactionDropped,
 )
-from protocol.market.events import Log, decode_log
+from protocol.market.events import Log
 
 __all__ = ["RECEIPT_TIMEOUT_SECONDS", "Call", "Sender", "TxResult"]
 
