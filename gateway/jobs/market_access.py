@@ -18,7 +18,7 @@ from protocol.errors import (
     NotEnoughFunds,
 )
 from protocol.market.events import JobPosted
-from protocol.market.prices import price_of
+from protocol.market.prices import max_tokens_of, price_of
 from protocol.market.round_history import Entry
 from protocol.market.types import JobId, JobState, ModelId, ModelSpec
 from protocol.store.port import ContentStore
@@ -133,7 +133,7 @@ class MarketAccess:
         """What one job of these terms may hold. Raises ChainError."""
         config = self.market.config
         price = price_of(self.spec_of(terms.model_id), terms.tick)
-        within_bond = (config.seat_bond - config.base_fee) // price
+        within_bond = max_tokens_of(config, price)
         return JobLimits(self._max_prompts, min(config.max_job_tokens, within_bond))
 
     def ask(self, terms: JobTerms, prompts: Sequence[PromptRequest]) -> Ask:

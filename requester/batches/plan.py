@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from protocol.digests import Digest
 from protocol.documents.tokenizer import TokenCodec
 from protocol.errors import BadTokenizer, RequestError
-from protocol.market.prices import estimate
+from protocol.market.prices import estimate, max_tokens_of, price_of
 from protocol.market.types import ZERO_ADDRESS
 from requester.batches.records import BatchOptions, Chunk
 from requester.jobs.drafts import Market, check_terms, draft_prompt, job_params
@@ -71,8 +71,7 @@ def max_tokens(market: Market, options: BatchOptions) -> int:
         RequestError: Not even one token would do.
     """
     config = market.config
-    price = market.spec.base_price << options.terms.tick
-    by_bond = (config.seat_bond - config.base_fee) // price
+    by_bond = max_tokens_of(config, price_of(market.spec, options.terms.tick))
     if by_bond < 1:
         raise RequestError(
             f"at tick {options.terms.tick} a single token costs more than a seat's "

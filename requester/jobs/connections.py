@@ -8,6 +8,8 @@ from pathlib import Path
 from eth_typing import ChecksumAddress
 
 from protocol.chain.client import MarketClient
+from protocol.market.advancing import Due, due
+from protocol.market.types import Round
 from protocol.peers.introductions import OFF, Introductions
 from protocol.store.port import ContentStore
 from requester.jobs.clock import Clock
@@ -47,3 +49,9 @@ class Connections:
     confirmations: int = 0
     introductions: Introductions | None = None
     announce: str = OFF
+
+    def due(self, current: Round) -> Due:
+        """What moves a job forward whose round stands so. Raises RpcUnavailable."""
+        # A chain that mines on demand has an old latest block.
+        now = max(self.market.block_time(), int(self.clock.now()))
+        return due(current, self.market.block_number(), now)
