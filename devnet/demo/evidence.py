@@ -10,8 +10,8 @@ from typing import Any
 from devnet.demo.gas import JobTransaction, transactions_of
 from devnet.demo.summary import Evidence
 from devnet.network.start import Network
-from devnet.processes.rpc import ask
 from protocol.chain.reader import MarketReader
+from protocol.errors import RpcUnavailable
 from protocol.market.events import Log
 
 __all__ = ["collect"]
@@ -45,7 +45,7 @@ def collect(
             for number in {log.block_number for log in logs}
         },
         transactions=[
-            JobTransaction(tx_hash, _gas_used(network.plan.rpc_url, tx_hash), kinds)
+            JobTransaction(tx_hash, _gas_used(market, tx_hash), kinds)
             for tx_hash, kinds in transactions
         ],
         inference_seconds=_inference_seconds(network),
@@ -54,8 +54,11 @@ def collect(
     )
 
 
-def _gas_used(rpc_url: str, tx_hash: str) -> int:
-    return int(ask(rpc_url, "eth_getTransactionReceipt", tx_hash)["gasUsed"], 16)
+def _gas_used(market: MarketReader, tx_hash: str) -> int:
+    receipt = market.receipt(tx_hash)
+    if receipt is None:
+        raise RpcUnavailable(f"the node has no receipt of {tx_hash}")
+    return receipt.gas_used
 
 
 def _inference_seconds(network: Network) -> dict[str, float]:

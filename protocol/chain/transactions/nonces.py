@@ -23,7 +23,7 @@ from hexbytes import HexBytes
 from web3 import Web3
 
 from protocol.chain.rpc.provider import RpcRefusal, request
-from protocol.chain.rpc.receipts import Mined, mined_of
+from protocol.chain.rpc.receipts import TxReceipt, fetch_receipt
 from protocol.chain.transactions.fees import Fees, Quote, raised_fees
 from protocol.chain.transactions.options import SenderOptions
 from protocol.chain.transactions.outbox import Broadcast, Outbox
@@ -222,19 +222,17 @@ class Line:
 
     # Watching, any thread
 
-    def find_mined(self, nonce: int) -> Mined | None:
+    def find_mined(self, nonce: int) -> TxReceipt | None:
         """The one of a nonce's transactions that is in a block, now settled.
 
         Raises:
             RpcUnavailable: The node failed.
         """
         for broadcast in reversed(self._of(nonce)):
-            tx_hash = broadcast.tx_hash
-            receipt = request(self._web3, "eth_getTransactionReceipt", tx_hash)
-            if receipt is not None and receipt.get("blockNumber") is not None:
-                mined = mined_of(tx_hash, receipt)
-                self._settle(broadcast, mined)
-                return mined
+            receipt = fetch_receipt(self._web3, broadcast.tx_hash)
+            if receipt is not None:
+                self._settle(broadcast, receipt)
+                return receipt
         return None
 
     def is_used(self, nonce: int) -> bool:
@@ -283,7 +281,7 @@ class Line:
         found |= {x.tx_hash: x for x in self._outbox.pending() if x.nonce == nonce}
         return sorted(found.values(), key=lambda x: x.fees.max_fee)
 
-    def _settle(self, broadcast: Broadcast, mined: Mined) -> None:
+    def _settle(self, broadcast: Broadcast, mined: TxReceipt) -> None:
         crash_point("transaction.mined")
         wei = mined.gas_used * mined.gas_price
         self._mined_lately[broadcast.nonce] = broadcast

@@ -9,15 +9,13 @@ from typing import Any
 
 from eth_account.signers.local import LocalAccount
 from eth_typing import ChecksumAddress
-from eth_utils.address import to_checksum_address
 from hexbytes import HexBytes
 from web3 import Web3
 from web3.types import TxParams
 
-from protocol.chain.abi.decoding import decode_log
 from protocol.chain.abi.reverts import NO_REASON
 from protocol.chain.rpc.provider import RpcRefusal
-from protocol.chain.rpc.receipts import Mined
+from protocol.chain.rpc.receipts import TxReceipt
 from protocol.chain.transactions.fees import first_fees
 from protocol.chain.transactions.nonces import Line, NonceTaken, fields_of
 from protocol.chain.transactions.options import RECEIPT_TIMEOUT_SECONDS, SenderOptions
@@ -30,9 +28,8 @@ from protocol.errors import (
     RpcUnavailable,
     TransactionDropped,
 )
-from protocol.market.events import Log
 
-__all__ = ["RECEIPT_TIMEOUT_SECONDS", "Call", "Sender", "TxResult"]
+__all__ = ["RECEIPT_TIMEOUT_SECONDS", "Call", "Sender"]
 
 _log = logging.getLogger(__name__)
 
@@ -62,27 +59,6 @@ class Call:
     to: ChecksumAddress | None
     data: bytes
     spare_gas: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class TxResult:
-    """A transaction that was mined and succeeded.
-
-    Attributes:
-        tx_hash: `0x` and 64 digits.
-        block_number: Block that holds it.
-        gas_used: Gas that it took.
-        logs: Its events of our contracts, in order.
-        effective_gas_price: Price paid, wei a unit of gas.
-        contract_address: Contract that it created, if any.
-    """
-
-    tx_hash: str
-    block_number: int
-    gas_used: int
-    logs: tuple[Log, ...]
-    effective_gas_price: int
-    contract_address: ChecksumAddress | None = None
 
 
 class Sender:
@@ -146,7 +122,7 @@ class Sender:
         """Wei spent on gas in the last 24 hours, as far as it is remembered."""
         return self._line.spent_in_a_day()
 
-    def send(self, call: Call, *, value: int = 0) -> TxResult:
+    def send(self, call: Call, *, value: int = 0) -> TxReceipt:
         """Simulate a call on the pending block, send it and wait until it is mined.
 
         Meanwhile it is sent again when a node forgets it, and replaced by one with
@@ -168,9 +144,9 @@ class Sender:
         """
         wanted = self._wanted(call, value)
         mined = self._mined(call, wanted)
-        if int(mined.receipt["status"], 16) != 1:
-            raise self._reason(wanted, mined.receipt)
-        return _result(mined)
+        if not mined.has_succeeded:
+            raise self._reason(wanted, mined.block_number)
+        return mined
 
     def _wanted(self, call: Call, value: int) -> TxParams:
         wanted: TxParams = {
@@ -182,7 +158,7 @@ class Sender:
             wanted["to"] = call.to
         return wanted
 
-    def _mined(self, call: Call, wanted: TxParams) -> Mined:
+    def _mined(self, call: Call, wanted: TxParams) -> TxReceipt:
         """Send; again when another process took the nonce, before or after."""
         for _ in range(_ATTEMPTS):
             try:
@@ -269,7 +245,7 @@ class Sender:
         elif is_news:
             self._warned_at = now
 
-    def _wait(self, call: Call, nonce: int) -> Mined | None:
+    def _wait(self, call: Call, nonce: int) -> TxReceipt | None:
         """What was mined; None if another transaction took the nonce."""
         options = self._options
         patience = Patience(options.receipt_timeout_seconds)
@@ -299,9 +275,8 @@ class Sender:
             "look at the state before sending again"
         )
 
-    def _reason(self, wanted: TxParams, receipt: dict[str, Any]) -> ContractReverted:
+    def _reason(self, wanted: TxParams, mined: int) -> ContractReverted:
         """Why a mined transaction failed, by calling again where it was mined."""
-        mined = int(receipt["blockNumber"], 16)
         # The block's own state may have moved past the reason; its parent's may not
         # have reached it.
         for block in (mined, mined - 1):
@@ -312,22 +287,3 @@ class Sender:
             except RpcRefusal:
                 continue
         return ContractReverted(NO_REASON)
-
-
-def _result(mined: Mined) -> TxResult:
-    receipt = mined.receipt
-    try:
-        created = receipt.get("contractAddress")
-        decoded = [decode_log(raw) for raw in receipt["logs"]]
-        return TxResult(
-            tx_hash=mined.tx_hash,
-            block_number=int(receipt["blockNumber"], 16),
-            gas_used=mined.gas_used,
-            logs=tuple(log for log in decoded if log is not None),
-            effective_gas_price=mined.gas_price,
-            contract_address=to_checksum_address(created) if created else None,
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise RpcUnavailable(
-            f"malformed receipt of {mined.tx_hash}: {error}"
-        ) from error
