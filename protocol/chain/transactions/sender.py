@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from eth_account.signers.local import LocalAccount
@@ -16,11 +16,13 @@ from web3.types import TxParams
 from protocol.chain.abi.reverts import NO_REASON
 from protocol.chain.rpc.provider import RpcRefusal
 from protocol.chain.rpc.receipts import TxReceipt
-from protocol.chain.transactions.fees import first_fees
-from protocol.chain.transactions.nonces import Line, NonceTaken, fields_of
-from protocol.chain.transactions.options import RECEIPT_TIMEOUT_SECONDS, SenderOptions
-from protocol.chain.transactions.outbox import FileOutbox, MemoryOutbox
-from protocol.chain.transactions.waiting import Patience
+from protocol.chain.transactions.broadcaster import Broadcaster, NonceTaken
+from protocol.chain.transactions.budget import GasBudget
+from protocol.chain.transactions.fees import fetch_quote, first_fees
+from protocol.chain.transactions.nonces import NONCE_REGISTRY, NonceManager
+from protocol.chain.transactions.options import SenderOptions
+from protocol.chain.transactions.outbox import FileOutbox, MemoryOutbox, Outbox
+from protocol.chain.transactions.waiting import ReceiptWait
 from protocol.errors import (
     ContractReverted,
     GasPriceTooHigh,
@@ -28,8 +30,9 @@ from protocol.errors import (
     RpcUnavailable,
     TransactionDropped,
 )
+from protocol.hexadecimal import checksum_address
 
-__all__ = ["RECEIPT_TIMEOUT_SECONDS", "Call", "Sender"]
+__all__ = ["Call", "Sender"]
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +76,6 @@ class Sender:
         web3: Web3,
         account: LocalAccount,
         *,
-        receipt_timeout_seconds: float | None = None,
         options: SenderOptions | None = None,
     ) -> None:
         """Take the connection and the key.
@@ -81,46 +83,47 @@ class Sender:
         Args:
             web3: From `rpc.connect`.
             account: Whose transactions.
-            receipt_timeout_seconds: How long to wait until one is mined; the options'
-                when None.
             options: How to send.
 
         Raises:
             OutboxError: The options name a file that cannot be used.
         """
         self._web3 = web3
+        self._address = checksum_address(account.address)
         self._options = options or SenderOptions()
-        if receipt_timeout_seconds is not None:
-            self._options = replace(
-                self._options, receipt_timeout_seconds=receipt_timeout_seconds
-            )
-        self._chain_id = web3.eth.chain_id
-        path = self._options.outbox_path
-        outbox = (
+        chain_id, path = web3.eth.chain_id, self._options.outbox_path
+        self._chain_id = chain_id
+        outbox: Outbox = (
             MemoryOutbox()
             if path is None
-            else FileOutbox(path, chain_id=self._chain_id, account=account.address)
+            else FileOutbox(path, chain_id=chain_id, account=self._address)
         )
-        self._line = Line(web3, account, self._chain_id, outbox, self._options)
+        state = NONCE_REGISTRY.state_of(chain_id, self._address, path)
+        self._nonces = NonceManager(outbox, state)
+        cap = self._options.max_gas_wei_per_day
+        self._budget = GasBudget(self._address, outbox, cap)
+        self._broadcaster = Broadcaster(
+            web3, account, self._nonces, self._budget, self._options
+        )
         self._warned_at: float | None = None
 
     @property
     def address(self) -> ChecksumAddress:
         """The account's address."""
-        return self._line.address
+        return self._address
 
     @property
     def pending_count(self) -> int:
         """Transactions that were broadcast and are not known to be mined."""
-        return self._line.pending_count()
+        return len(self._nonces.pending())
 
     def balance(self) -> int:
         """The account's money for gas, wei. Raises RpcUnavailable."""
-        return int(self._web3.eth.get_balance(self.address))
+        return int(self._web3.eth.get_balance(self._address))
 
     def spent_in_a_day(self) -> int:
         """Wei spent on gas in the last 24 hours, as far as it is remembered."""
-        return self._line.spent_in_a_day()
+        return self._budget.spent_in_a_day()
 
     def send(self, call: Call, *, value: int = 0) -> TxReceipt:
         """Simulate a call on the pending block, send it and wait until it is mined.
@@ -162,7 +165,7 @@ class Sender:
         """Send; again when another process took the nonce, before or after."""
         for _ in range(_ATTEMPTS):
             try:
-                with self._line.turn():
+                with self._broadcaster.locked():
                     nonce = self._submit(call, wanted)
             except NonceTaken:
                 _log.warning("a nonce of %s was taken", self.address)
@@ -182,20 +185,20 @@ class Sender:
         estimate = self._web3.eth.estimate_gas(wanted, "pending")
         transaction = self._priced(call, wanted, estimate)
         try:
-            nonce = self._line.broadcast(call.name, transaction)
+            sent = self._broadcaster.broadcast(call.name, transaction)
         except RpcRefusal as error:
             if "insufficient funds" in error.reason.lower():
                 raise NotEnoughFunds(
                     f"{self.address} cannot pay the gas of {call.name}: {error.reason}"
                 ) from error
             raise
-        tx_hash = self._line.hashes(nonce)[-1]
-        _log.info("sent %s", call.name, extra={"tx_hash": tx_hash, "nonce": nonce})
-        return nonce
+        facts = {"tx_hash": sent.tx_hash, "nonce": sent.nonce}
+        _log.info("sent %s", call.name, extra=facts)
+        return sent.nonce
 
     def _priced(self, call: Call, wanted: TxParams, estimate: int) -> dict[str, Any]:
         """Gas limit and EIP-1559 fees, within the limits."""
-        quote = self._line.quote()
+        quote = fetch_quote(self._web3)
         cap = self._options.max_fee_per_gas_wei
         fees = first_fees(quote, cap)
         if fees is None:
@@ -207,11 +210,11 @@ class Sender:
         gas = max(min(wide, quote.block_gas, _MAX_GAS), estimate)
         max_wei = gas * fees.max_fee
         self._require_funds(call, max_wei, wanted["value"])
-        self._line.require_budget(max_wei)
+        self._budget.require(max_wei)
         fields = {key: value for key, value in wanted.items() if key != "from"}
         return {
             **fields,
-            **fields_of(fees),
+            **fees.to_fields(),
             "type": 2,
             "chainId": self._chain_id,
             "gas": gas,
@@ -247,28 +250,29 @@ class Sender:
 
     def _wait(self, call: Call, nonce: int) -> TxReceipt | None:
         """What was mined; None if another transaction took the nonce."""
-        options = self._options
-        patience = Patience(options.receipt_timeout_seconds)
+        wait = ReceiptWait(self._options.receipt_timeout_seconds)
         try:
             while True:
                 try:
-                    mined = self._line.find_mined(nonce)
+                    mined = self._broadcaster.confirm(nonce)
                     if mined is not None:
                         return mined
-                    if patience.is_time_to_care():
-                        if patience.is_taken(self._line.is_used(nonce)):
-                            self._line.give_up(nonce)
+                    if wait.is_resend_due():
+                        wait.postpone_resend()
+                        is_used = nonce < self._broadcaster.used_count()
+                        if wait.is_taken(is_used=is_used):
+                            self._nonces.abandon(nonce)
                             return None
-                        self._line.care(nonce)
+                        self._broadcaster.resend(nonce)
                 except RpcUnavailable as error:
                     _log.warning("no receipt yet: %s", error, extra={"nonce": nonce})
-                if not patience.pause():
+                if not wait.pause():
                     raise self._dropped(call, nonce)
         finally:
-            self._line.leave(nonce)
+            self._nonces.release(nonce)
 
     def _dropped(self, call: Call, nonce: int) -> TransactionDropped:
-        hashes = ", then ".join(self._line.hashes(nonce))
+        hashes = ", then ".join(x.tx_hash for x in self._nonces.broadcasts(nonce))
         return TransactionDropped(
             f"{call.name} was sent as {hashes} and not mined within "
             f"{self._options.receipt_timeout_seconds:g} s; it may still be: "

@@ -9,6 +9,7 @@ import pytest
 from eth_account import Account
 
 from protocol.chain.rpc.provider import connect
+from protocol.chain.transactions.fees import fetch_quote
 from protocol.chain.transactions.options import SenderOptions
 from protocol.chain.transactions.sender import Call, Sender
 from protocol.errors import NotEnoughFunds, SpendingCapReached
@@ -40,8 +41,7 @@ def _gift() -> Call:
 
 def _max_cost(url: str) -> int:
     """Most that a gift may cost, as the sender counts it."""
-    heard = Sender(connect(url), ACCOUNT)
-    quote = heard._line.quote()
+    quote = fetch_quote(connect(url))
     return 26_250 * (2 * quote.base_fee + quote.priority_fee)
 
 

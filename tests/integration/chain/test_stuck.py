@@ -64,6 +64,10 @@ def _wait_for(node: Anvil, count: int) -> list[dict[str, Any]]:
     return _pool(node)
 
 
+def _hashes(sender: Sender, nonce: int) -> list[str]:
+    return [broadcast.tx_hash for broadcast in sender._nonces.broadcasts(nonce)]
+
+
 def test_send_that_the_base_fee_left_behind_is_replaced(
     node: Anvil, start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -114,7 +118,7 @@ def test_send_whose_replacement_is_lost_takes_the_first_receipt(
         nonce = int(first["nonce"], 16)
         only = [first["hash"]]
         if is_refused:
-            assert eventually(lambda: sender._line.hashes(nonce) == only)
+            assert eventually(lambda: _hashes(sender, nonce) == only)
         node.mine()
         assert sent.result().tx_hash == first["hash"]
         assert sender.pending_count == 0
