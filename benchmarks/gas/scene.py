@@ -23,13 +23,13 @@ from devnet.processes.anvil import MNEMONIC, chain_answers, find_anvil
 from devnet.processes.ports import LOOPBACK, free_ports
 from protocol.chain.client import MarketClient
 from protocol.chain.deploying.deploy import deploy_market
-from protocol.chain.deploying.terms import MarketTerms
 from protocol.chain.deployment import Deployment
 from protocol.chain.rpc.receipts import TxReceipt
 from protocol.digests import Digest
 from protocol.market.calls import CommitEntry, RevealEntry
 from protocol.market.commitments import commitment
 from protocol.market.events import CommitteeDrawn, SeatOpened
+from protocol.market.terms import MarketTerms
 from protocol.market.types import (
     ZERO_ADDRESS,
     JobParams,

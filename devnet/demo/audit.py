@@ -27,7 +27,7 @@ from protocol.market.events import (
     Withdrawn,
     WorkerPaid,
 )
-from protocol.market.types import MarketConfig
+from protocol.market.terms import MarketConfig
 
 __all__ = ["Books", "audit", "keep_books"]
 

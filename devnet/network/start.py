@@ -27,9 +27,9 @@ from devnet.processes.supervisor import Supervisor, describe_exit
 from inference.packages.package import BUNDLED_MODEL
 from protocol.chain.client import MarketClient
 from protocol.chain.deploying.deploy import deploy_market
-from protocol.chain.deploying.terms import MarketTerms
 from protocol.chain.deployment import Deployment
 from protocol.errors import ChainError, StoreError
+from protocol.market.terms import MarketTerms
 from protocol.market.types import ModelId
 from protocol.store.ipfs import IpfsStore
 from worker.models.publish import publish_model

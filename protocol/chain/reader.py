@@ -23,12 +23,12 @@ from protocol.chain.rpc.provider import connect
 from protocol.chain.rpc.receipts import TxReceipt, fetch_receipt
 from protocol.errors import ConfigError, NoContract, RpcUnavailable, WrongChain
 from protocol.market.events import EVENTS, Event, Log
+from protocol.market.terms import MarketConfig
 from protocol.market.types import (
     Account,
     JobId,
     JobParams,
     JobState,
-    MarketConfig,
     ModelId,
     ModelSpec,
     Outcome,

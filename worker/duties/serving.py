@@ -16,9 +16,9 @@ from protocol.errors import StoreError
 from protocol.host.crash_points import crash_point
 from protocol.market.calls import CommitEntry, RevealEntry
 from protocol.market.commitments import commitment, derive_salt
+from protocol.market.terms import MarketConfig
 from protocol.market.types import (
     JobParams,
-    MarketConfig,
     ModelId,
     Outcome,
     OutcomeStatus,

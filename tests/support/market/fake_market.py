@@ -32,13 +32,13 @@ from protocol.market.events import (
     WorkerPaid,
 )
 from protocol.market.prices import escrow_of, pay_of, price_of
+from protocol.market.terms import MarketConfig
 from protocol.market.timeline import Timeline
 from protocol.market.types import (
     Account,
     JobId,
     JobParams,
     JobState,
-    MarketConfig,
     ModelId,
     ModelSpec,
     Outcome,

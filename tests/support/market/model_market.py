@@ -17,7 +17,6 @@ from typing import Any
 
 from eth_utils.address import to_checksum_address
 
-from protocol.chain.deploying.terms import MarketTerms
 from protocol.chain.reader import Head
 from protocol.chain.rpc.receipts import TxReceipt
 from protocol.errors import ContractReverted
@@ -34,6 +33,7 @@ from protocol.market.events import (
     ResultRevealed,
     RevealOpened,
 )
+from protocol.market.terms import MarketTerms
 from protocol.market.types import JobId, JobParams, JobState, Outcome, Round
 
 __all__ = ["MARKETPLACE", "ModelMarket"]
