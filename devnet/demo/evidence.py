@@ -9,7 +9,7 @@ from typing import Any
 
 from devnet.demo.gas import JobTransaction, transactions_of
 from devnet.demo.summary import Evidence
-from devnet.network.start import Network
+from devnet.network.plan import Network
 from protocol.chain.reader import MarketReader
 from protocol.errors import RpcUnavailable
 from protocol.market.events import Log

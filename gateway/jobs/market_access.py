@@ -26,7 +26,7 @@ from requester.jobs.connections import Connections
 from requester.jobs.drafts import Draft, Market, draft_job
 from requester.jobs.job import Job
 from requester.prompts.decoding import Decoding
-from requester.prompts.files import PromptRequest
+from requester.prompts.request import PromptRequest
 from requester.prompts.tasks import Task
 
 __all__ = ["JobLimits", "MarketAccess"]
@@ -213,6 +213,11 @@ class MarketAccess:
             self.market.approve(_MAX_ALLOWANCE)
 
     # ---------------------------------------------------------------- jobs
+
+    def announce(self) -> None:
+        """Says where workers find the gateway's prompts; as `Introductions` does."""
+        if self._connections.introductions is not None:
+            self._connections.introductions.announce()
 
     def is_posted(self, job_id: JobId) -> bool:
         """Whether a job stands on chain. Raises RpcUnavailable."""

@@ -17,12 +17,15 @@ from gateway.jobs.shares import Bill
 from gateway.jobs.states import SharedJobStage
 from protocol.errors import (
     ContractReverted,
+    GasPriceTooHigh,
     JobNotFound,
     MarketError,
     NotEnoughFunds,
+    OutboxError,
     ProtocolError,
     RequestError,
     RpcUnavailable,
+    SpendingCapReached,
     StoreError,
     TransactionDropped,
 )
@@ -42,6 +45,7 @@ _log = logging.getLogger(__name__)
 
 _BAD_GATEWAY = 502
 _UNAVAILABLE = 503
+_CANNOT_PAY = (GasPriceTooHigh, NotEnoughFunds, SpendingCapReached)
 # A transaction that has not been mined by then never will be: its nonce is taken.
 _FORGET_SECONDS = 3_600.0
 
@@ -142,16 +146,17 @@ class JobRunner:
     def _store(self, job: LiveJob) -> None:
         if job.content is None:
             raise RequestError("the job's prompts are gone")
+        self._access.announce()
         publish(self._access.store, job.params.prompts_digest, job.content)
 
     def _send(self, job: LiveJob) -> None:
         is_first = job.stage is SharedJobStage.DRAFTED
         try:
             result = self._access.market.post_job(job.params)
-        except (ContractReverted, NotEnoughFunds) as error:
+        except (ContractReverted, *_CANNOT_PAY) as error:
             self._explain_refusal(job, error, is_first)
             return
-        except (RpcUnavailable, TransactionDropped) as error:
+        except (OutboxError, RpcUnavailable, TransactionDropped) as error:
             self._doubt(job, error)
             return
         crash_point("gateway.posted")
@@ -306,7 +311,7 @@ class JobRunner:
                 market.mine_on_demand()
             else:
                 posted.advance()
-        except NotEnoughFunds as error:
+        except _CANNOT_PAY as error:
             # Workers move the job as well, for the bounty.
             _log.warning("cannot pay for advancing", extra={"reason": str(error)})
 
@@ -349,9 +354,11 @@ def _not_posted(error: Exception) -> CallFault:
         is_passing = error.rule.is_retryable
         status = _UNAVAILABLE if is_passing else error.rule.http_status
         return CallFault(status, f"the market refuses the job: {error}")
-    if isinstance(error, NotEnoughFunds):
+    if isinstance(error, _CANNOT_PAY):
         # The wallet's address and balance are the operator's business.
         return CallFault(_UNAVAILABLE, "the gateway's wallet cannot pay for a job now")
+    if isinstance(error, OutboxError):
+        return CallFault(_UNAVAILABLE, "the gateway cannot send transactions now")
     if isinstance(error, StoreError):
         return CallFault(_UNAVAILABLE, "the content store does not answer")
     if isinstance(error, RequestError):

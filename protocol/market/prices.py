@@ -14,6 +14,7 @@ __all__ = [
     "PromptCost",
     "escrow_of",
     "estimate",
+    "max_job_tokens",
     "pay_of",
     "price_of",
 ]
@@ -100,6 +101,12 @@ def price_of(spec: ModelSpec, tick: int) -> int:
 def pay_of(config: MarketConfig, price: int, tokens: int) -> int:
     """Units that a seat earns for agreeing on `tokens` tokens."""
     return config.base_fee + tokens * price
+
+
+def max_job_tokens(config: MarketConfig, price: int) -> int:
+    """Most tokens of a job: a seat must not earn more than its bond."""
+    within_bond = (config.seat_bond - config.base_fee) // price
+    return min(config.max_job_tokens, within_bond)
 
 
 def escrow_of(config: MarketConfig, spec: ModelSpec, params: JobParams) -> int:

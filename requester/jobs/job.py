@@ -11,7 +11,8 @@ from eth_typing import ChecksumAddress
 
 from protocol.chain.proofs.verify import JobProof
 from protocol.digests import Digest
-from protocol.documents.prompts import PromptsDocument, ResultsDocument
+from protocol.documents.prompts import PromptsDocument
+from protocol.documents.results import ResultsDocument
 from protocol.errors import (
     BadDocument,
     ContentNotFound,

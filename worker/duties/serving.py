@@ -11,7 +11,7 @@ from eth_typing import ChecksumAddress
 
 from protocol.chain.client import MarketClient
 from protocol.chain.rpc.receipts import TxReceipt
-from protocol.documents.prompts import MAX_DOCUMENT_BYTES
+from protocol.documents.canonical import MAX_DOCUMENT_BYTES
 from protocol.errors import StoreError
 from protocol.host.crash_points import crash_point
 from protocol.market.calls import CommitEntry, RevealEntry

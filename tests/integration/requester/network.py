@@ -8,7 +8,8 @@ from typing import Any
 
 from protocol.chain.client import MarketClient
 from protocol.chain.deploying.deploy import deploy_market
-from protocol.documents.prompts import Finish, Output, PromptsDocument, ResultsDocument
+from protocol.documents.prompts import PromptsDocument
+from protocol.documents.results import Finish, Output, ResultsDocument
 from protocol.documents.tokenizer import TokenCodec
 from protocol.market.terms import MarketTerms
 from protocol.market.types import JobParams, ModelSpec, Outcome, OutcomeStatus

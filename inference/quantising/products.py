@@ -13,10 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from inference.models.layout import MAX_REST
+from inference.models.layout import MAX_MULTIPLIER, MAX_REST
 from inference.profiles import Profile
 
-_MAX_MULTIPLIER = 2**31 - 1
 _CLIPS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.6, 0.5)
 _ROWS_AT_ONCE = 4096
 _ROUNDING = 1e-5
@@ -93,7 +92,7 @@ def largest_scale(profile: Profile) -> float:
 
     In steps of the output per step of the input.
     """
-    return _MAX_MULTIPLIER / float(2 ** (32 + profile.block_shift))
+    return MAX_MULTIPLIER / float(2 ** (32 + profile.block_shift))
 
 
 def _quantise_rows(
@@ -128,7 +127,7 @@ def _choose_scales(
     best = torch.full((len(exact),), torch.inf)
     chosen = torch.full_like(whole, unit)
     for clip in _CLIPS:
-        scale = (whole * clip / unit).round().clamp(1, _MAX_MULTIPLIER) * unit
+        scale = (whole * clip / unit).round().clamp(1, MAX_MULTIPLIER) * unit
         steps = _rounded(exact, scale, profile.weight_limit)
         error = exact - steps * scale.float()[:, None]
         loss = error.square() @ importance

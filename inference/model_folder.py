@@ -1,5 +1,9 @@
-"""Files of model folders, from anybody: size, syntax and tokenizer, checked first."""
+"""Files of model folders, from anybody: size, syntax and tokenizer, checked first.
 
+Packages and checkpoints alike; what a configuration says is read field by field.
+"""
+
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,6 +60,53 @@ def read_json_object(path: Path) -> dict[str, Any]:
             path.name, type(value).__name__, "not a JSON object", _AGAIN
         )
     return value
+
+
+class Config:
+    """The fields of a `config.json`, checked as they are read."""
+
+    def __init__(self, values: Mapping[str, Any], remedy: str) -> None:
+        """Takes what `read_json_object` returned.
+
+        Args:
+            values: Field to value.
+            remedy: What every error tells the reader to do.
+        """
+        self.values = values
+        self.remedy = remedy
+
+    def error(self, name: str, value: object, problem: str) -> ModelPackageError:
+        """Returns the error about a field."""
+        return ModelPackageError(f"{CONFIG_FILE} {name}", value, problem, self.remedy)
+
+    def integer(self, name: str, lowest: int, highest: int) -> int:
+        """Returns a field that is an integer of a closed range.
+
+        Raises:
+            ModelPackageError: It is missing or anything else.
+        """
+        value = self.values.get(name)
+        if type(value) is not int or not lowest <= value <= highest:
+            problem = f"not an integer within {lowest} to {highest}"
+            raise self.error(name, value, problem)
+        return value
+
+    def token_id(self, name: str, vocab_size: int) -> int | None:
+        """Returns a field that is a token id, or None where it is null or missing.
+
+        Raises:
+            ModelPackageError: It is anything else.
+        """
+        if self.values.get(name) is None:
+            return None
+        return self.integer(name, 0, vocab_size - 1)
+
+
+def tensor_error(
+    name: str, value: object, problem: str, remedy: str
+) -> ModelPackageError:
+    """Returns the error about a tensor of the weights' file."""
+    return ModelPackageError(f"{WEIGHTS_FILE} {name}", value, problem, remedy)
 
 
 def check_tokenizer(path: Path, vocab_size: int) -> None:

@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from inference.importing.products import (
+from inference.models.torch_operations import Product
+from inference.profiles import PROFILES, W8A16, W12A16, Profile
+from inference.quantising.products import (
     ProductInput,
     QuantisedProduct,
     largest_scale,
     quantise_product,
 )
-from inference.models.torch_operations import Product
-from inference.profiles import PROFILES, W8A16, W12A16, Profile
 
 UNIT = 2.0**-11
 OUTPUT_UNIT = 2.0**-9

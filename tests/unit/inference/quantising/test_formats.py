@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from inference.importing.calibrate import Calibration, Site
-from inference.importing.formats import (
+from inference.quantising.calibration import Calibration, Site
+from inference.quantising.formats import (
     MARGIN,
     attention_format,
     hidden_format,

@@ -1,4 +1,4 @@
-"""Quantising a whole model: from float parameters and a calibration to tensors."""
+"""Quantising a whole GPT-2: from float parameters and a calibration to tensors."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from inference.importing.calibrate import Calibration, Site
-from inference.importing.formats import (
+from inference.architectures.gpt2.float_model import (
+    FloatGpt2,
+    LayerParameters,
+    Linear,
+    Norm,
+)
+from inference.architectures.gpt2.shapes import IntegerGpt2
+from inference.models.layout import (
+    LOGIT_SHIFT,
+    MAX_REST,
+    MAX_TOKEN_SHIFT,
     VALUE_LIMIT,
+    norm_fraction,
+)
+from inference.profiles import Profile
+from inference.quantising.calibration import Calibration, Site
+from inference.quantising.formats import (
     AttentionFormat,
     HiddenFormat,
     attention_format,
@@ -17,53 +31,14 @@ from inference.importing.formats import (
     norm_shifts,
     residual_fraction,
 )
-from inference.importing.parameters import FloatModel, LayerParameters, Linear, Norm
-from inference.importing.products import (
+from inference.quantising.models import QuantisedModel
+from inference.quantising.products import (
     ProductInput,
     largest_scale,
     quantise_product,
 )
-from inference.models.layout import LOGIT_SHIFT, MAX_REST, IntegerShape, norm_fraction
-from inference.profiles import Profile
 
-_TOKEN_LIMIT = 32767
-_MAX_TOKEN_SHIFT = 14
 _LOGIT_UNIT = 2.0 ** -(16 - LOGIT_SHIFT)
-
-
-@dataclass(frozen=True, slots=True)
-class QuantisedModel:
-    """An integer model in memory, and what is worth knowing of how it was made.
-
-    Attributes:
-        shape: Its shape.
-        tensors: Its tensors by name.
-        fraction: Fraction bits of the residual stream.
-        capped: Outputs of products that had weights clipped since their multiplier
-            would have been too large.
-    """
-
-    shape: IntegerShape
-    tensors: dict[str, NDArray[np.generic]]
-    fraction: int
-    capped: int
-
-    def tensor(self, name: str) -> NDArray[np.generic]:
-        """Returns the tensor of a name."""
-        return self.tensors[name]
-
-
-def quantise(
-    model: FloatModel, calibration: Calibration, profile: Profile
-) -> QuantisedModel:
-    """Quantises a float model into a profile.
-
-    Args:
-        model: The float model.
-        calibration: What its operations gave on a text.
-        profile: The arithmetic.
-    """
-    return _Quantiser(model, calibration, profile).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +47,22 @@ class _LayerFormat:
     hidden: HiddenFormat
 
 
-class _Quantiser:
-    """Collects the tensors of one model."""
+class Gpt2Quantiser:
+    """Collects the tensors of one model; `width`, `inner` and so on are its shape's.
+
+    Formats come first, since a product writes in the unit that the next one reads.
+    """
 
     def __init__(
-        self, model: FloatModel, calibration: Calibration, profile: Profile
+        self, model: FloatGpt2, calibration: Calibration, profile: Profile
     ) -> None:
+        """Chooses all formats; computes no tensor yet.
+
+        Args:
+            model: The float model.
+            calibration: What its operations gave on a text.
+            profile: The arithmetic.
+        """
         self._model = model
         self._seen = calibration
         self._profile = profile
@@ -95,6 +80,7 @@ class _Quantiser:
         self._capped = 0
 
     def run(self) -> QuantisedModel:
+        """Computes every tensor of the package; the head's matrix is (vocab, width)."""
         self._embedding()
         for number, block in enumerate(self._model.blocks):
             self._block(f"layers.{number}", block, self._formats[number])
@@ -108,9 +94,9 @@ class _Quantiser:
         )
         return QuantisedModel(self._shape, self._tensors, self._fraction, self._capped)
 
-    def _integer_shape(self) -> IntegerShape:
+    def _integer_shape(self) -> IntegerGpt2:
         shape = self._model.shape
-        return IntegerShape(
+        return IntegerGpt2(
             profile=self._profile,
             vocab_size=shape.vocab_size,
             context_length=shape.context_length,
@@ -123,6 +109,9 @@ class _Quantiser:
         )
 
     def _layer_format(self, name: str, block: LayerParameters) -> _LayerFormat:
+        """Units of `qkv`, shape (3 width,), and one each before and after the MLP's
+        activation.
+        """
         seen = self._seen
         return _LayerFormat(
             attention_format(
@@ -138,12 +127,13 @@ class _Quantiser:
         )
 
     def _least_units(self, norm_name: str, norm: Norm, linear: Linear) -> Tensor:
-        """Returns the units with which every multiplier can just be stored."""
+        """Returns the least units that multipliers can express, shape (outputs,)."""
         source = self._norm_unit(norm_name) * norm.gain
         largest = (linear.weight * source).abs().amax(1)
         return largest / (largest_scale(self._profile) * self._profile.weight_limit)
 
     def _norm_unit(self, norm_name: str) -> Tensor:
+        """Returns what a step of each of the norm's channels is worth, (width,)."""
         shift = norm_shifts(self._seen[norm_name], self._norm_fraction)
         return 2.0 ** -(self._norm_fraction + shift)
 
@@ -159,18 +149,24 @@ class _Quantiser:
         return largest / (largest_scale(self._profile) * self._profile.weight_limit)
 
     def _embedding(self) -> None:
+        """Fills both embeddings, (vocab, width) and (context, width), and the shift of
+        every channel, (width,).
+        """
         token = self._model.token
         # What all tokens share goes into the positions, which have more bits.
         centre = (token.amax(0) + token.amin(0)) / 2
         steps = (token - centre) / self._unit
-        excess = steps.abs().amax(0).clamp(min=1) / _TOKEN_LIMIT
-        shift = torch.ceil(torch.log2(excess)).clamp(0, _MAX_TOKEN_SHIFT)
+        excess = steps.abs().amax(0).clamp(min=1) / VALUE_LIMIT
+        shift = torch.ceil(torch.log2(excess)).clamp(0, MAX_TOKEN_SHIFT)
         position = (self._model.position.double() + centre.double()) / self._unit
-        self._store("token_embedding", steps / 2**shift, _TOKEN_LIMIT, np.int16)
-        self._store("token_shift", shift, _MAX_TOKEN_SHIFT, np.uint8)
+        self._store("token_embedding", steps / 2**shift, VALUE_LIMIT, np.int16)
+        self._store("token_shift", shift, MAX_TOKEN_SHIFT, np.uint8)
         self._store("position_embedding", position, MAX_REST, np.int32)
 
     def _block(self, name: str, block: LayerParameters, form: _LayerFormat) -> None:
+        """Fills a layer: two norms and four products, `sharpness` (heads,), and the
+        activation's table (256, 256) over all int16.
+        """
         attention, hidden = form.attention, form.hidden
         width, inner = self._shape.width, self._shape.inner_width
         residual = _each(self._unit, width)
@@ -201,7 +197,10 @@ class _Quantiser:
     def _normed_product(
         self, norm_name: str, norm: Norm, name: str, linear: Linear, unit: Tensor
     ) -> None:
-        """Quantises a product that reads a layer norm, whose gain and bias it takes."""
+        """Fills a product that reads a layer norm, whose gain and bias it takes.
+
+        And the norm's shifts, (width,).
+        """
         site = self._seen[norm_name]
         shift = norm_shifts(site, self._norm_fraction)
         self._store(f"{norm_name}.shift", shift, VALUE_LIMIT, np.uint8)
@@ -214,6 +213,7 @@ class _Quantiser:
     def _product(
         self, name: str, linear: Linear, source: ProductInput, unit: Tensor
     ) -> None:
+        """Fills `weight` (outputs, terms), `multiplier` and `bias` (outputs,)."""
         made = quantise_product(linear.weight, linear.bias, source, unit, self._profile)
         self._capped += made.capped
         self._tensors[f"{name}.weight"] = made.weight
@@ -223,6 +223,7 @@ class _Quantiser:
     def _store(
         self, name: str, values: Tensor, limit: int, dtype: type[np.generic]
     ) -> None:
+        """Fills a tensor of any shape with rounded, clamped values."""
         rounded = values.round().clamp(-limit, limit)
         self._tensors[name] = rounded.numpy().astype(dtype)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from inference.importing.parameters import FloatModel, forward
+from inference.quantising.models import FloatModel
 
 _TEXTS_AT_ONCE = 4
 
@@ -88,7 +88,7 @@ def calibrate(model: FloatModel, windows: Tensor) -> Calibration:
     """
     calibration = Calibration()
     for texts in torch.split(windows, _TEXTS_AT_ONCE):
-        forward(model, texts, calibration.observe)
+        model.forward(texts, calibration.observe)
     return calibration
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.engine.bits import compare_logits, compare_tokens, difference
+from benchmarks.engine.child import compare_logits, compare_tokens, difference
 
 ROWS = [[1, 2, 3, 4], [5, 6, 7, 8]]
 

@@ -6,20 +6,22 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from inference.importing.calibrate import Site
-from inference.models.layout import MAX_REST
+from inference.models.layout import (
+    KEY_LIMIT,
+    MAX_EPSILON,
+    MAX_NORM_SHIFT,
+    MAX_REST,
+    MAX_SHARPNESS,
+    VALUE_LIMIT,
+)
+from inference.quantising.calibration import Site
 
 MARGIN = 1.5
 """How much further than on the calibration text values may go unclamped."""
 
 MAX_FRACTION = 16
-KEY_LIMIT = 4095
-VALUE_LIMIT = 32767
-_MAX_SHIFT = 12
 _ROUGH_FRACTION = 12
 _TINY = 1e-9
-_MAX_SHARPNESS = 2**32 - 1
-_MAX_EPSILON = 2**30 - 1
 
 
 def residual_fraction(residual: Site, epsilon: float, coarsest: float) -> int:
@@ -33,7 +35,7 @@ def residual_fraction(residual: Site, epsilon: float, coarsest: float) -> int:
     """
     reach = float(residual.largest.max()) * 2 * MARGIN
     range_bits = math.floor(math.log2(MAX_REST / max(reach, _TINY)))
-    epsilon_bits = math.floor(math.log2(_MAX_EPSILON / epsilon) / 2)
+    epsilon_bits = math.floor(math.log2(MAX_EPSILON / epsilon) / 2)
     product_bits = math.floor(-math.log2(max(coarsest, _TINY)))
     if product_bits < _ROUGH_FRACTION:
         # Rounding the stream costs more by now than clipping a few weights by half.
@@ -44,7 +46,7 @@ def residual_fraction(residual: Site, epsilon: float, coarsest: float) -> int:
 def norm_shifts(site: Site, fraction: int) -> Tensor:
     """Returns the shift of every channel of a norm: the most that leaves a margin."""
     reach = site.largest.clamp(min=_TINY) * MARGIN * 2**fraction
-    return torch.floor(torch.log2(VALUE_LIMIT / reach)).clamp(0, _MAX_SHIFT)
+    return torch.floor(torch.log2(VALUE_LIMIT / reach)).clamp(0, MAX_NORM_SHIFT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def attention_format(site: Site, heads: int, minimum: Tensor) -> AttentionFormat
     q_unit = torch.minimum(torch.maximum(q_unit, q_least), each / k_least)
     v_unit = torch.maximum(reach[2 * width :] / VALUE_LIMIT, minimum[2 * width :])
     scale = math.log2(math.e) / math.sqrt(width // heads)
-    sharpness = (product * (scale * 2**40)).round().clamp(1, _MAX_SHARPNESS)
+    sharpness = (product * (scale * 2**40)).round().clamp(1, MAX_SHARPNESS)
     return AttentionFormat(
         torch.cat([q_unit, each / q_unit, v_unit]), centre, sharpness
     )
