@@ -82,10 +82,10 @@ def collect(
 
 
 def _gas_used(market: MarketReader, tx_hash: str) -> int:
-    cost = market.transaction_cost(tx_hash)
-    if cost is None:
+    receipt = market.receipt(tx_hash)
+    if receipt is None:
         raise RpcUnavailable(f"the node has no receipt of {tx_hash}")
-    return cost.gas_used
+    return receipt.gas_used
 
 
 def _inference_seconds(network: Network) -> dict[str, float]:

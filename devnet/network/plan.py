@@ -18,8 +18,8 @@ from devnet.processes.python import python_environment
 from devnet.processes.supervisor import Supervisor
 from inference.packages.package import BUNDLED_MODEL
 from protocol.chain.client import MarketClient
-from protocol.chain.deploying.terms import MarketTerms
 from protocol.chain.deployment import Deployment
+from protocol.market.terms import MarketTerms
 from protocol.market.types import ModelId
 from requester.client import Client
 from requester.settings import RequesterSettings

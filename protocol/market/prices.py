@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from protocol.market.types import JobParams, MarketConfig, ModelSpec
+from protocol.market.terms import MarketConfig
+from protocol.market.types import JobParams, ModelSpec
 
 __all__ = [
     "BASIS_POINTS",
