@@ -32,7 +32,7 @@ from requester.jobs.drafts import Draft, Market, Terms, draft_job
 from requester.jobs.job import Job
 from requester.jobs.posting import ALREADY_POSTED, post, publish
 from requester.prompts.decoding import Decoding
-from requester.prompts.files import PromptRequest
+from requester.prompts.request import PromptRequest
 from requester.prompts.tasks import Task
 from requester.settings import RequesterSettings
 
@@ -294,7 +294,6 @@ class Client:
         is_tick = 0 <= terms.tick < TICKS
         seats = self.market.roster_size(model_id, terms.tick) if is_tick else 0
         return Market(
-            chain_id=self.market.chain_id,
             config=self.market.config,
             model_id=model_id,
             spec=spec,
