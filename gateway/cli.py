@@ -177,12 +177,11 @@ def create_wallet(
     as_json: bool,
 ) -> None:
     """Write an encrypted keystore, and print its address."""
-    from gateway.wallet import create_wallet as create
-    from protocol.chain.keys.accounts import read_key
+    from protocol.chain.keys.accounts import create_keystore, read_key
     from protocol.chain.keys.passwords import PasswordSource
 
     key = None if from_key_file is None else read_key(from_key_file)
-    address = create(keystore, PasswordSource(password_file), key)
+    address = create_keystore(keystore, PasswordSource(password_file), key)
     told = {"address": address, "keystore": str(keystore)}
     click.echo(json.dumps(told) if as_json else address)
 
