@@ -15,6 +15,7 @@ from protocol.roles.options import CONNECTION, JSON, JSON_LOGS, options
 if TYPE_CHECKING:
     from gateway.accounts.keys import ApiKey
     from gateway.database.engine import Database
+    from protocol.amounts import Amounts
 
 __all__ = ["gateway"]
 
@@ -206,12 +207,14 @@ def _database(url: str | None, *, is_ready: bool = True) -> Iterator[Database]:
         yield database
 
 
-def _units(amount: str | None) -> int | None:
-    from requester.settings import RequesterSettings
+def _amounts() -> Amounts:
+    from gateway.settings import GatewaySettings
 
-    if amount is None:
-        return None
-    return RequesterSettings.load().amounts.units(amount, "the budget")
+    return GatewaySettings.load().amounts
+
+
+def _units(amount: str | None) -> int | None:
+    return None if amount is None else _amounts().units(amount, "the budget")
 
 
 def _view(key: ApiKey) -> dict[str, Any]:
@@ -229,9 +232,7 @@ def _view(key: ApiKey) -> dict[str, Any]:
 
 
 def _line(key: ApiKey) -> str:
-    from requester.settings import RequesterSettings
-
-    amounts = RequesterSettings.load().amounts
+    amounts = _amounts()
     balance = key.balance
     limit = "no limit" if balance.budget is None else amounts.text(balance.budget)
     state = "" if key.revoked_at is None else "  revoked"
