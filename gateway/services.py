@@ -8,8 +8,9 @@ from typing import Protocol
 
 from gateway.batches.feed import BatchFeed
 from gateway.completions.admission import Admission
+from gateway.completions.answers import Answers
 from gateway.completions.catalogue import Catalogue
-from gateway.completions.delivery import Delivery
+from gateway.completions.delivery import Calls, Waiters
 from gateway.database.engine import Database
 from gateway.database.schema import migrate
 from gateway.indexer.head_watch import HeadWatch
@@ -17,7 +18,6 @@ from gateway.indexer.service import IndexService, market_of
 from gateway.jobs.loop import JobEngine, LoopOptions, new_replica_name
 from gateway.jobs.market_access import MarketAccess
 from gateway.jobs.runner import JobRunner
-from gateway.jobs.waiters import Waiters
 from gateway.metrics import Metrics
 from gateway.readiness import Readiness
 from gateway.receipts import ReceiptShelf
@@ -56,8 +56,7 @@ class Services:
         database: Accounts, calls, jobs, and the index.
         access: The market, and the wallet.
         catalogue: Models that can be called.
-        admission: Lets calls in.
-        delivery: Hands answers out.
+        calls: Takes calls and hands their answers out.
         engine: Makes jobs of calls.
         feed: Moves batches on.
         metrics: Counts.
@@ -72,8 +71,7 @@ class Services:
     database: Database
     access: MarketAccess
     catalogue: Catalogue
-    admission: Admission
-    delivery: Delivery
+    calls: Calls
     engine: JobEngine
     feed: BatchFeed
     metrics: Metrics
@@ -113,11 +111,11 @@ def connect_services(settings: GatewaySettings, database: Database) -> Services:
     metrics, waiters = Metrics(), Waiters()
     replica = new_replica_name()
     admission = Admission(database, access, catalogue, settings, replica=replica)
-    delivery = _delivery(settings, database, access, waiters)
+    answers = Answers(access, base_url=settings.base_url)
     feed = BatchFeed(
         database,
         admission,
-        delivery,
+        answers,
         replica=replica,
         lease_seconds=settings.lease_seconds,
         max_open=4 * settings.max_prompts_per_job,
@@ -131,8 +129,14 @@ def connect_services(settings: GatewaySettings, database: Database) -> Services:
         database=database,
         access=access,
         catalogue=catalogue,
-        admission=admission,
-        delivery=delivery,
+        calls=Calls(
+            database,
+            admission,
+            answers,
+            waiters,
+            notice=engine.notice,
+            timeout_seconds=settings.call_timeout_seconds,
+        ),
         engine=engine,
         feed=feed,
         metrics=metrics,
@@ -141,21 +145,6 @@ def connect_services(settings: GatewaySettings, database: Database) -> Services:
         watch=HeadWatch(database),
         amounts=settings.amounts,
         background=(index, engine, retention),
-    )
-
-
-def _delivery(
-    settings: GatewaySettings,
-    database: Database,
-    access: MarketAccess,
-    waiters: Waiters,
-) -> Delivery:
-    return Delivery(
-        database,
-        access,
-        waiters,
-        base_url=settings.base_url,
-        timeout_seconds=settings.call_timeout_seconds,
     )
 
 
@@ -231,5 +220,11 @@ def _engine(
         max_live_jobs=settings.max_live_jobs,
     )
     return JobEngine(
-        access, database, runner, waiters, options, replica=replica, feed=feed
+        access,
+        database,
+        runner,
+        options,
+        replica=replica,
+        wake=waiters.wake,
+        feed=feed,
     )

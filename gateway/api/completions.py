@@ -17,7 +17,7 @@ from gateway.accounts.keys import ApiKey
 from gateway.api.access import Caller, MeteredCaller, Parts, refuse_unknown_parameters
 from gateway.api.openapi import ERRORS, body_of
 from gateway.completions.catalogue import Listed
-from gateway.completions.delivery import CallerGone
+from gateway.completions.delivery import CallerGone, Delivery
 from gateway.completions.parsing import CHAT, COMPLETIONS
 from gateway.completions.responses import ChatCompletion, Completion, Model, ModelList
 from gateway.completions.schemas import ChatCall, CompletionCall
@@ -100,17 +100,15 @@ async def _respond(
     idempotency_key: str | None,
 ) -> Response:
     body = await request.body()
-    call_id, call = await anyio.to_thread.run_sync(
-        services.admission.admit, key.key_id, endpoint, body, idempotency_key
+    delivery = await anyio.to_thread.run_sync(
+        services.calls.open, key.key_id, endpoint, body, idempotency_key
     )
-    services.engine.notice()
-    if call.stream:
-        return _stream(services, call_id)
+    if delivery.is_stream:
+        return _stream(services, delivery)
     try:
-        row = await services.delivery.wait(call_id, request)
+        answer = await delivery.whole(request)
     except CallerGone:
         return Response(status_code=GONE)
-    answer = await anyio.to_thread.run_sync(services.delivery.answer, row)
     headers = {
         "X-Assay-Job-Id": answer.assay.job_id,
         "X-Assay-Receipt-Url": answer.assay.receipt_url,
@@ -118,15 +116,15 @@ async def _respond(
     return JSONResponse(answer.model_dump(mode="json"), headers=headers)
 
 
-def _stream(services: Services, call_id: str) -> EventSourceResponse:
+def _stream(services: Services, delivery: Delivery) -> EventSourceResponse:
     settings = services.settings
 
     async def hang_up(message: Message) -> None:
         # Before the stream has begun nothing else notices.
-        await services.delivery.take_back(call_id)
+        await delivery.take_back()
 
     return EventSourceResponse(
-        _events(services, call_id),
+        _events(delivery),
         ping=settings.keep_alive_seconds,
         ping_message_factory=lambda: ServerSentEvent(comment="waiting"),
         shutdown_grace_period=max(0, settings.shutdown_seconds - 1),
@@ -135,12 +133,12 @@ def _stream(services: Services, call_id: str) -> EventSourceResponse:
     )
 
 
-async def _events(services: Services, call_id: str) -> AsyncIterator[ServerSentEvent]:
+async def _events(delivery: Delivery) -> AsyncIterator[ServerSentEvent]:
     # The status is sent by now, so what goes wrong from here on is an event.
-    yield ServerSentEvent(comment=f"{call_id} is taken; its answer is being verified")
+    comment = f"{delivery.call_id} is taken; its answer is being verified"
+    yield ServerSentEvent(comment=comment)
     try:
-        row = await services.delivery.wait(call_id)
-        chunks = await anyio.to_thread.run_sync(services.delivery.chunks, row)
+        chunks = await delivery.chunks()
     except MarketError as error:
         yield ServerSentEvent(data=_fault(error))
         return

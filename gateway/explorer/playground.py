@@ -13,16 +13,14 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.accounts.keys import ApiKey, authenticate
 from gateway.api.access import Parts
-from gateway.completions.delivery import receipt_url
+from gateway.completions.answers import receipt_url
 from gateway.completions.parsing import COMPLETIONS
 from gateway.errors import GatewayError, NothingFound
 from gateway.explorer.page_route import PageRoute
 from gateway.explorer.pages import render
 from gateway.explorer.words import Tone
 from gateway.jobs.calls import find_call
-from gateway.jobs.states import CallState
-from gateway.jobs.tables import CallRow
-from gateway.jobs.terms import outputs_from_json, prompts_from_json
+from gateway.jobs.tables import CallRow, CallState
 from gateway.services import Services
 
 __all__ = ["router"]
@@ -79,7 +77,6 @@ async def take(
     except GatewayError as error:
         # What was written stays in the form, but for the key.
         return _form(request, services, given, str(error), error.http_status)
-    services.engine.notice()
     root = str(request.scope.get("root_path", "")).rstrip("/")
     return RedirectResponse(f"{root}/playground/{call_id}", _SEE_OTHER)
 
@@ -88,7 +85,7 @@ async def take(
 def asked(request: Request, services: Parts, call_id: str) -> Response:
     """How a prompt is doing; whoever has the address may see it."""
     with services.database.reading() as session:
-        row = find_call(session, call_id)
+        row = find_call(session, call_id, with_texts=True)
         session.expunge_all()
     if row is None or row.endpoint != COMPLETIONS:
         raise NothingFound(f"there is no call {call_id[:80]}")
@@ -115,8 +112,7 @@ def _admit(services: Services, key: str, given: dict[str, str], once: str) -> st
         body["seed"] = _number(given["seed"])
     data = json.dumps(body).encode()
     # The page sent twice is one call.
-    call_id, _ = services.admission.admit(caller.key_id, COMPLETIONS, data, once)
-    return call_id
+    return services.calls.open(caller.key_id, COMPLETIONS, data, once).call_id
 
 
 def _authenticated(services: Services, key: str) -> ApiKey:
@@ -156,14 +152,14 @@ def _state(row: CallRow, base_url: str) -> dict[str, Any]:
     state = CallState(row.state)
     texts, receipt = [], None
     if state.has_answer and row.outputs is not None:
-        texts = [output.text for output in outputs_from_json(row.outputs)]
+        texts = [output.text for output in row.outputs]
     if state is CallState.SETTLED and row.job_id and row.first_output is not None:
         outputs = range(row.first_output, row.first_output + row.prompt_count)
         receipt = receipt_url(base_url, row.job_id, outputs)
     return {
-        "prompt": prompts_from_json(row.prompts)[0].text,
+        "prompt": row.prompts[0].text if row.prompts else "",
         "progress": _PROGRESS[state],
-        "fault": row.fault if state.is_refused else None,
+        "fault": row.fault.message if row.fault else None,
         "job_id": "0x" + row.job_id.hex() if row.job_id else None,
         "texts": texts,
         "receipt_url": receipt,

@@ -9,12 +9,10 @@ from typing import Protocol
 
 from gateway.database.engine import Database
 from gateway.jobs import job_records as records
-from gateway.jobs.calls import CallFault
 from gateway.jobs.job_records import LiveJob
-from gateway.jobs.market_access import MarketAccess
-from gateway.jobs.persistence import persist
-from gateway.jobs.shares import Bill
-from gateway.jobs.states import SharedJobStage
+from gateway.jobs.market_access import MarketAccess, persist
+from gateway.jobs.sharing import Bill
+from gateway.jobs.tables import CallFault, SharedJobStage
 from protocol.errors import (
     ContractReverted,
     JobNotFound,
