@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import anyio
 import anyio.to_thread
@@ -80,50 +81,33 @@ class Waiters:
             return len(self._events)
 
 
+@dataclass(frozen=True, slots=True)
 class Calls:
-    """Takes calls for one replica."""
+    """Takes calls for one replica.
 
-    def __init__(
-        self,
-        database: Database,
-        admission: Admission,
-        answers: Answers,
-        waiters: Waiters,
-        *,
-        notice: Callable[[], None],
-        timeout_seconds: float,
-    ) -> None:
-        """Join the parts.
+    Attributes:
+        database: Calls.
+        admission: Lets them in.
+        answers: Makes their answers.
+        waiters: Told when a call ends.
+        notice: Called when one was let in.
+        timeout_seconds: How long a caller waits at most.
+    """
 
-        Args:
-            database: Calls.
-            admission: Lets them in.
-            answers: Makes their answers.
-            waiters: Told when a call ends.
-            notice: Called when one was let in.
-            timeout_seconds: How long a caller waits at most.
-        """
-        self._database = database
-        self._admission = admission
-        self._answers = answers
-        self._waiters = waiters
-        self._notice = notice
-        self._timeout = timeout_seconds
+    database: Database
+    admission: Admission
+    answers: Answers
+    waiters: Waiters
+    notice: Callable[[], None]
+    timeout_seconds: float
 
     def open(
         self, key_id: str, endpoint: str, body: bytes, idempotency_key: str | None
     ) -> Delivery:
         """Takes a call; raises as `Admission.admit`."""
-        call_id, call = self._admission.admit(key_id, endpoint, body, idempotency_key)
-        self._notice()
-        return Delivery(
-            call_id,
-            self._database,
-            self._answers,
-            self._waiters,
-            is_stream=bool(call.stream),
-            timeout_seconds=self._timeout,
-        )
+        call_id, call = self.admission.admit(key_id, endpoint, body, idempotency_key)
+        self.notice()
+        return Delivery(self, call_id, is_stream=bool(call.stream))
 
 
 class Delivery:
@@ -134,23 +118,11 @@ class Delivery:
         is_stream: Whether the caller wants it in chunks.
     """
 
-    def __init__(
-        self,
-        call_id: str,
-        database: Database,
-        answers: Answers,
-        waiters: Waiters,
-        *,
-        is_stream: bool,
-        timeout_seconds: float,
-    ) -> None:
+    def __init__(self, calls: Calls, call_id: str, *, is_stream: bool) -> None:
         """`Calls.open` makes it."""
+        self._calls = calls
         self.call_id = call_id
         self.is_stream = is_stream
-        self._database = database
-        self._answers = answers
-        self._waiters = waiters
-        self._timeout = timeout_seconds
 
     async def whole(self, request: Request) -> Completion | ChatCompletion:
         """Waits for the whole answer.
@@ -167,12 +139,12 @@ class Delivery:
             DatabaseError: The database is down.
         """
         row = await self._wait(request)
-        return await anyio.to_thread.run_sync(self._answers.whole, row)
+        return await anyio.to_thread.run_sync(self._calls.answers.whole, row)
 
     async def chunks(self) -> list[Completion] | list[ChatChunk]:
         """Waits for the answer in chunks; raises as `whole`, but for `CallerGone`."""
         row = await self._wait(None)
-        return await anyio.to_thread.run_sync(self._answers.chunks, row)
+        return await anyio.to_thread.run_sync(self._calls.answers.chunks, row)
 
     async def _wait(self, request: Request | None) -> CallRow:
         """The call with its outputs, once they are there.
@@ -181,12 +153,13 @@ class Delivery:
             request: Whose connection to watch; None where something else does.
         """
         leaving = asyncio.create_task(_until_gone(request))
+        seconds = self._calls.timeout_seconds
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(seconds):
                 return await self._until_ended(leaving)
         except TimeoutError as error:
             raise WaitTimedOut(
-                f"no answer within {self._timeout:g} s; the call goes on: repeat it "
+                f"no answer within {seconds:g} s; the call goes on: repeat it "
                 "with the same Idempotency-Key to get its answer"
             ) from error
         except (CallerGone, asyncio.CancelledError):
@@ -197,7 +170,7 @@ class Delivery:
 
     async def _until_ended(self, leaving: asyncio.Task[None]) -> CallRow:
         pause = _FIRST_WAIT_SECONDS
-        with self._waiters.waiting(self.call_id) as event:
+        with self._calls.waiters.waiting(self.call_id) as event:
             while True:
                 event.clear()
                 row = await anyio.to_thread.run_sync(self._find_answered)
@@ -216,7 +189,7 @@ class Delivery:
 
     def _find_answered(self) -> CallRow | None:
         """The call if its outputs are there. Raises GatewayError if it was refused."""
-        with self._database.reading() as session:
+        with self._calls.database.reading() as session:
             row = records.find_call(session, self.call_id)
             if row is None:
                 raise JobUnsuccessful("the call is not known any more")
@@ -232,11 +205,11 @@ class Delivery:
         """Ends the call if nobody waits for it and it is part of no job: it is free."""
 
         def release() -> bool:
-            return self._database.write(
+            return self._calls.database.write(
                 lambda s: records.release_waiting(s, self.call_id, _CALLER_GONE)
             )
 
-        if self._waiters.has(self.call_id):
+        if self._calls.waiters.has(self.call_id):
             # Somebody else came with the same idempotency key.
             return
         with anyio.CancelScope(shield=True):
