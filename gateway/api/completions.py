@@ -14,15 +14,22 @@ from starlette.responses import Response
 from starlette.types import Message
 
 from gateway.accounts.keys import ApiKey
-from gateway.api.access import Caller, MeteredCaller, Parts, refuse_unknown_parameters
+from gateway.api.access import (
+    Caller,
+    CallsDep,
+    CatalogueDep,
+    MeteredCaller,
+    SettingsDep,
+    refuse_unknown_parameters,
+)
 from gateway.api.openapi import ERRORS, body_of
 from gateway.completions.catalogue import Listed
-from gateway.completions.delivery import CallerGone, Delivery
+from gateway.completions.delivery import CallerGone, Calls, Delivery
 from gateway.completions.parsing import CHAT, COMPLETIONS
 from gateway.completions.responses import ChatCompletion, Completion, Model, ModelList
 from gateway.completions.schemas import ChatCall, CompletionCall
 from gateway.envelope import GONE, answer_of
-from gateway.services import Services
+from gateway.settings import GatewaySettings
 from protocol.errors import MarketError
 
 __all__ = ["router"]
@@ -42,19 +49,21 @@ IdempotencyKey = Annotated[
         description="Names a call, so that repeating it costs nothing more.",
     ),
 ]
+
+
 _STREAM = {"text/event-stream": {"schema": {"type": "string"}}}
 
 
 @router.get("/v1/models")
-def list_models(services: Parts, key: Caller) -> ModelList:
+def list_models(catalogue: CatalogueDep, key: Caller) -> ModelList:
     """Lists the models that can be called."""
-    return ModelList(data=[_model(one) for one in services.catalogue.all()])
+    return ModelList(data=[_model(one) for one in catalogue.all()])
 
 
 @router.get("/v1/models/{model:path}")
-def show_model(model: str, services: Parts, key: Caller) -> Model:
+def show_model(model: str, catalogue: CatalogueDep, key: Caller) -> Model:
     """Shows a model."""
-    return _model(services.catalogue.find(model))
+    return _model(catalogue.find(model))
 
 
 @router.post(
@@ -65,7 +74,8 @@ def show_model(model: str, services: Parts, key: Caller) -> Model:
 )
 async def create_completion(
     request: Request,
-    services: Parts,
+    calls: CallsDep,
+    settings: SettingsDep,
     key: MeteredCaller,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
@@ -73,7 +83,8 @@ async def create_completion(
 
     A stream begins when the answer is verified; until then it holds comments only.
     """
-    return await _respond(request, services, key, COMPLETIONS, idempotency_key)
+    taken = await _take(request, calls, key, COMPLETIONS, idempotency_key)
+    return await _respond(request, taken, settings)
 
 
 @router.post(
@@ -84,27 +95,34 @@ async def create_completion(
 )
 async def create_chat_completion(
     request: Request,
-    services: Parts,
+    calls: CallsDep,
+    settings: SettingsDep,
     key: MeteredCaller,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Answers a conversation in the form of the model's chat template."""
-    return await _respond(request, services, key, CHAT, idempotency_key)
+    taken = await _take(request, calls, key, CHAT, idempotency_key)
+    return await _respond(request, taken, settings)
 
 
-async def _respond(
+async def _take(
     request: Request,
-    services: Services,
+    calls: Calls,
     key: ApiKey,
     endpoint: str,
     idempotency_key: str | None,
-) -> Response:
+) -> Delivery:
     body = await request.body()
-    delivery = await anyio.to_thread.run_sync(
-        services.calls.open, key.key_id, endpoint, body, idempotency_key
+    return await anyio.to_thread.run_sync(
+        calls.open, key.key_id, endpoint, body, idempotency_key
     )
+
+
+async def _respond(
+    request: Request, delivery: Delivery, settings: GatewaySettings
+) -> Response:
     if delivery.is_stream:
-        return _stream(services, delivery)
+        return _stream(delivery, settings)
     try:
         answer = await delivery.whole(request)
     except CallerGone:
@@ -116,9 +134,7 @@ async def _respond(
     return JSONResponse(answer.model_dump(mode="json"), headers=headers)
 
 
-def _stream(services: Services, delivery: Delivery) -> EventSourceResponse:
-    settings = services.settings
-
+def _stream(delivery: Delivery, settings: GatewaySettings) -> EventSourceResponse:
     async def hang_up(message: Message) -> None:
         # Before the stream has begun nothing else notices.
         await delivery.take_back()

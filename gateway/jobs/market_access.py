@@ -214,6 +214,11 @@ class MarketAccess:
 
     # ---------------------------------------------------------------- jobs
 
+    def announce(self) -> None:
+        """Says where workers find the gateway's prompts; as `Introductions` does."""
+        if self._connections.introductions is not None:
+            self._connections.introductions.announce()
+
     def is_posted(self, job_id: JobId) -> bool:
         """Whether a job stands on chain. Raises RpcUnavailable."""
         return self.market.state_of(job_id) is not JobState.NONEXISTENT

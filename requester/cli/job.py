@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from protocol.market.timeline import Timeline
     from requester.cli.requests import SubmitOptions
-    from requester.jobs.job import Job
+    from requester.jobs.job import Job, Milestone
     from requester.jobs.results import Results
     from requester.settings import RequesterSettings
 
@@ -153,7 +153,7 @@ def wait(
     /,
     job_id: str,
     *,
-    until: str,
+    until: Milestone,
     timeout_seconds: float | None,
     as_json: bool,
     **given: Any,
@@ -265,7 +265,7 @@ def _say_posted(posted: Job, view: dict[str, Any], as_json: bool) -> None:
 
 def _follow(
     found: Job,
-    until: str,
+    until: Milestone,
     timeout_seconds: float | None,
     settings: RequesterSettings,
     as_json: bool,
@@ -295,7 +295,7 @@ def _finish(
     from requester.jobs.views import results_view, timeline_view
 
     # Only a settled job has a receipt.
-    until = "settled" if flags.receipt_file is not None else flags.until
+    until: Milestone = "settled" if flags.receipt_file is not None else flags.until
     timeline = _follow(posted, until, flags.timeout_seconds, settings, flags.as_json)
     view |= {**timeline_view(timeline), "outputs": []}
     if timeline.accepted is not None:

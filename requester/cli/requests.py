@@ -14,6 +14,7 @@ from protocol.errors import RequestError
 from protocol.market.types import JobId, ModelId
 from requester.batches.records import DEFAULT_JOB_SIZE, BatchOptions
 from requester.jobs.drafts import Terms
+from requester.jobs.job import Milestone
 from requester.prompts.decoding import Decoding
 from requester.prompts.files import read_prompts
 from requester.prompts.request import PromptRequest
@@ -60,7 +61,7 @@ class SubmitOptions:
     yes: bool
     dry_run: bool
     wait: bool
-    until: str
+    until: Milestone
     timeout_seconds: float | None
     receipt_file: Path | None
 

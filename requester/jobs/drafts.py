@@ -13,12 +13,12 @@ from protocol.documents.prompts import Prompt, PromptsDocument
 from protocol.documents.tokenizer import TokenCodec
 from protocol.errors import BadDocument, RequestError
 from protocol.market.prices import Estimate, estimate
+from protocol.market.terms import MarketConfig
 from protocol.market.types import (
     EXACT_PROFILES,
     TICKS,
     ZERO_ADDRESS,
     JobParams,
-    MarketConfig,
     ModelId,
     ModelSpec,
 )
