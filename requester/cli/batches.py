@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from protocol.errors import RequestError, StoreError
-from requester.cli.options import CONNECTION, JSON, TIMEOUT, options
+from protocol.roles.options import CONNECTION, JSON, options
+from requester.cli.options import TIMEOUT
 from requester.cli.session import connect, print_json, require_consent, settings_of
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def submit_batch(ctx: click.Context, flags: SubmitOptions) -> None:
 @click.option("--retry-failed", is_flag=True, help="Post failed jobs again.")
 @click.option("--budget", help="Most that it may cost in all, in whole tokens.")
 @click.option("--in-flight", type=int, help="Jobs at once from now on.")
-@options([TIMEOUT], CONNECTION, [JSON])
+@options(TIMEOUT, CONNECTION, JSON)
 @click.pass_context
 def resume(
     ctx: click.Context,
@@ -94,7 +95,7 @@ def resume(
 
 
 @click.command()
-@options(CONNECTION, [JSON])
+@options(CONNECTION, JSON)
 def batches(*, as_json: bool, **given: Any) -> None:
     """List the batches that this folder remembers, and how far they are."""
     from requester.batches.batch import saved_batches

@@ -13,18 +13,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from protocol.errors import RequestError
+from protocol.host.terminal import printable
+from protocol.roles.options import CONNECTION, JSON, options
 from requester.cli.batches import batches, resume, submit_batch
-from requester.cli.options import (
-    BATCH,
-    CONNECTION,
-    DECODING,
-    JSON,
-    RECEIPT,
-    TERMS,
-    TIMEOUT,
-    UNTIL,
-    options,
-)
+from requester.cli.options import BATCH, DECODING, RECEIPT, TERMS, TIMEOUT, UNTIL
 from requester.cli.session import (
     connect,
     connect_to_read,
@@ -79,7 +71,7 @@ job.add_command(batches)
 @click.option("--yes", is_flag=True, help="Pay without asking.")
 @click.option("--dry-run", is_flag=True, help="Show the estimate and stop.")
 @click.option("--wait/--no-wait", default=True, help="Follow the job. [default: wait]")
-@options([UNTIL, TIMEOUT, RECEIPT], BATCH, CONNECTION, [JSON])
+@options(UNTIL, TIMEOUT, RECEIPT, BATCH, CONNECTION, JSON)
 @click.pass_context
 def submit(ctx: click.Context, /, **given: Any) -> None:
     """Post prompts as one job, and wait for its verified answer.
@@ -99,7 +91,7 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
 
 @job.command()
 @click.argument("job_id")
-@options(CONNECTION, [JSON])
+@options(CONNECTION, JSON)
 def show(job_id: str, *, as_json: bool, **given: Any) -> None:
     """Show a job's history: committee, commitments, reveals, money."""
     from requester.cli.display import timeline_lines
@@ -116,7 +108,7 @@ def show(job_id: str, *, as_json: bool, **given: Any) -> None:
 
 @job.command("list")
 @click.option("--requester", help="Whose jobs; your key's by default.")
-@options(CONNECTION, [JSON])
+@options(CONNECTION, JSON)
 def list_(requester: str | None, *, as_json: bool, **given: Any) -> None:
     """List the jobs of a requester, oldest first."""
     settings = settings_of(**given)
@@ -146,7 +138,7 @@ def list_(requester: str | None, *, as_json: bool, **given: Any) -> None:
 
 @job.command(epilog=_EPILOG)
 @click.argument("job_id")
-@options([UNTIL, TIMEOUT], CONNECTION, [JSON])
+@options(UNTIL, TIMEOUT, CONNECTION, JSON)
 @click.pass_context
 def wait(
     ctx: click.Context,
@@ -170,7 +162,7 @@ def wait(
 
 @job.command(epilog=_EPILOG)
 @click.argument("job_id")
-@options([RECEIPT], CONNECTION, [JSON])
+@options(RECEIPT, CONNECTION, JSON)
 def result(
     job_id: str, *, receipt_file: Path | None, as_json: bool, **given: Any
 ) -> None:
@@ -189,7 +181,7 @@ def result(
 
 @job.command()
 @click.argument("job_id")
-@options(CONNECTION, [JSON])
+@options(CONNECTION, JSON)
 def cancel(job_id: str, *, as_json: bool, **given: Any) -> None:
     """Withdraw a job before its seed block, or after its draw's deadline."""
     from requester.jobs.views import timeline_view
@@ -343,9 +335,4 @@ def _print_outputs(results: Results) -> None:
     for number, (prompt, output) in enumerate(results, start=1):
         if len(results.outputs) > 1:
             click.echo(click.style(f"── {number} ──", dim=True))
-        click.echo(_printable(prompt.text + output.text))
-
-
-def _printable(text: str) -> str:
-    """The text without characters that would command the terminal."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+        click.echo(printable(prompt.text + output.text))
