@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from gateway.completions.parsing import COMPLETIONS
 from gateway.completions.pieces import logprob_of, offsets_of, pieces_of, token_text
@@ -27,7 +28,7 @@ from gateway.errors import JobUnsuccessful
 from gateway.jobs.market_access import MarketAccess
 from gateway.jobs.tables import CallRow
 from gateway.jobs.terms import AnswerForm
-from protocol.documents.results import Output
+from protocol.documents.results import Finish, Output
 from protocol.documents.tokenizer import TokenCodec
 
 __all__ = [
@@ -48,7 +49,7 @@ class Facts:
     Attributes:
         form: What the call says about it.
         call_id: The answer's id.
-        created_at: Unix time of the seconds.
+        created_at: Unix time of the call, seconds.
         origin: Its job and receipt.
         prompts: Text of each choice's prompt.
         prompt_tokens: Tokens of all prompts, those of a text once for each choice.
@@ -72,6 +73,16 @@ class Facts:
             prompt_tokens=asked, completion_tokens=told, total_tokens=asked + told
         )
 
+    @property
+    def head(self) -> dict[str, Any]:
+        """What stands in every answer and in every chunk of it."""
+        return {
+            "id": self.call_id,
+            "created": self.created_at,
+            "model": self.form.model,
+            "assay": self.origin,
+        }
+
 
 # ---------------------------------------------------------------- completions
 
@@ -79,33 +90,31 @@ class Facts:
 def completion_answer(facts: Facts, codec: TokenCodec) -> Completion:
     """The whole answer of a completion call."""
     choices = [
-        CompletionChoice(
-            index=index,
-            text=prompt + output.text,
-            logprobs=_completion_logprobs(facts, output, codec),
-            finish_reason=output.finish.value,
+        _choice(
+            index,
+            prompt + output.text,
+            _completion_logprobs(facts, output, codec),
+            output.finish,
         )
         for index, (prompt, output) in enumerate(_pairs(facts))
     ]
-    return _completion(facts, choices, facts.usage)
+    return Completion(**facts.head, choices=choices, usage=facts.usage)
 
 
 def completion_chunks(facts: Facts, codec: TokenCodec) -> Iterator[Completion]:
     """The same in chunks: a token each, one choice after the other."""
     for index, (prompt, output) in enumerate(_pairs(facts)):
         told = _completion_logprobs(facts, output, codec)
-        if prompt:
-            yield _completion(facts, [_part(index, prompt)], None)
+        parts = [_choice(index, prompt)] if prompt else []
         for place, piece in enumerate(pieces_of(output, codec)):
             logprobs = None if told is None else _at(told, place)
             if piece or logprobs is not None:
-                yield _completion(facts, [_part(index, piece, logprobs)], None)
-        end = CompletionChoice(
-            index=index, text="", logprobs=None, finish_reason=output.finish.value
-        )
-        yield _completion(facts, [end], None)
+                parts.append(_choice(index, piece, logprobs))
+        parts.append(_choice(index, "", finish=output.finish))
+        for part in parts:
+            yield Completion(**facts.head, choices=[part], usage=None)
     if facts.form.has_usage:
-        yield _completion(facts, [], facts.usage)
+        yield Completion(**facts.head, choices=[], usage=facts.usage)
 
 
 def _pairs(facts: Facts) -> Iterator[tuple[str, Output]]:
@@ -114,26 +123,17 @@ def _pairs(facts: Facts) -> Iterator[tuple[str, Output]]:
     return zip(prompts, facts.outputs, strict=True)
 
 
-def _part(
-    index: int, text: str, logprobs: CompletionLogprobs | None = None
+def _choice(
+    index: int,
+    text: str,
+    logprobs: CompletionLogprobs | None = None,
+    finish: Finish | None = None,
 ) -> CompletionChoice:
     return CompletionChoice(
-        index=index, text=text, logprobs=logprobs, finish_reason=None
-    )
-
-
-def _completion(
-    facts: Facts,
-    choices: Sequence[CompletionChoice],
-    usage: Usage | None,
-) -> Completion:
-    return Completion(
-        id=facts.call_id,
-        created=facts.created_at,
-        model=facts.form.model,
-        choices=list(choices),
-        usage=usage,
-        assay=facts.origin,
+        index=index,
+        text=text,
+        logprobs=logprobs,
+        finish_reason=None if finish is None else finish.value,
     )
 
 
@@ -176,54 +176,35 @@ def chat_answer(facts: Facts, codec: TokenCodec) -> ChatCompletion:
         )
         for index, output in enumerate(facts.outputs)
     ]
-    return ChatCompletion(
-        id=facts.call_id,
-        created=facts.created_at,
-        model=facts.form.model,
-        choices=choices,
-        usage=facts.usage,
-        assay=facts.origin,
-    )
+    return ChatCompletion(**facts.head, choices=choices, usage=facts.usage)
 
 
 def chat_chunks(facts: Facts, codec: TokenCodec) -> Iterator[ChatChunk]:
     """The same in chunks: the role, a token each, the reason; choice by choice."""
     for index, output in enumerate(facts.outputs):
-        yield _chat_chunk(facts, index, ChatDelta(role="assistant", content=""))
+        parts = [_delta(index, ChatDelta(role="assistant", content=""))]
         for place, piece in enumerate(pieces_of(output, codec)):
             logprobs = _chat_logprobs(facts, output, codec, [place])
             if piece or logprobs is not None:
-                delta = ChatDelta(content=piece)
-                yield _chat_chunk(facts, index, delta, logprobs)
-        yield _chat_chunk(facts, index, ChatDelta(), end=output)
+                parts.append(_delta(index, ChatDelta(content=piece), logprobs))
+        parts.append(_delta(index, ChatDelta(), finish=output.finish))
+        for part in parts:
+            yield ChatChunk(**facts.head, choices=[part], usage=None)
     if facts.form.has_usage:
-        usage = facts.usage
-        yield _chat_chunk(facts, None, ChatDelta()).model_copy(update={"usage": usage})
+        yield ChatChunk(**facts.head, choices=[], usage=facts.usage)
 
 
-def _chat_chunk(
-    facts: Facts,
-    index: int | None,
+def _delta(
+    index: int,
     delta: ChatDelta,
     logprobs: ChatLogprobs | None = None,
-    end: Output | None = None,
-) -> ChatChunk:
-    choices = []
-    if index is not None:
-        choice = ChatChunkChoice(
-            index=index,
-            delta=delta,
-            logprobs=logprobs,
-            finish_reason=None if end is None else end.finish.value,
-        )
-        choices = [choice]
-    return ChatChunk(
-        id=facts.call_id,
-        created=facts.created_at,
-        model=facts.form.model,
-        choices=choices,
-        usage=None,
-        assay=facts.origin,
+    finish: Finish | None = None,
+) -> ChatChunkChoice:
+    return ChatChunkChoice(
+        index=index,
+        delta=delta,
+        logprobs=logprobs,
+        finish_reason=None if finish is None else finish.value,
     )
 
 
@@ -234,19 +215,12 @@ def _chat_logprobs(
         return None
     content = []
     for place in places:
-        (token_id, value), *likeliest = output.logprobs[place]
-        content.append(
-            TokenLogprob(
-                token=token_text(token_id, codec),
-                logprob=logprob_of(value),
-                bytes=list(codec.to_bytes([token_id])),
-                top_logprobs=[_top(i, v, codec) for i, v in likeliest],
-            )
-        )
+        chosen, *likeliest = (_token(*pair, codec) for pair in output.logprobs[place])
+        content.append(TokenLogprob(**dict(chosen), top_logprobs=likeliest))
     return ChatLogprobs(content=content)
 
 
-def _top(token_id: int, value: int, codec: TokenCodec) -> TopLogprob:
+def _token(token_id: int, value: int, codec: TokenCodec) -> TopLogprob:
     return TopLogprob(
         token=token_text(token_id, codec),
         logprob=logprob_of(value),

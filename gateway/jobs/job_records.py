@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Self
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -22,11 +20,10 @@ from gateway.jobs.tables import (
     SharedJobStage,
 )
 from protocol.documents.results import Output
-from protocol.market.types import JobId, JobParams
+from protocol.market.types import JobId
 from requester.jobs.drafts import Draft
 
 __all__ = [
-    "LiveJob",
     "claim_expired",
     "create_job",
     "end_without_answer",
@@ -41,57 +38,16 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class LiveJob:
-    """A job that is to be moved on.
-
-    Attributes:
-        job_id: The job.
-        params: What is posted.
-        content: The prompts document; None once it is not needed any more.
-        stage: How far it has come.
-        posted_block: Block of its posting, once seen.
-        escrowed: Units that posting locks.
-        created_at: Unix time of its making.
-        changed_at: Unix time of its last step.
-    """
-
-    job_id: JobId
-    params: JobParams
-    content: bytes | None
-    stage: SharedJobStage
-    posted_block: int | None
-    escrowed: int
-    created_at: float
-    changed_at: float
-
-    @classmethod
-    def of(cls, row: GatewayJobRow) -> Self:
-        """The job of a row."""
-        return cls(
-            job_id=JobId(row.job_id),
-            params=JobParams.from_bytes(row.params),
-            content=row.content,
-            stage=SharedJobStage(row.stage),
-            posted_block=row.posted_block,
-            escrowed=row.escrowed,
-            created_at=row.created_at,
-            changed_at=row.changed_at,
-        )
-
-
 # ---------------------------------------------------------------- who moves it
 
 
-def live_jobs(session: Session, replica: str) -> list[LiveJob]:
+def live_jobs(session: Session, replica: str) -> Sequence[GatewayJobRow]:
     """The jobs that a replica moves on, oldest first."""
     statement = select(GatewayJobRow).where(
         GatewayJobRow.holder == replica, GatewayJobRow.stage.in_(LIVE_JOBS)
     )
-    rows = session.scalars(
-        statement.order_by(GatewayJobRow.created_at, GatewayJobRow.job_id)
-    )
-    return [LiveJob.of(row) for row in rows]
+    order = (GatewayJobRow.created_at, GatewayJobRow.job_id)
+    return session.scalars(statement.order_by(*order)).all()
 
 
 def hold(session: Session, replica: str, seconds: float) -> None:
@@ -161,7 +117,7 @@ def create_job(
     call_ids: Sequence[str],
     replica: str,
     seconds: float,
-) -> LiveJob | None:
+) -> GatewayJobRow | None:
     """Makes a job of waiting calls, all of them or none.
 
     Args:
@@ -183,7 +139,7 @@ def create_job(
     moment = now(session)
     row = GatewayJobRow(
         job_id=job_id,
-        params=draft.params.to_bytes(),
+        params=draft.params,
         content=draft.content,
         stage=SharedJobStage.DRAFTED,
         holder=replica,
@@ -199,7 +155,7 @@ def create_job(
     for call in calls:
         call.job_id, call.first_output, call.changed_at = job_id, first, moment
         first += call.prompt_count
-    return LiveJob.of(row)
+    return row
 
 
 def mark_posting(session: Session, job_id: JobId) -> bool:

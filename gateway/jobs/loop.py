@@ -23,11 +23,10 @@ from gateway.errors import GatewayBusy
 from gateway.jobs import calls as call_records
 from gateway.jobs import job_records as records
 from gateway.jobs.calls import replica_lease
-from gateway.jobs.job_records import LiveJob
 from gateway.jobs.market_access import MarketAccess, persist
 from gateway.jobs.runner import JobRunner
 from gateway.jobs.sharing import Waiting, due_groups
-from gateway.jobs.tables import CallFault, SharedJobStage
+from gateway.jobs.tables import CallFault, GatewayJobRow, SharedJobStage
 from gateway.jobs.terms import JobTerms
 from protocol.errors import MarketError, RequestError
 from protocol.host.crash_points import crash_point
@@ -214,7 +213,7 @@ class JobEngine:
             self._step(live)
             self._wake.set()
 
-    def _draft(self, call_ids: Sequence[str], terms: JobTerms) -> LiveJob | None:
+    def _draft(self, call_ids: Sequence[str], terms: JobTerms) -> GatewayJobRow | None:
         with self._database.reading() as session:
             prompts = call_records.prompts_of(session, call_ids)
         seats = persist(lambda: self._access.seats(terms))
@@ -223,7 +222,7 @@ class JobEngine:
         self._take_in_hand(job_id)
         seconds = self._options.lease_seconds
 
-        def create(session: Session) -> LiveJob | None:
+        def create(session: Session) -> GatewayJobRow | None:
             return records.create_job(
                 session, job_id, draft, call_ids, self.replica, seconds
             )
@@ -258,6 +257,7 @@ class JobEngine:
     def _move(self) -> None:
         with self._database.reading() as session:
             jobs = records.live_jobs(session, self.replica)
+            session.expunge_all()
         self._looked = {j.job_id: self._looked.get(j.job_id, 0.0) for j in jobs}
         if not jobs:
             return
@@ -269,16 +269,16 @@ class JobEngine:
                 self._looked[job.job_id] = moment
                 self._pool.submit(self._step, job)
 
-    def _is_due(self, job: LiveJob, moment: float, is_new_block: bool) -> bool:
+    def _is_due(self, job: GatewayJobRow, moment: float, is_new_block: bool) -> bool:
         age = moment - self._looked[job.job_id]
-        if job.stage is SharedJobStage.DRAFTED:
+        if job.stage == SharedJobStage.DRAFTED:
             # Whoever drafts a job posts it in the same breath.
             return False
-        if job.stage is SharedJobStage.ABANDONED:
+        if job.stage == SharedJobStage.ABANDONED:
             return age >= _SLOW_LOOK_SECONDS
         return is_new_block or age >= _LONGEST_LOOK_SECONDS
 
-    def _step(self, job: LiveJob) -> None:
+    def _step(self, job: GatewayJobRow) -> None:
         try:
             self._runner.step(job)
         except MarketError as error:

@@ -24,16 +24,18 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Float, ForeignKey, Index, LargeBinary, String, Text
+from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import Mapped, MappedColumn, mapped_column
+from sqlalchemy.types import TypeDecorator
 
 from gateway.database.base import Amount, Base, Bytes32, Count, JsonOf
 from gateway.jobs.terms import AnswerForm, JobTerms
 from protocol.documents.prompts import Prompt
 from protocol.documents.results import Output
+from protocol.market.types import JobId, JobParams
 
 __all__ = [
     "LIVE_JOBS",
-    "OPEN_CALLS",
     "CallFault",
     "CallRow",
     "CallState",
@@ -77,9 +79,6 @@ class SharedJobStage(StrEnum):
     FORGOTTEN = "forgotten"
 
 
-OPEN_CALLS = (CallState.RESERVED, CallState.POSTED, CallState.ACCEPTED)
-"""States in which a call holds a reservation."""
-
 LIVE_JOBS = (
     SharedJobStage.DRAFTED,
     SharedJobStage.POSTING,
@@ -109,16 +108,29 @@ class CallFault:
     param: str | None = None
 
 
+class _Params(TypeDecorator[JobParams]):
+    """A job's parameters, `abi.encode(JobParams)`."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: JobParams | None, dialect: Dialect) -> Any:
+        return None if value is None else value.to_bytes()
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> JobParams | None:
+        return None if value is None else JobParams.from_bytes(value)
+
+
 class GatewayJobRow(Base):
     """A job that this gateway posts or posted."""
 
     __tablename__ = "gateway_jobs"
 
-    job_id: Mapped[bytes] = mapped_column(
+    job_id: Mapped[JobId] = mapped_column(
         Bytes32, primary_key=True, doc="The marketplace's name of it."
     )
-    params: Mapped[bytes] = mapped_column(
-        LargeBinary, doc="`abi.encode(JobParams)`: what is posted, whoever posts."
+    params: Mapped[JobParams] = mapped_column(
+        _Params, doc="`abi.encode(JobParams)`: what is posted, whoever posts."
     )
     content: Mapped[bytes | None] = mapped_column(
         LargeBinary, doc="The prompts document until the job is on chain."

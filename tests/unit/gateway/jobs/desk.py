@@ -14,7 +14,7 @@ from gateway.batches.tables import BatchRow
 from gateway.database.engine import Database
 from gateway.jobs import job_records
 from gateway.jobs.calls import NewCall, find_call, now, prompts_of, reserve_call
-from gateway.jobs.job_records import LiveJob, live_jobs
+from gateway.jobs.job_records import live_jobs
 from gateway.jobs.market_access import MarketAccess
 from gateway.jobs.runner import JobRunner
 from gateway.jobs.tables import CallRow, GatewayJobRow
@@ -119,7 +119,7 @@ class Desk:
                 assert row is not None
                 row.batch_id, row.line = batch_id, 1
 
-    def draft(self, *call_ids: str) -> LiveJob:
+    def draft(self, *call_ids: str) -> GatewayJobRow:
         """A job of these calls, drafted and not sent."""
         with self.database.reading() as session:
             prompts = prompts_of(session, call_ids)
@@ -133,18 +133,19 @@ class Desk:
         assert live is not None
         return live
 
-    def live(self, job_id: JobId) -> LiveJob:
+    def live(self, job_id: JobId) -> GatewayJobRow:
         """The job as a replica reads it before its next step."""
         with self.database.reading() as session:
             found = {job.job_id: job for job in live_jobs(session, REPLICA)}
+            session.expunge_all()
         return found[job_id]
 
-    def step(self, job: LiveJob) -> GatewayJobRow:
+    def step(self, job: GatewayJobRow) -> GatewayJobRow:
         """One step of a live job; how the job is afterwards."""
         self.runner.step(self.live(job.job_id))
         return self.job(job.job_id)
 
-    def answer(self, job: LiveJob, texts: Sequence[str]) -> None:
+    def answer(self, job: GatewayJobRow, texts: Sequence[str]) -> None:
         """All workers answer a posted job with these texts."""
         document = self.world.answers(job.params, tuple(texts))
         outcome = self.world.outcome(job.params, document)
@@ -168,7 +169,7 @@ class Desk:
         with self.database.reading() as session:
             return balances(session)[key_id]
 
-    def age(self, job: LiveJob, seconds: float) -> None:
+    def age(self, job: GatewayJobRow, seconds: float) -> None:
         """Lets a job's last step be so long ago."""
         with self.database.writing() as session:
             statement = select(GatewayJobRow.changed_at).where(
