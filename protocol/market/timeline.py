@@ -176,6 +176,12 @@ class Timeline:
         return 0 if self.ended is None else self.ended.event.refunded
 
     @property
+    def payments(self) -> tuple[int, ...]:
+        """What workers and callers were paid up to the end, units."""
+        workers = [entry.event.amount for entry in self.workers_paid]
+        return (*workers, *(entry.event.amount for entry in self.bounties))
+
+    @property
     def deliverable(self) -> tuple[Outcome, bytes] | None:
         """Outcome and transcript that the callback is called with.
 

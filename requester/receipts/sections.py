@@ -273,11 +273,10 @@ def _section_or_none(entry: Entry[Any] | None) -> Any:
 
 
 def _money(timeline: Timeline, settled: JobSettled) -> MoneySection:
-    payments: tuple[Entry[Any], ...] = (*timeline.workers_paid, *timeline.bounties)
     return MoneySection(
         escrowed=timeline.posted.event.escrowed,
         paid=settled.paid,
-        delivery=settled.paid - sum(entry.event.amount for entry in payments),
+        delivery=settled.paid - sum(timeline.payments),
         refunded=settled.refunded,
         fee=settled.fee,
         slashed=sum(entry.event.amount for entry in timeline.slashed),
