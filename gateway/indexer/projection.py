@@ -22,13 +22,13 @@ from protocol.market.events import (
     SeatOpened,
     SeatSlashed,
 )
-from protocol.market.round_history import Entry, RoundHistory
+from protocol.market.round_history import Entry, Place, RoundHistory
 from protocol.market.timeline import Timeline
 from protocol.market.types import (
     ZERO_ADDRESS,
-    Answer,
     JobId,
     JobState,
+    Outcome,
     OutcomeStatus,
     SlashReason,
 )
@@ -243,8 +243,7 @@ def _members(history: Timeline, one: RoundHistory) -> Iterator[Row]:
             "drawn_at": time_of(one.drawn.log),
         }
         row |= _commitment(place.committed) | _reveal(place.revealed)
-        row |= _result(history, one, place.seat_id, row)
-        yield row
+        yield row | _result(history, one, place)
 
 
 def _commitment(entry: Entry[ResultCommitted] | None) -> Row:
@@ -268,40 +267,34 @@ def _reveal(entry: Entry[ResultRevealed] | None) -> Row:
     }
 
 
-def _result(history: Timeline, one: RoundHistory, seat_id: int, row: Row) -> Row:
-    """Verdict and money of a place; a worker holds at most one place of a job."""
-    worker = row["worker"]
-    slashed = [
-        entry.event
-        for entry in history.slashed
-        if entry.event.seat_id == seat_id and entry.event.worker == worker
-    ]
-    earned = sum(
-        entry.event.amount
-        for entry in history.workers_paid
-        if entry.event.worker == worker
-    )
-    has_ended = history.settled is not None or one.split is not None
-    if seat_id == 0:
-        verdict = Verdict.VACANT
-    elif slashed:
-        verdict = _SLASHED[slashed[-1].reason]
-    elif not has_ended or row["answer"] is None:
-        verdict = Verdict.PENDING
-    else:
-        verdict = _judged(history, row["answer"], row["outcome_status"])
+def _result(history: Timeline, one: RoundHistory, place: Place) -> Row:
+    """Verdict and money of a place."""
+    slash = history.slash_of(place.worker)
     return {
-        "verdict": verdict.value,
-        "earned": 0 if seat_id == 0 else earned,
-        "slashed": sum(event.amount for event in slashed),
+        "verdict": _verdict(history, one, place, slash).value,
+        "earned": history.paid_to(place.worker),
+        "slashed": 0 if slash is None else slash.amount,
     }
 
 
-def _judged(history: Timeline, answer: Answer, status: int) -> Verdict:
+def _verdict(
+    history: Timeline, one: RoundHistory, place: Place, slash: SeatSlashed | None
+) -> Verdict:
+    has_ended = history.settled is not None or one.split is not None
+    if place.is_vacant:
+        return Verdict.VACANT
+    if slash is not None:
+        return _SLASHED[slash.reason]
+    if not has_ended or place.revealed is None:
+        return Verdict.PENDING
+    return _judged(history, place.revealed.event.outcome)
+
+
+def _judged(history: Timeline, outcome: Outcome) -> Verdict:
     accepted = history.accepted
-    if accepted is not None and accepted.event.answer == answer:
+    if accepted is not None and accepted.event.answer == outcome.answer():
         return Verdict.AGREED
-    if status == OutcomeStatus.INPUT_UNAVAILABLE:
+    if outcome.status == OutcomeStatus.INPUT_UNAVAILABLE:
         return Verdict.UNAVAILABLE
     # A split leaves it waiting for the second round.
     return Verdict.PENDING if history.settled is None else Verdict.DISAGREED

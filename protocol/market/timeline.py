@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from eth_typing import ChecksumAddress
+
 from protocol.errors import JobNotFound
 from protocol.market.events import (
     BountyPaid,
@@ -143,11 +145,6 @@ class Timeline:
         return next((one for one in reversed(self.rounds) if one.drawn), None)
 
     @property
-    def drawn(self) -> Entry[CommitteeDrawn] | None:
-        """The last committee."""
-        return None if self.last_drawn is None else self.last_drawn.drawn
-
-    @property
     def accepted(self) -> Entry[ResultAccepted] | None:
         """The answer of a quorum."""
         return next((one.accepted for one in self.rounds if one.accepted), None)
@@ -180,6 +177,16 @@ class Timeline:
         """What workers and callers were paid up to the end, units."""
         workers = [entry.event.amount for entry in self.workers_paid]
         return (*workers, *(entry.event.amount for entry in self.bounties))
+
+    def paid_to(self, worker: ChecksumAddress) -> int:
+        """Units that a worker was paid."""
+        paid = (entry.event for entry in self.workers_paid)
+        return sum(event.amount for event in paid if event.worker == worker)
+
+    def slash_of(self, worker: ChecksumAddress) -> SeatSlashed | None:
+        """What a worker lost of its bond; it holds at most one place of a job."""
+        lost = (entry.event for entry in self.slashed)
+        return next((event for event in lost if event.worker == worker), None)
 
     @property
     def deliverable(self) -> tuple[Outcome, bytes] | None:

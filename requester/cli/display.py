@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from eth_typing import ChecksumAddress
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -169,9 +170,8 @@ def _block(entry: Entry[Any] | None) -> str:
     return "…" if entry is None else f"block {entry.log.block_number}"
 
 
-def _money_of(worker: str, timeline: Timeline, amounts: Amounts) -> str:
-    paid = [e.event.amount for e in timeline.workers_paid if e.event.worker == worker]
-    lost = [e.event.amount for e in timeline.slashed if e.event.worker == worker]
-    if lost:
-        return f"slashed {amounts.text(sum(lost))}"
-    return f"paid {amounts.text(sum(paid))}" if paid else ""
+def _money_of(worker: ChecksumAddress, timeline: Timeline, amounts: Amounts) -> str:
+    slash, paid = timeline.slash_of(worker), timeline.paid_to(worker)
+    if slash is not None:
+        return f"slashed {amounts.text(slash.amount)}"
+    return f"paid {amounts.text(paid)}" if paid else ""
