@@ -30,14 +30,9 @@ from protocol.market.events import (
     Withdrawn,
     WorkerPaid,
 )
+from protocol.market.terms import MarketConfig
 from protocol.market.timeline import Timeline
-from protocol.market.types import (
-    JobId,
-    JobState,
-    MarketConfig,
-    ModelSpec,
-    SlashReason,
-)
+from protocol.market.types import JobId, JobState, ModelSpec, SlashReason
 from requester.jobs.results import Results
 from worker.duties.computation import compute
 

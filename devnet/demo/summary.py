@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from devnet.demo.gas import JobTransaction, gas_by_phase, transactions_of
-from devnet.network.start import Network
+from devnet.network.plan import Network
 from protocol.chain.reader import MarketReader
 from protocol.errors import RpcUnavailable
 from protocol.market.round_history import Entry
@@ -82,10 +82,10 @@ def collect(
 
 
 def _gas_used(market: MarketReader, tx_hash: str) -> int:
-    cost = market.transaction_cost(tx_hash)
-    if cost is None:
+    receipt = market.receipt(tx_hash)
+    if receipt is None:
         raise RpcUnavailable(f"the node has no receipt of {tx_hash}")
-    return cost.gas_used
+    return receipt.gas_used
 
 
 def _inference_seconds(network: Network) -> dict[str, float]:

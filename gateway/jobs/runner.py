@@ -19,7 +19,7 @@ from protocol.errors import (
     ContractReverted,
     JobNotFound,
     MarketError,
-    NotEnoughFunds,
+    OutboxError,
     ProtocolError,
     RequestError,
     RpcUnavailable,
@@ -32,7 +32,7 @@ from protocol.market.prices import price_of, text_price
 from protocol.market.round_history import Entry
 from protocol.market.timeline import Timeline
 from protocol.market.types import JobId, JobState
-from requester.jobs.job import Job
+from requester.jobs.job import CANNOT_PAY, Job
 from requester.jobs.posting import publish
 
 __all__ = ["JobMeter", "JobRunner"]
@@ -141,16 +141,17 @@ class JobRunner:
     def _store(self, job: LiveJob) -> None:
         if job.content is None:
             raise RequestError("the job's prompts are gone")
+        self._access.announce()
         publish(self._access.store, job.params.prompts_digest, job.content)
 
     def _send(self, job: LiveJob) -> None:
         is_first = job.stage is SharedJobStage.DRAFTED
         try:
             result = self._access.market.post_job(job.params)
-        except (ContractReverted, NotEnoughFunds) as error:
+        except (ContractReverted, *CANNOT_PAY) as error:
             self._explain_refusal(job, error, is_first)
             return
-        except (RpcUnavailable, TransactionDropped) as error:
+        except (OutboxError, RpcUnavailable, TransactionDropped) as error:
             self._doubt(job, error)
             return
         crash_point("gateway.posted")
@@ -332,9 +333,11 @@ def _not_posted(error: Exception) -> CallFault:
         is_passing = error.rule.is_retryable
         status = _UNAVAILABLE if is_passing else error.rule.http_status
         return CallFault(status, f"the market refuses the job: {error}")
-    if isinstance(error, NotEnoughFunds):
+    if isinstance(error, CANNOT_PAY):
         # The wallet's address and balance are the operator's business.
         return CallFault(_UNAVAILABLE, "the gateway's wallet cannot pay for a job now")
+    if isinstance(error, OutboxError):
+        return CallFault(_UNAVAILABLE, "the gateway cannot send transactions now")
     if isinstance(error, StoreError):
         return CallFault(_UNAVAILABLE, "the content store does not answer")
     if isinstance(error, RequestError):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from protocol.market.types import JobParams, MarketConfig, ModelSpec
+from protocol.market.terms import MarketConfig
+from protocol.market.types import JobParams, ModelSpec
 
 __all__ = [
     "BASIS_POINTS",
@@ -13,7 +14,7 @@ __all__ = [
     "PromptCost",
     "escrow_of",
     "estimate",
-    "max_tokens_of",
+    "max_job_tokens",
     "no_show_penalty",
     "pay_of",
     "price_of",
@@ -104,12 +105,10 @@ def pay_of(config: MarketConfig, price: int, tokens: int) -> int:
     return config.base_fee + tokens * price
 
 
-def max_tokens_of(config: MarketConfig, price: int) -> int:
-    """Most tokens of a job for which no seat earns more than its bond.
-
-    A seat that did could gain by lying.
-    """
-    return (config.seat_bond - config.base_fee) // price
+def max_job_tokens(config: MarketConfig, price: int) -> int:
+    """Most tokens of a job: none of its seats may earn more than its bond."""
+    within_bond = (config.seat_bond - config.base_fee) // price
+    return min(config.max_job_tokens, within_bond)
 
 
 def no_show_penalty(config: MarketConfig) -> int:

@@ -11,14 +11,17 @@ from eth_typing import ChecksumAddress
 
 from protocol.chain.proofs.verify import JobProof
 from protocol.digests import Digest
-from protocol.documents.prompts import PromptsDocument, ResultsDocument
+from protocol.documents.prompts import PromptsDocument
+from protocol.documents.results import ResultsDocument
 from protocol.errors import (
     BadDocument,
     ContentNotFound,
     ContractReverted,
+    GasPriceTooHigh,
     MarketError,
     NotEnoughFunds,
     RequestError,
+    SpendingCapReached,
     StoreError,
     WaitTimedOut,
 )
@@ -37,7 +40,10 @@ from protocol.market.types import (
 from requester.jobs.connections import Connections
 from requester.jobs.results import Results, check_results, fetch_document
 
-__all__ = ["Job", "Milestone"]
+__all__ = ["CANNOT_PAY", "Job", "Milestone"]
+
+CANNOT_PAY = (GasPriceTooHigh, NotEnoughFunds, SpendingCapReached)
+"""Why an account could not pay for a transaction: it has too little, or its limits."""
 
 Milestone = Literal["accepted", "settled"]
 """What to wait for."""
@@ -197,7 +203,7 @@ class Job:
         elif task.is_call:
             try:
                 self._advance()
-            except NotEnoughFunds as error:
+            except CANNOT_PAY as error:
                 # Workers move the job as well, for the bounty.
                 _log.warning("cannot pay for advancing", extra={"reason": str(error)})
 

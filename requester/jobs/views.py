@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from protocol.digests import digest_to_cid
-from protocol.documents.prompts import LOGPROB_SCALE, Output, Prompt
+from protocol.documents.prompts import Prompt
+from protocol.documents.results import LOGPROB_SCALE, Output
 from protocol.market.prices import Estimate
 from protocol.market.round_history import Entry, RoundHistory
 from protocol.market.timeline import Timeline

@@ -14,7 +14,7 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from protocol.digests import Digest, digest_to_cid
-from protocol.documents.prompts import Output, ResultsDocument
+from protocol.documents.results import Output, ResultsDocument
 from protocol.errors import BadDocument, BadReceipt
 from protocol.market.commitments import commitment
 from protocol.market.events import ResultRevealed

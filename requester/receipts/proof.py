@@ -9,6 +9,7 @@ from typing import Self
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 
+from protocol.chain.abi.decoding import decode_log
 from protocol.chain.deployment import Deployment
 from protocol.chain.proofs.verify import (
     Header,
@@ -20,7 +21,7 @@ from protocol.chain.proofs.verify import (
     record_slot,
 )
 from protocol.errors import BadProof, BadReceipt, RpcUnavailable
-from protocol.market.events import JobSettled, Log, decode_log
+from protocol.market.events import JobSettled, Log
 from protocol.market.timeline import RESULT_EVENTS
 from protocol.market.transcript import final_word
 from protocol.market.types import JobState

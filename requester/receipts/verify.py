@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from protocol.chain.reader import MarketReader
 from protocol.digests import Digest, digest_to_cid
-from protocol.documents.prompts import ResultsDocument
+from protocol.documents.results import ResultsDocument
 from protocol.errors import BadProof, BadReceipt, RequestError
 from protocol.market.output_tree import output_proofs
 from protocol.market.timeline import Timeline

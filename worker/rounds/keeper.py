@@ -7,7 +7,8 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 
-from protocol.chain.client import MarketClient, TxResult
+from protocol.chain.client import MarketClient
+from protocol.chain.rpc.receipts import TxReceipt
 from protocol.host.backoff import Pauses
 from protocol.host.crash_points import crash_point
 from protocol.market.advancing import Due, due
@@ -124,7 +125,7 @@ class Keeper:
     def _deliver(self, job_id: JobId, params: JobParams) -> None:
         client = self._client
 
-        def work() -> TxResult | None:
+        def work() -> TxReceipt | None:
             timeline = Timeline.of(job_id, client.events(job_id=job_id))
             deliverable = timeline.deliverable
             if deliverable is None:
@@ -139,7 +140,7 @@ class Keeper:
     def _advance(self, job_id: JobId, params: JobParams, task: Due) -> None:
         client = self._client
 
-        def work() -> TxResult:
+        def work() -> TxReceipt:
             crash_point("advance.sending")
             result = client.advance(params)
             crash_point("advance.mined")
@@ -148,7 +149,7 @@ class Keeper:
         self._start(job_id, task.value, work)
 
     def _start(
-        self, job_id: JobId, task: str, work: Callable[[], TxResult | None]
+        self, job_id: JobId, task: str, work: Callable[[], TxReceipt | None]
     ) -> None:
         """Send on a thread, unless that was done, or failed a moment ago."""
         is_mined = self._mined.get(job_id, 0) > self._rounds.head
@@ -156,7 +157,7 @@ class Keeper:
             return
         facts = {"job_id": "0x" + job_id.hex(), "task": task}
 
-        def done(result: TxResult | None) -> None:
+        def done(result: TxReceipt | None) -> None:
             self._pauses.clear(job_id)
             if result is not None:
                 self._mined[job_id] = result.block_number

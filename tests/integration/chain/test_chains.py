@@ -14,8 +14,8 @@ from assay.findings import Level
 from protocol.chain.client import MarketClient
 from protocol.chain.cursor import EventCursor
 from protocol.chain.deploying.deploy import deploy_market
-from protocol.chain.deploying.terms import MarketTerms
 from protocol.market.round_state import ROUND_EVENTS
+from protocol.market.terms import MarketTerms
 from protocol.market.types import JobParams, JobState
 from tests.support.machines.processes import eventually
 from tests.support.network.anvil import Anvil, development_account

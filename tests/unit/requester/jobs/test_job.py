@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from protocol.documents.prompts import Finish, ResultsDocument
+from protocol.documents.results import Finish, ResultsDocument
 from protocol.errors import (
     BadDocument,
     ContentNotFound,
