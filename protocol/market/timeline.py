@@ -12,6 +12,7 @@ from protocol.market.events import (
     BountyPaid,
     CommitteeDrawn,
     DrawArmed,
+    Entry,
     Event,
     JobCancelled,
     JobPosted,
@@ -25,8 +26,10 @@ from protocol.market.events import (
     RoundSplit,
     SeatSlashed,
     WorkerPaid,
+    entries_of,
+    last_entry,
 )
-from protocol.market.round_history import Entry, RoundHistory, entries_of, last_entry
+from protocol.market.round_history import RoundHistory
 from protocol.market.types import JobId, JobParams, JobState, Outcome
 
 __all__ = ["RESULT_EVENTS", "Timeline", "logs_to_end"]
@@ -104,7 +107,7 @@ class Timeline:
             JobNotFound: Its posting is not among them.
         """
         own = (log for log in logs if getattr(log.event, "job_id", None) == job_id)
-        ordered = tuple(sorted(own, key=_position))
+        ordered = tuple(sorted(own, key=lambda log: log.position))
         posted = last_entry(ordered, JobPosted)
         if posted is None:
             raise JobNotFound(
@@ -218,10 +221,6 @@ class Timeline:
         return earlier
 
 
-def _position(log: Log) -> tuple[int, int]:
-    return (log.block_number, log.log_index)
-
-
 def _rounds(logs: Sequence[Log]) -> tuple[RoundHistory, ...]:
     numbers = {
         log.event.round
@@ -237,5 +236,5 @@ def _before(
     """What came before the end: the bounty of a delivery comes after it."""
     if settled is None:
         return entries
-    end = _position(settled.log)
-    return tuple(entry for entry in entries if _position(entry.log) < end)
+    end = settled.log.position
+    return tuple(entry for entry in entries if entry.log.position < end)

@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from protocol.amounts import Amounts
-from protocol.market.events import Log
+from protocol.market.events import Entry, Log
 from protocol.market.prices import Estimate
-from protocol.market.round_history import Entry, RoundHistory
+from protocol.market.round_history import RoundHistory
 from protocol.market.sentences import sentence_of
 from protocol.market.timeline import Timeline
 from protocol.market.types import JobState

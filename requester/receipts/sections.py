@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from protocol.market.events import (
     BountyPaid,
     CommitteeDrawn,
+    Entry,
     Event,
     JobPosted,
     JobSettled,
@@ -25,7 +26,7 @@ from protocol.market.events import (
     SeatSlashed,
     WorkerPaid,
 )
-from protocol.market.round_history import Entry, RoundHistory
+from protocol.market.round_history import RoundHistory
 from protocol.market.timeline import Timeline, logs_to_end
 from protocol.market.types import (
     JobParams,
