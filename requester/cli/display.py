@@ -24,11 +24,7 @@ __all__ = ["estimate_lines", "event_line", "progress", "timeline_lines"]
 
 Follower = Callable[[Timeline], None]
 
-_STEPS = (
-    (JobState.OPEN, "Open"),
-    (JobState.COMMITTING, "Committing"),
-    (JobState.REVEALING, "Revealing"),
-)
+_STEPS = (JobState.OPEN, JobState.COMMITTING, JobState.REVEALING)
 _SHOWN_PROMPTS = 10
 
 
@@ -140,9 +136,9 @@ def _track(timeline: Timeline) -> Text:
     """The states in a row: what is past, where the job is, what is to come."""
     state = timeline.state
     text = Text()
-    for step, name in _STEPS:
+    for step in _STEPS:
         style = "bold cyan" if step == state else "green" if step < state else "dim"
-        text.append(name, style=style).append(" ─► ", style="dim")
+        text.append(step.label, style=style).append(" ─► ", style="dim")
     if timeline.accepted is not None and not state.is_final:
         return text.append("Accepted, settling", style="bold green")
     if not state.is_final:
