@@ -24,9 +24,8 @@ from protocol.errors import (
     TransactionDropped,
 )
 from protocol.host.crash_points import crash_point
-from protocol.market.events import JobPosted
+from protocol.market.events import Entry, JobPosted
 from protocol.market.prices import price_of, text_price
-from protocol.market.round_history import Entry
 from protocol.market.timeline import Timeline
 from protocol.market.types import JobId, JobState
 from requester.jobs.job import CANNOT_PAY, Job
@@ -152,9 +151,8 @@ class JobRunner:
             self._doubt(job, error)
             return
         crash_point("gateway.posted")
-        for log in result.logs:
-            if isinstance(log.event, JobPosted) and log.event.job_id == job.job_id:
-                self._note_posting(job, Entry(log.event, log), result.gas_used)
+        posting = Timeline.of(job.job_id, result.logs).posted
+        self._note_posting(job, posting, result.gas_used)
 
     def _explain_refusal(
         self, job: GatewayJobRow, error: MarketError, is_first: bool
