@@ -26,6 +26,7 @@ from protocol.chain.client import MarketClient
 from protocol.chain.deploying.deploy import deploy_market
 from protocol.chain.deploying.terms import MarketTerms
 from protocol.chain.deployment import Deployment
+from protocol.hexadecimal import to_hex
 from protocol.market.types import JobId, ModelId
 from protocol.store.ipfs import IpfsStore
 from worker.models.publish import publish_model
@@ -269,7 +270,7 @@ def _commands(
         "--rpc-url": rpc_url,
         "--ipfs-api": place.ipfs_api,
         "--deployment": place.folder / _DEPLOYMENT,
-        "--model": "0x" + model_id.hex(),
+        "--model": to_hex(model_id),
     }
     commands = {
         requester.name: _command(

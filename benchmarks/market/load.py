@@ -12,6 +12,7 @@ from protocol.chain.client import MarketClient
 from protocol.chain.cursor import EventCursor
 from protocol.documents.prompts import Prompt, PromptsDocument
 from protocol.errors import ContractReverted
+from protocol.hexadecimal import to_hex
 from protocol.market.events import (
     CommitteeDrawn,
     DrawArmed,
@@ -175,7 +176,7 @@ class Load:
 
     def _post(self, nonce: int) -> tuple[JobId, Followed]:
         document = PromptsDocument(
-            model_id="0x" + self.model_id.hex(),
+            model_id=to_hex(self.model_id),
             prompts=(
                 Prompt(
                     ids=tuple((nonce * 31 + n) % 250 for n in range(PROMPT_TOKENS)),

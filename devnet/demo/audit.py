@@ -14,6 +14,7 @@ from typing import Any
 from eth_typing import ChecksumAddress
 
 from protocol.chain.reader import MarketReader
+from protocol.hexadecimal import to_hex
 from protocol.market.events import (
     BountyPaid,
     JobCancelled,
@@ -118,7 +119,7 @@ class Books:
         paid = self._paid[event.job_id] + waiting
         if paid != event.paid:
             self.faults.append(
-                f"job 0x{event.job_id.hex()} says {event.paid} units were paid; "
+                f"job {to_hex(event.job_id)} says {event.paid} units were paid; "
                 f"workers and callers got {paid}"
             )
         self.escrow[event.job_id] -= event.refunded + event.fee
@@ -136,7 +137,7 @@ class Books:
             self.escrow[job_id] = waiting
         if left != waiting:
             self.faults.append(
-                f"job 0x{job_id.hex()}: escrowed is not paid + refunded + fees, "
+                f"job {to_hex(job_id)}: escrowed is not paid + refunded + fees, "
                 f"{left - waiting} units are missing"
             )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from devnet.demo.gas import JobTransaction, gas_by_phase
+from protocol.hexadecimal import to_hex
 from protocol.market.events import (
     BountyPaid,
     CommitteeDrawn,
@@ -73,8 +74,8 @@ def summarize(evidence: Evidence) -> dict[str, Any]:
     params = posted.event.params
     inference = max(evidence.inference_seconds.values(), default=None)
     return {
-        "jobId": _hex(posted.event.job_id),
-        "modelId": _hex(params.model_id),
+        "jobId": to_hex(posted.event.job_id),
+        "modelId": to_hex(params.model_id),
         "requester": params.requester,
         "prompts": params.prompt_count,
         "redundancy": params.redundancy,
@@ -268,7 +269,3 @@ def _amounts(events: Sequence[Any], who: str) -> list[dict[str, Any]]:
 
 def _events(logs: Sequence[Log], kind: type[Any]) -> list[Any]:
     return [log.event for log in logs if isinstance(log.event, kind)]
-
-
-def _hex(value: bytes) -> str:
-    return "0x" + value.hex()

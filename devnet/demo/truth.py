@@ -7,6 +7,7 @@ from pathlib import Path
 from devnet.demo.summary import DemoCheck
 from inference.loading import load_engine
 from protocol.documents.tokenizer import TokenCodec
+from protocol.hexadecimal import to_hex
 from protocol.market.types import JobParams, ModelSpec
 from requester.jobs.results import Results
 from worker.duties.computation import compute
@@ -35,6 +36,6 @@ def check_truth(
     return DemoCheck(
         "the accepted result is the honest one",
         honest.outcome == results.outcome,
-        f"results digest 0x{results.outcome.results_digest.hex()}, computed honestly "
-        f"0x{honest.outcome.results_digest.hex()}",
+        f"results digest {to_hex(results.outcome.results_digest)}, computed honestly "
+        f"{to_hex(honest.outcome.results_digest)}",
     )

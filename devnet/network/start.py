@@ -30,6 +30,7 @@ from protocol.chain.deploying.deploy import deploy_market
 from protocol.chain.deploying.terms import MarketTerms
 from protocol.chain.deployment import Deployment
 from protocol.errors import ChainError, StoreError
+from protocol.hexadecimal import to_hex
 from protocol.market.types import ModelId
 from protocol.store.ipfs import IpfsStore
 from worker.models.publish import publish_model
@@ -138,7 +139,7 @@ class Network:
     @property
     def model_hex(self) -> str:
         """The model's id as `0x` and 64 digits."""
-        return "0x" + self.model_id.hex()
+        return to_hex(self.model_id)
 
 
 def start_network(

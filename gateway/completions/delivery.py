@@ -35,6 +35,7 @@ from gateway.jobs.tables import CallRow
 from gateway.jobs.terms import JobTerms, outputs_from_json, prompts_from_json
 from gateway.jobs.waiters import Waiters
 from protocol.errors import MarketError, WaitTimedOut
+from protocol.hexadecimal import to_hex
 
 __all__ = ["CallerGone", "Delivery", "fault_error", "receipt_url"]
 
@@ -54,7 +55,7 @@ class CallerGone(Exception):
 def receipt_url(base_url: str, job_id: bytes, outputs: Sequence[int]) -> str:
     """Where the receipt of some outputs of a job is."""
     wanted = "&".join(f"output={index}" for index in outputs)
-    return f"{base_url}/v1/receipts/0x{job_id.hex()}?{wanted}"
+    return f"{base_url}/v1/receipts/{to_hex(job_id)}?{wanted}"
 
 
 def fault_error(status: int, message: str) -> GatewayError:
@@ -200,7 +201,7 @@ class Delivery:
             call_id=row.call_id,
             created_at=int(row.created_at),
             origin=Origin(
-                job_id="0x" + row.job_id.hex(),
+                job_id=to_hex(row.job_id),
                 receipt_url=receipt_url(self._base_url, row.job_id, own),
                 outputs=own,
             ),

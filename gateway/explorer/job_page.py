@@ -17,6 +17,7 @@ from gateway.market_data.histories import (
 from gateway.market_data.jobs import JobSummary
 from protocol.amounts import Amounts
 from protocol.digests import digest_to_cid
+from protocol.hexadecimal import to_hex
 from protocol.market.events import (
     BountyPaid,
     CommitteeDrawn,
@@ -57,7 +58,7 @@ def job_page(history: JobHistory, amounts: Amounts, receipts: str) -> dict[str, 
         receipts: Address that receipts are under.
     """
     job = history.summary
-    job_id = "0x" + job.job_id.hex()
+    job_id = to_hex(job.job_id)
     is_accepted = job.state is JobState.ACCEPTED
     return {
         "job": {
@@ -133,13 +134,13 @@ def _drawn(event: CommitteeDrawn, amounts: Amounts) -> Told:
     filled = sum(1 for seat in event.seat_ids if seat)
     lines = [
         ("Places", f"{filled} of {len(event.seat_ids)} filled"),
-        ("Seed", "0x" + event.seed.hex()),
+        ("Seed", to_hex(event.seed)),
     ]
     return f"Committee of round {event.round} drawn", None, lines
 
 
 def _committed(event: ResultCommitted, amounts: Amounts) -> Told:
-    lines = [("Commitment", "0x" + event.commitment.hex())]
+    lines = [("Commitment", to_hex(event.commitment))]
     return f"Place {event.place} committed", event.worker, lines
 
 
@@ -151,13 +152,13 @@ def _revealed(event: ResultRevealed, amounts: Amounts) -> Told:
     outcome = event.outcome
     lines = [
         ("Outcome", f"{outcome.status.name.lower()}, {outcome.token_count:,} tokens"),
-        ("Answer", "0x" + outcome.answer().hex()),
+        ("Answer", to_hex(outcome.answer())),
     ]
     return f"Place {event.place} revealed", event.worker, lines
 
 
 def _accepted(event: ResultAccepted, amounts: Amounts) -> Told:
-    return "Answer accepted by a quorum", None, [("Answer", "0x" + event.answer.hex())]
+    return "Answer accepted by a quorum", None, [("Answer", to_hex(event.answer))]
 
 
 def _split(event: RoundSplit, amounts: Amounts) -> Told:
@@ -182,7 +183,7 @@ def _settled(event: JobSettled, amounts: Amounts) -> Told:
         ("Paid", amounts.text(event.paid)),
         ("Refunded", amounts.text(event.refunded)),
         ("Fee", amounts.text(event.fee)),
-        ("Transcript", "0x" + event.transcript.hex()),
+        ("Transcript", to_hex(event.transcript)),
     ]
     return f"Settled: {event.state.label}", None, lines
 
@@ -234,9 +235,9 @@ def _member(member: MemberView, amounts: Amounts) -> dict[str, Any]:
         "place": member.place,
         "worker": member.worker,
         "seat_id": member.seat_id,
-        "commitment": member.commitment and "0x" + member.commitment.hex(),
+        "commitment": member.commitment and to_hex(member.commitment),
         "committed": Moment.at(member.committed_at),
-        "answer": member.answer and "0x" + member.answer.hex(),
+        "answer": member.answer and to_hex(member.answer),
         "revealed": Moment.at(member.revealed_at),
         "verdict": verdict(member.verdict),
         "earned": amounts.text(member.earned),

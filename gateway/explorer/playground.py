@@ -24,6 +24,7 @@ from gateway.jobs.states import CallState
 from gateway.jobs.tables import CallRow
 from gateway.jobs.terms import outputs_from_json, prompts_from_json
 from gateway.services import Services
+from protocol.hexadecimal import to_hex
 
 __all__ = ["router"]
 
@@ -164,7 +165,7 @@ def _state(row: CallRow, base_url: str) -> dict[str, Any]:
         "prompt": prompts_from_json(row.prompts)[0].text,
         "progress": _PROGRESS[state],
         "fault": row.fault if state.is_refused else None,
-        "job_id": "0x" + row.job_id.hex() if row.job_id else None,
+        "job_id": to_hex(row.job_id) if row.job_id else None,
         "texts": texts,
         "receipt_url": receipt,
         "output": row.first_output,

@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from gateway.database.engine import Database
 from gateway.indexer.models import TransactionRow
 from protocol.chain.rpc.costs import TransactionCost
+from protocol.hexadecimal import from_hex, to_hex
 
 __all__ = ["CostSource", "fill_costs"]
 
@@ -46,7 +47,7 @@ def fill_costs(database: Database, source: CostSource, *, limit: int) -> int:
     )
     with database.reading() as session:
         hashes = session.scalars(missing).all()
-    costs = [source.transaction_cost("0x" + one.hex()) for one in hashes]
+    costs = [source.transaction_cost(to_hex(one)) for one in hashes]
     found = [cost for cost in costs if cost is not None]
     if found:
         with database.writing() as session:
@@ -54,8 +55,8 @@ def fill_costs(database: Database, source: CostSource, *, limit: int) -> int:
                 session.execute(
                     update(TransactionRow)
                     .where(
-                        TransactionRow.tx_hash == bytes.fromhex(cost.tx_hash[2:]),
-                        TransactionRow.block_hash == bytes.fromhex(cost.block_hash[2:]),
+                        TransactionRow.tx_hash == from_hex(cost.tx_hash),
+                        TransactionRow.block_hash == from_hex(cost.block_hash),
                     )
                     .values(gas_used=cost.gas_used, gas_price=cost.gas_price)
                 )

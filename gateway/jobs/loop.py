@@ -33,6 +33,7 @@ from gateway.jobs.tables import CallRow
 from gateway.jobs.terms import JobTerms, prompts_from_json
 from gateway.jobs.waiters import Waiters
 from protocol.errors import MarketError, RequestError
+from protocol.hexadecimal import to_hex
 from protocol.host.crash_points import crash_point
 from protocol.market.types import JobId
 
@@ -303,10 +304,10 @@ class JobEngine:
         try:
             self._runner.step(job)
         except MarketError as error:
-            facts = {"job_id": "0x" + job.job_id.hex(), "reason": str(error)}
+            facts = {"job_id": to_hex(job.job_id), "reason": str(error)}
             _log.warning("step failed", extra=facts)
         except Exception:
-            _log.exception("step failed", extra={"job_id": "0x" + job.job_id.hex()})
+            _log.exception("step failed", extra={"job_id": to_hex(job.job_id)})
         finally:
             self._put_down(job.job_id)
 

@@ -26,6 +26,7 @@ from protocol.errors import (
     StoreError,
     TransactionDropped,
 )
+from protocol.hexadecimal import to_hex
 from protocol.host.crash_points import crash_point
 from protocol.market.advancing import awaits_seed
 from protocol.market.events import JobPosted, JobSettled
@@ -360,7 +361,7 @@ def _not_posted(error: Exception) -> CallFault:
 
 
 def _why_failed(job: LiveJob, timeline: Timeline) -> str:
-    job_id = "0x" + job.job_id.hex()
+    job_id = to_hex(job.job_id)
     if timeline.state is JobState.CANCELLED:
         return f"job {job_id} was cancelled"
     last = timeline.last_drawn
@@ -374,4 +375,4 @@ def _why_failed(job: LiveJob, timeline: Timeline) -> str:
 
 
 def _facts(job: LiveJob, **more: object) -> dict[str, object]:
-    return {"job_id": "0x" + job.job_id.hex(), **more}
+    return {"job_id": to_hex(job.job_id), **more}

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from protocol.documents.prompts import Output
+from protocol.hexadecimal import from_hex, to_hex
 from protocol.market.types import ModelId
 from requester.jobs.drafts import Terms
 from requester.prompts.decoding import Decoding
@@ -42,13 +43,13 @@ class JobTerms:
     def __str__(self) -> str:
         """One word; `parse` reads it."""
         numbers = f"{self.tick}/{self.redundancy}/{self.rounds}"
-        return f"0x{self.model_id.hex()}/{numbers}"
+        return f"{to_hex(self.model_id)}/{numbers}"
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Reads what `str` wrote."""
         model, tick, redundancy, rounds = text.split("/")
-        model_id = ModelId(bytes.fromhex(model[2:]))
+        model_id = ModelId(from_hex(model))
         return cls(model_id, int(tick), int(redundancy), int(rounds))
 
     @property

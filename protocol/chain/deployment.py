@@ -13,6 +13,7 @@ from eth_typing import ChecksumAddress
 from eth_utils.address import is_checksum_address
 
 from protocol.errors import ConfigError
+from protocol.hexadecimal import from_hex, to_hex
 
 __all__ = ["CONTRACT_ROLES", "Deployment"]
 
@@ -20,7 +21,6 @@ CONTRACT_ROLES = ("marketplace", "lens", "registry", "token")
 """What a deployment consists of, by the names of its addresses."""
 
 _MAX_FILE_BYTES = 16 * 1024
-_HASH_LENGTH = 66
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +138,10 @@ def _hashes(path: Path, document: Mapping[str, Any]) -> Mapping[str, str]:
     if not isinstance(value, dict):
         raise ConfigError(f"deployment file {path}: codeHashes is no object")
     for name, digest in value.items():
-        is_hash = isinstance(digest, str) and len(digest) == _HASH_LENGTH
-        if not is_hash or not _is_hex(digest):
+        try:
+            value[name] = to_hex(from_hex(digest, 32))
+        except ValueError as error:
             raise ConfigError(
-                f"deployment file {path}: codeHashes.{name} is {digest!r}, "
-                "not 0x and 64 hexadecimal digits"
-            )
+                f"deployment file {path}: codeHashes.{name}: {error}"
+            ) from error
     return value
-
-
-def _is_hex(text: str) -> bool:
-    return text.startswith("0x") and all(c in "0123456789abcdef" for c in text[2:])

@@ -32,6 +32,7 @@ from protocol.documents.scanner import (
     ShapeError,
 )
 from protocol.errors import BadDocument
+from protocol.hexadecimal import to_hex
 from protocol.market.output_tree import output_root
 from protocol.market.types import ModelId, ModelSpec
 
@@ -228,8 +229,8 @@ class PromptsDocument(_Document):
             BadDocument: Another model is named, an id is not in the vocabulary, or a
                 prompt with its answer exceeds the context.
         """
-        if self.model_id != "0x" + model_id.hex():
-            raise BadDocument(f"modelId is {self.model_id}, not 0x{model_id.hex()}")
+        if self.model_id != to_hex(model_id):
+            raise BadDocument(f"modelId is {self.model_id}, not {to_hex(model_id)}")
         for number, prompt in enumerate(self.prompts):
             if max(prompt.ids) >= spec.vocab_size:
                 raise BadDocument(
@@ -261,9 +262,9 @@ class ResultsDocument(_Document):
     ) -> Self:
         """Assemble the document of a job's outputs, in the order of its prompts."""
         return cls(
-            model_id="0x" + model_id.hex(),
+            model_id=to_hex(model_id),
             outputs=tuple(outputs),
-            prompts_digest="0x" + prompts_digest.hex(),
+            prompts_digest=to_hex(prompts_digest),
         )
 
     def root(self) -> bytes:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from protocol.amounts import Amounts
+from protocol.hexadecimal import to_hex
 from protocol.market.events import (
     BountyPaid,
     CommitteeDrawn,
@@ -183,7 +184,7 @@ def timeline_lines(timeline: Timeline, amounts: Amounts) -> list[str]:
     params = timeline.params
     verified = "" if params.quorum > 1 else ", UNVERIFIED"
     lines = [
-        f"job 0x{timeline.job_id.hex()}",
+        f"job {to_hex(timeline.job_id)}",
         f"{timeline.state.label}; {params.prompt_count} prompts, at most "
         f"{params.max_tokens} tokens, redundancy {params.redundancy}{verified}",
     ]
@@ -229,7 +230,7 @@ class _PlainFollower:
 
 
 def _picture(timeline: Timeline, amounts: Amounts) -> Group:
-    head = Text(f"job 0x{timeline.job_id.hex()}", style="bold")
+    head = Text(f"job {to_hex(timeline.job_id)}", style="bold")
     parts: list[Text | Table] = [head, _track(timeline)]
     parts += [
         _committee(one, timeline, amounts) for one in timeline.rounds if one.drawn

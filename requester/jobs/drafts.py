@@ -12,6 +12,7 @@ from protocol.digests import Digest
 from protocol.documents.prompts import Prompt, PromptsDocument
 from protocol.documents.tokenizer import TokenCodec
 from protocol.errors import BadDocument, BadTokenizer, RequestError
+from protocol.hexadecimal import to_hex
 from protocol.market.prices import Estimate, estimate
 from protocol.market.types import (
     EXACT_PROFILES,
@@ -142,7 +143,7 @@ def draft_job(
     new = fit_new_tokens(own, asked, _budget(terms, market.config))
     pairs = zip(prompts, new, strict=True)
     fitted = tuple(_with_limit(prompt, limit) for prompt, limit in pairs)
-    document = PromptsDocument(model_id="0x" + market.model_id.hex(), prompts=fitted)
+    document = PromptsDocument(model_id=to_hex(market.model_id), prompts=fitted)
     content = _content(document)
     params = job_params(
         requester,
@@ -187,7 +188,7 @@ def check_terms(terms: Terms, market: Market) -> None:
 def _check_profile(market: Market) -> None:
     if not market.spec.is_exact:
         raise RequestError(
-            f"model 0x{market.model_id.hex()} has the profile "
+            f"model {to_hex(market.model_id)} has the profile "
             f"{market.spec.profile_name!r}, whose results may differ between machines; "
             f"use a model with one of {', '.join(sorted(EXACT_PROFILES))}"
         )

@@ -22,6 +22,7 @@ from protocol.errors import (
     StoreError,
     WaitTimedOut,
 )
+from protocol.hexadecimal import to_hex
 from protocol.host.crash_points import crash_point
 from protocol.market.advancing import Due, awaits_seed, due
 from protocol.market.endings import ending_of
@@ -77,7 +78,7 @@ class Job:
 
     def __repr__(self) -> str:
         """The id, as commands take it."""
-        return f"Job(0x{self.job_id.hex()})"
+        return f"Job({to_hex(self.job_id)})"
 
     @property
     def chain_id(self) -> int:
@@ -118,7 +119,7 @@ class Job:
         """
         settled = timeline.settled
         if settled is None:
-            raise RequestError(f"job 0x{self.job_id.hex()} is not settled yet")
+            raise RequestError(f"job {to_hex(self.job_id)} is not settled yet")
         end = (settled.log.block_number, settled.log.log_index)
         logs = [
             log
@@ -172,7 +173,7 @@ class Job:
                 _log.warning("look at the chain failed", extra={"reason": str(error)})
             if deadline is not None and clock.now() >= deadline:
                 raise WaitTimedOut(
-                    f"job 0x{self.job_id.hex()} is not {milestone} after "
+                    f"job {to_hex(self.job_id)} is not {milestone} after "
                     f"{timeout_seconds:g} s; it goes on, wait for it again"
                 )
             clock.sleep(self._connections.poll_seconds)
@@ -214,7 +215,7 @@ class Job:
         state = self.state()
         if state != JobState.OPEN:
             raise RequestError(
-                f"job 0x{self.job_id.hex()} is {state.label}; a job can be cancelled "
+                f"job {to_hex(self.job_id)} is {state.label}; a job can be cancelled "
                 "only before its committee is drawn"
             )
         try:
@@ -223,7 +224,7 @@ class Job:
             if error.name != "UnexpectedJobState":
                 raise
             raise RequestError(
-                f"job 0x{self.job_id.hex()} was drawn in this moment; it cannot be "
+                f"job {to_hex(self.job_id)} was drawn in this moment; it cannot be "
                 "cancelled any more"
             ) from error
         # Nobody needs the prompts any more; a store that is away keeps them, no harm.
@@ -245,7 +246,7 @@ class Job:
         ending = ending_of(timeline.logs)
         if ending is None:
             raise RequestError(
-                f"job 0x{self.job_id.hex()} is {timeline.state.label}; a result is "
+                f"job {to_hex(self.job_id)} is {timeline.state.label}; a result is "
                 "delivered once a job is Accepted or Failed"
             )
         market = self._connections.market
@@ -313,7 +314,7 @@ class Job:
         outcome = timeline.outcome
         if outcome is None:
             raise RequestError(
-                f"job 0x{self.job_id.hex()} is {timeline.state.label} and has no "
+                f"job {to_hex(self.job_id)} is {timeline.state.label} and has no "
                 f"results; {_way_out(timeline.state)}"
             )
         if outcome.status == OutcomeStatus.INPUT_INVALID:

@@ -6,6 +6,7 @@ from typing import Any
 
 from protocol.digests import digest_to_cid
 from protocol.documents.prompts import LOGPROB_SCALE, Output, Prompt
+from protocol.hexadecimal import to_hex
 from protocol.market.prices import Estimate
 from protocol.market.round_history import RoundHistory
 from protocol.market.timeline import Timeline
@@ -50,12 +51,12 @@ def timeline_view(timeline: Timeline) -> dict[str, Any]:
     if cancelled:
         refunded = cancelled.event.refunded
     return {
-        "jobId": _hex(timeline.job_id),
+        "jobId": to_hex(timeline.job_id),
         "state": timeline.state.label,
         "isAccepted": timeline.accepted is not None,
         "requester": params.requester,
-        "modelId": _hex(params.model_id),
-        "promptsDigest": _hex(params.prompts_digest),
+        "modelId": to_hex(params.model_id),
+        "promptsDigest": to_hex(params.prompts_digest),
         "promptsCid": digest_to_cid(params.prompts_digest),
         "promptCount": params.prompt_count,
         "maxTokens": params.max_tokens,
@@ -125,7 +126,3 @@ def _committee(one: RoundHistory) -> list[dict[str, Any]]:
         for place, member in enumerate(one.members)
         if member.seat_id != 0
     ]
-
-
-def _hex(value: bytes) -> str:
-    return "0x" + value.hex()

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Self
 
 from protocol.errors import BadReceipt
+from protocol.hexadecimal import from_hex
 from protocol.market.timeline import Timeline
 from protocol.market.types import JobId, JobParams, Outcome
 from requester.receipts.format import Receipt
-from requester.receipts.sections import from_hex, logs_of, params_of
+from requester.receipts.sections import logs_of, params_of
 
 __all__ = ["ReceiptCase", "require"]
 

@@ -11,6 +11,7 @@ from eth_utils.address import to_checksum_address
 from pydantic import BaseModel
 
 from protocol.digests import Digest
+from protocol.hexadecimal import from_hex, to_hex
 from protocol.market.events import (
     BountyPaid,
     CommitteeDrawn,
@@ -60,12 +61,10 @@ from requester.receipts.format import (
 __all__ = [
     "NOT_STATED",
     "RECEIPT_EVENTS",
-    "from_hex",
     "logs_of",
     "ordered_logs",
     "params_of",
     "sections_of",
-    "to_hex",
 ]
 
 _SectionT = TypeVar("_SectionT", bound=Position)
@@ -88,19 +87,6 @@ RECEIPT_EVENTS: tuple[type[Event], ...] = (
 )
 """Every event of a job up to its end but `DrawArmed` and `EntrySkipped`, which say
 nothing about the result."""
-
-
-def to_hex(value: bytes) -> str:
-    """The way receipts write bytes."""
-    return "0x" + value.hex()
-
-
-def from_hex(text: str) -> bytes:
-    """Bytes that a receipt wrote."""
-    return bytes.fromhex(text[2:])
-
-
-# ---------------------------------------------------------------- reading
 
 
 def params_of(section: ParamsSection) -> JobParams:

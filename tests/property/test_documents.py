@@ -20,6 +20,7 @@ from protocol.documents.prompts import (
     canonical_json,
 )
 from protocol.errors import BadDocument
+from protocol.hexadecimal import to_hex
 from protocol.market.types import ModelId
 
 MODEL = ModelId(b"\xab" * 32)
@@ -65,7 +66,7 @@ OUTPUTS = st.builds(
     text=TEXT,
 )
 ASKED = st.lists(PROMPTS, min_size=1, max_size=4).map(
-    lambda prompts: PromptsDocument(model_id="0x" + MODEL.hex(), prompts=tuple(prompts))
+    lambda prompts: PromptsDocument(model_id=to_hex(MODEL), prompts=tuple(prompts))
 )
 ANSWERED = st.lists(OUTPUTS, min_size=1, max_size=4).map(
     lambda outputs: ResultsDocument.build(MODEL, Digest(b"\xcd" * 32), outputs)

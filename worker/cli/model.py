@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from inference.profiles import PROFILES
+from protocol.hexadecimal import to_hex
 from worker.cli.options import KEY, options
 
 if TYPE_CHECKING:
@@ -141,5 +142,5 @@ def publish(
     model_id = publish_from_settings(
         folder, settings, base_price=base_price, ms_per_token=ms_per_token
     )
-    text = "0x" + model_id.hex()
+    text = to_hex(model_id)
     click.echo(json.dumps({"modelId": text}) if as_json else text)

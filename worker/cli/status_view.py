@@ -13,6 +13,7 @@ from rich.text import Text
 
 from protocol.amounts import Amounts, format_scaled
 from protocol.errors import MarketError
+from protocol.hexadecimal import to_hex
 from protocol.market.types import ModelId
 from worker.metrics import JobStage, SeatState
 from worker.monitoring.snapshot import Census, OpenDuty
@@ -226,7 +227,7 @@ def _duration(seconds: int) -> str:
 
 
 def _short(value: bytes) -> str:
-    text = "0x" + value.hex()
+    text = to_hex(value)
     return f"{text[:10]}…{text[-6:]}"
 
 

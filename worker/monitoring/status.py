@@ -15,6 +15,7 @@ from protocol.chain.deployment import Deployment
 from protocol.chain.keys.accounts import address_in
 from protocol.chain.reader import MarketReader
 from protocol.errors import ConfigError
+from protocol.hexadecimal import to_hex
 from worker.metrics import JobStage, SeatState
 from worker.monitoring.snapshot import Census, CensusTaker
 from worker.process.data_dir import RunRecord, running_in
@@ -102,7 +103,7 @@ def status_document(status: Status) -> dict[str, Any]:
         "seats": [
             {
                 "id": seat.seat_id,
-                "modelId": "0x" + seat.model_id.hex(),
+                "modelId": to_hex(seat.model_id),
                 "tick": seat.tick,
                 "state": seat.state.value,
                 "isClosing": seat.is_closing,
@@ -113,7 +114,7 @@ def status_document(status: Status) -> dict[str, Any]:
         "seatStates": _counts(SeatState, [seat.state for seat in census.seats]),
         "jobs": [
             {
-                "jobId": "0x" + duty.job_id.hex(),
+                "jobId": to_hex(duty.job_id),
                 "round": duty.round_number,
                 "seat": duty.seat_id,
                 "state": duty.stage.value,

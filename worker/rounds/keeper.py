@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from protocol.chain.client import MarketClient, TxResult
+from protocol.hexadecimal import to_hex
 from protocol.host.backoff import Pauses
 from protocol.host.crash_points import crash_point
 from protocol.market.advancing import Due, awaits_seed, due
@@ -153,7 +154,7 @@ class Keeper:
         is_mined = self._mined.get(job_id, 0) > self._rounds.head
         if is_mined or self._pauses.is_paused(job_id):
             return
-        facts = {"job_id": "0x" + job_id.hex(), "task": task}
+        facts = {"job_id": to_hex(job_id), "task": task}
 
         def done(result: TxResult | None) -> None:
             self._pauses.clear(job_id)

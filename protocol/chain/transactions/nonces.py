@@ -28,6 +28,7 @@ from protocol.chain.transactions.fees import Fees, Quote, raised_fees
 from protocol.chain.transactions.options import SenderOptions
 from protocol.chain.transactions.outbox import Broadcast, Outbox
 from protocol.errors import RpcUnavailable, SpendingCapReached
+from protocol.hexadecimal import to_hex
 from protocol.host.crash_points import crash_point
 
 __all__ = ["DAY_SECONDS", "Line", "NonceTaken", "fields_of"]
@@ -198,7 +199,7 @@ class Line:
         signed = self._account.sign_transaction(transaction)
         broadcast = Broadcast(
             nonce=transaction["nonce"],
-            tx_hash="0x" + signed.hash.hex().removeprefix("0x"),
+            tx_hash=to_hex(signed.hash),
             call=call,
             raw=bytes(signed.raw_transaction),
             gas=transaction["gas"],

@@ -21,6 +21,7 @@ from protocol.documents.prompts import (
     canonical_json,
 )
 from protocol.errors import ContentNotFound, ContentTooLarge, DigestMismatch, StoreError
+from protocol.hexadecimal import to_hex
 from protocol.market.types import JobState, Outcome, OutcomeStatus
 from protocol.store.dag_pb import bytes_field, encode_link, number_field
 from protocol.store.failover import open_store
@@ -59,7 +60,7 @@ def a_document(bench: Bench, **changes: Any) -> dict[str, Any]:
         "topK": 0,
         "topP": 1_000_000,
     }
-    model_id = "0x" + bench.model.model_id.hex()
+    model_id = to_hex(bench.model.model_id)
     return {"modelId": model_id, "prompts": [prompt | changes], "version": 1}
 
 

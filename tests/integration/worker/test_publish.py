@@ -11,6 +11,7 @@ import pytest
 from assay.cli import run
 from inference.packages.package import PACKAGE_FILES, read_package
 from protocol.chain.keys.accounts import save_key
+from protocol.hexadecimal import from_hex
 from protocol.market.types import ModelId
 from protocol.store.ipfs import IpfsStore
 from tests.support.models.packages import change_json, write_random_package
@@ -66,7 +67,7 @@ def test_model_publish_package_is_registered_and_can_be_fetched(
     assert run([*command, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"modelId": text}
 
-    spec = market.client(0).spec_of(ModelId(bytes.fromhex(text[2:])))
+    spec = market.client(0).spec_of(ModelId(from_hex(text)))
     assert spec.weights_root == read_package(package).weights_root()
     assert spec.profile_name == "int-w8b8"
     assert spec.base_price == 7
