@@ -14,6 +14,7 @@ from eth_utils.address import is_checksum_address
 
 from protocol.errors import ConfigError
 from protocol.hexadecimal import from_hex, to_hex
+from protocol.strict_json import parse_json
 
 __all__ = ["CONTRACT_ROLES", "Deployment"]
 
@@ -21,6 +22,7 @@ CONTRACT_ROLES = ("marketplace", "lens", "registry", "token")
 """What a deployment consists of, by the names of its addresses."""
 
 _MAX_FILE_BYTES = 16 * 1024
+_MAX_DEPTH = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +101,8 @@ def _read(path: Path) -> dict[str, Any]:
     if len(content) > _MAX_FILE_BYTES:
         raise ConfigError(f"deployment file {path} is above {_MAX_FILE_BYTES} bytes")
     try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        document = parse_json(content.decode("utf-8"), max_depth=_MAX_DEPTH)
+    except ValueError as error:
         raise ConfigError(f"deployment file {path} is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise ConfigError(f"deployment file {path} holds no JSON object")
