@@ -7,7 +7,6 @@ from collections import defaultdict
 
 from tests.architecture.test_structure import ROOT, sources
 
-
 SUPPORT = ROOT / "tests" / "support"
 
 
