@@ -20,7 +20,7 @@ from protocol.chain.reader import MarketReader
 from protocol.chain.rpc.provider import connect
 from protocol.errors import MarketError, RpcUnavailable
 from protocol.hexadecimal import to_hex
-from protocol.market.types import MarketConfig
+from protocol.market.terms import MarketConfig
 
 __all__ = ["diagnose"]
 

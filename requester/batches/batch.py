@@ -16,9 +16,10 @@ from requester.batches.plan import BatchEstimate, PlannedChunk, plan_chunks
 from requester.batches.records import BatchOptions, BatchProgress, RowResult
 from requester.batches.runner import BatchRunner
 from requester.client import Client
-from requester.prompts.files import PromptRequest, PromptRow, RowFault, stream_prompts
+from requester.prompts.files import PromptRow, RowFault, stream_prompts
+from requester.prompts.request import PromptRequest
 
-__all__ = ["MAX_BATCH_BYTES", "Batch", "estimate_batch", "saved_batches"]
+__all__ = ["MAX_BATCH_BYTES", "Batch", "Source", "estimate_batch", "saved_batches"]
 
 MAX_BATCH_BYTES = 1024 * 1024 * 1024
 """Most bytes of a batch's file."""
@@ -27,6 +28,7 @@ _ID_BYTES = 4
 _SUFFIX = ".sqlite"
 
 Source = Path | Iterable[str | PromptRequest]
+"""A file of prompts, or prompts."""
 
 
 class Batch:

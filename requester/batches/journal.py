@@ -17,12 +17,6 @@ from protocol.hexadecimal import to_hex
 from protocol.host.crash_points import crash_point
 from protocol.host.sqlite_file import SqliteFile
 from protocol.market.types import JobId, JobParams
-from requester.batches.encoding import (
-    decode_options,
-    decode_request,
-    encode_options,
-    encode_request,
-)
 from requester.batches.plan import PlannedChunk
 from requester.batches.records import (
     Attempt,
@@ -34,7 +28,7 @@ from requester.batches.records import (
     RowStatus,
 )
 from requester.batches.schema import SCHEMA
-from requester.prompts.files import PromptRequest
+from requester.prompts.request import PromptRequest
 
 __all__ = ["BatchJournal"]
 
@@ -89,7 +83,7 @@ class BatchJournal:
         try:
             with file.transaction():
                 file.migrate(owner)
-                file.set_about({"options": encode_options(options), "out": str(out)})
+                file.set_about({"options": options.to_json(), "out": str(out)})
                 for planned in chunks:
                     _add_chunk(file, planned)
                 crash_point("batch.creating")
@@ -150,11 +144,11 @@ class BatchJournal:
     def options(self) -> BatchOptions:
         """The batch's options."""
         with self._file.decoded():
-            return decode_options(self._file.about("options"))
+            return BatchOptions.from_json(self._file.about("options"))
 
     @options.setter
     def options(self, options: BatchOptions) -> None:
-        self._file.set_about({"options": encode_options(options)})
+        self._file.set_about({"options": options.to_json()})
 
     @property
     def out(self) -> Path:
@@ -182,7 +176,7 @@ class BatchJournal:
             "SELECT request FROM rows WHERE chunk = ? ORDER BY number", (chunk.number,)
         )
         with self._file.decoded():
-            return [decode_request(text) for (text,) in rows]
+            return [_request(text) for (text,) in rows]
 
     def prepare(self, attempt: Attempt, content: bytes) -> None:
         """Writes a job and its prompts document down. Must come before its posting."""
@@ -336,11 +330,16 @@ def _add_chunk(file: SqliteFile, planned: PlannedChunk) -> None:
         (*astuple(chunk)[:5], str(chunk.escrow), str(chunk.min_cost)),
     )
     for number, row in enumerate(planned.rows, start=chunk.first_row):
+        request = json.dumps(row.request.to_json())
         file.run(
             "INSERT INTO rows (number, chunk, line, name, request) "
             "VALUES (?, ?, ?, ?, ?)",
-            (number, chunk.number, row.line, row.name, encode_request(row.request)),
+            (number, chunk.number, row.line, row.name, request),
         )
+
+
+def _request(text: str) -> PromptRequest:
+    return PromptRequest.from_json(json.loads(text))
 
 
 def _attempt(row: tuple[Any, ...]) -> Attempt:
@@ -366,7 +365,7 @@ def _result(row: tuple[Any, ...]) -> RowResult:
     return RowResult(
         line=line,
         name=name,
-        prompt=decode_request(request).text,
+        prompt=_request(request).text,
         status=_status(state, is_waiting),
         job_id=None if job_id is None else JobId(job_id),
         output=None if output is None else json.loads(output),

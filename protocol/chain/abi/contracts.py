@@ -26,12 +26,12 @@ from contracts import load_artifact
 from protocol.errors import RequestError
 from protocol.hexadecimal import checksum_address, to_hex
 from protocol.market.calls import CommitEntry, PermitSignature, RevealEntry
+from protocol.market.terms import MarketConfig
 from protocol.market.types import (
     Account,
     JobParams,
     JobState,
     KeptRound,
-    MarketConfig,
     ModelSpec,
     Outcome,
     OutcomeStatus,

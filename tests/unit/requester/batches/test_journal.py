@@ -10,19 +10,7 @@ import pytest
 
 from protocol.errors import BatchError
 from requester.batches.batch import Batch
-from requester.batches.encoding import (
-    decode_options,
-    decode_request,
-    encode_options,
-    encode_request,
-)
-from requester.batches.records import BatchOptions
-from requester.jobs.drafts import Terms
-from requester.prompts.decoding import Decoding
-from requester.prompts.files import PromptRequest
-from requester.prompts.tasks import Task
 from tests.support.market.batch_world import BatchWorld
-from tests.support.market.world import an_address
 
 
 @pytest.fixture
@@ -107,23 +95,3 @@ def test_open_batch_held_by_another_process_is_refused_until_it_ends(
             here.open(batch)
         holder.kill()
     here.open(batch).close()
-
-
-def test_options_survive_the_journal_as_they_were() -> None:
-    options = BatchOptions(
-        task=Task.ANSWER,
-        decoding=Decoding(max_new_tokens=5, stop=("a", "\n"), stop_ids=(1, 2), seed=9),
-        terms=Terms(
-            model_id=None, redundancy=5, callback=an_address("book"), callback_gas=9
-        ),
-        job_size=7,
-        in_flight=3,
-        budget=2**90,
-    )
-    assert decode_options(encode_options(options)) == options
-    assert decode_options(encode_options(BatchOptions())) == BatchOptions()
-
-
-def test_request_survives_the_journal_whatever_its_text() -> None:
-    request = PromptRequest('\x00"🦉\u2028', Decoding(temperature=0, stop=("\n",)))
-    assert decode_request(encode_request(request)) == request
