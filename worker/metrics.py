@@ -12,6 +12,7 @@ from enum import StrEnum
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 
+from protocol.hexadecimal import to_hex
 from protocol.market.types import Account, ModelId, SlashReason
 
 __all__ = ["JobStage", "SeatState", "WorkerMetrics"]
@@ -250,4 +251,4 @@ class WorkerMetrics:
 
 
 def _name(model_id: ModelId) -> str:
-    return "0x" + model_id.hex()
+    return to_hex(model_id)

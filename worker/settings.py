@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_settings import SettingsConfigDict
 
 from protocol.amounts import Amounts
+from protocol.hexadecimal import from_hex
 from protocol.market.types import TICKS, ModelId
 from protocol.roles.settings import RoleSettings
 from worker.models.serve import EngineOptions
@@ -128,4 +129,4 @@ class WorkerSettings(RoleSettings):
     @property
     def model_ids(self) -> tuple[ModelId, ...]:
         """The models as 32-byte ids."""
-        return tuple(ModelId(bytes.fromhex(text[2:])) for text in self.models)
+        return tuple(ModelId(from_hex(text)) for text in self.models)

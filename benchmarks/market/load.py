@@ -177,7 +177,7 @@ class Load:
 
     def _post(self, nonce: int) -> tuple[JobId, Followed]:
         document = PromptsDocument(
-            model_id="0x" + self.model_id.hex(),
+            model_id=to_hex(self.model_id),
             prompts=(
                 Prompt(
                     ids=tuple((nonce * 31 + n) % 250 for n in range(PROMPT_TOKENS)),

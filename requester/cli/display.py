@@ -75,7 +75,7 @@ def timeline_lines(timeline: Timeline, amounts: Amounts) -> list[str]:
     params = timeline.params
     verified = "" if params.quorum > 1 else ", UNVERIFIED"
     lines = [
-        f"job 0x{timeline.job_id.hex()}",
+        f"job {to_hex(timeline.job_id)}",
         f"{timeline.state.label}; {params.prompt_count} prompts, at most "
         f"{params.max_tokens} tokens, redundancy {params.redundancy}{verified}",
     ]
@@ -121,7 +121,7 @@ class _PlainFollower:
 
 
 def _picture(timeline: Timeline, amounts: Amounts) -> Group:
-    head = Text(f"job 0x{timeline.job_id.hex()}", style="bold")
+    head = Text(f"job {to_hex(timeline.job_id)}", style="bold")
     parts: list[Text | Table] = [head, _track(timeline)]
     parts += [
         _committee(one, timeline, amounts) for one in timeline.rounds if one.drawn

@@ -128,5 +128,5 @@ def publish(
     model_id = publish_from_settings(
         folder, settings, base_price=base_price, ms_per_token=ms_per_token
     )
-    text = "0x" + model_id.hex()
+    text = to_hex(model_id)
     click.echo(json.dumps({"modelId": text}) if as_json else text)

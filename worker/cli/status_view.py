@@ -216,7 +216,7 @@ def _time_left(duty: OpenDuty, now: int) -> str:
 
 
 def _short(value: bytes) -> str:
-    text = "0x" + value.hex()
+    text = to_hex(value)
     return f"{text[:10]}…{text[-6:]}"
 
 

@@ -13,6 +13,7 @@ from protocol.chain.client import MarketClient
 from protocol.chain.rpc.receipts import TxReceipt
 from protocol.documents.canonical import MAX_DOCUMENT_BYTES
 from protocol.errors import StoreError
+from protocol.hexadecimal import to_hex
 from protocol.host.crash_points import crash_point
 from protocol.market.calls import CommitEntry, RevealEntry
 from protocol.market.commitments import commitment, derive_salt
@@ -316,4 +317,4 @@ def _hold_seconds(config: MarketConfig) -> float:
 
 
 def _log(event: str, duty: Duty, **facts: object) -> None:
-    logger.info(event, extra={"job_id": "0x" + duty.job_id.hex(), **facts})
+    logger.info(event, extra={"job_id": to_hex(duty.job_id), **facts})

@@ -100,7 +100,7 @@ def status_document(status: Status) -> dict[str, Any]:
         "seats": [
             {
                 "id": seat.seat_id,
-                "modelId": "0x" + seat.model_id.hex(),
+                "modelId": to_hex(seat.model_id),
                 "tick": seat.tick,
                 "state": seat.state.value,
                 "isClosing": seat.is_closing,
@@ -111,7 +111,7 @@ def status_document(status: Status) -> dict[str, Any]:
         "seatStates": _counts(SeatState, [seat.state for seat in census.seats]),
         "jobs": [
             {
-                "jobId": "0x" + duty.job_id.hex(),
+                "jobId": to_hex(duty.job_id),
                 "round": duty.round_number,
                 "seat": duty.seat_id,
                 "state": duty.stage.value,
