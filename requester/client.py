@@ -13,6 +13,7 @@ from protocol.errors import (
     ContractReverted,
     RequestError,
 )
+from protocol.hexadecimal import from_hex, to_hex
 from protocol.market.events import JobPosted, ModelRegistered, entries_of
 from protocol.market.prices import Estimate, escrow_of
 from protocol.market.timeline import Timeline

@@ -12,6 +12,7 @@ from protocol.chain.client import MarketClient
 from protocol.chain.cursor import EventCursor
 from protocol.documents.prompts import Prompt, PromptsDocument
 from protocol.errors import ContractReverted
+from protocol.hexadecimal import to_hex
 from protocol.market.advancing import Due, due
 from protocol.market.events import (
     CommitteeDrawn,

@@ -21,7 +21,6 @@ from gateway.errors import CallRefused, GatewayBusy, GatewayError, JobUnsuccessf
 from gateway.jobs import calls as records
 from gateway.jobs.tables import CallFault, CallRow, CallState
 from protocol.errors import MarketError, WaitTimedOut
-from protocol.hexadecimal import to_hex
 
 __all__ = ["CallerGone", "Calls", "Delivery", "Waiters"]
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from protocol.amounts import Amounts, format_scaled
 from protocol.errors import MarketError
+from protocol.hexadecimal import to_hex
 from protocol.host.terminal import duration
 from protocol.market.types import ModelId
 from worker.metrics import JobStage, SeatState

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from protocol.chain.keys.accounts import address_in
 from protocol.errors import ConfigError
+from protocol.hexadecimal import to_hex
 from protocol.roles.session import open_read_only
 from worker.metrics import JobStage, SeatState
 from worker.monitoring.snapshot import Census, CensusTaker
