@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing
 from inference.engine import Engine
 from protocol.chain.client import MarketClient
 from protocol.chain.keys.accounts import salt_secret
-from protocol.chain.reader import Head
+from protocol.chain.rpc.blocks import Head
 from protocol.errors import ConfigError
 from protocol.market.types import ModelId
 from protocol.roles.session import Session, open_session, unlock_account

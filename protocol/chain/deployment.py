@@ -16,8 +16,13 @@ from protocol.errors import ConfigError
 
 __all__ = ["CONTRACT_ROLES", "Deployment"]
 
-CONTRACT_ROLES = ("marketplace", "lens", "registry", "token")
-"""What a deployment consists of, by the names of its addresses."""
+CONTRACT_ROLES: Mapping[str, str] = {
+    "marketplace": "Marketplace",
+    "lens": "MarketplaceLens",
+    "registry": "ModelRegistry",
+    "token": "TestDollar",
+}
+"""What a deployment consists of: names of its addresses, and whose ABI each has."""
 
 _MAX_FILE_BYTES = 16 * 1024
 _HASH_LENGTH = 66

@@ -10,7 +10,9 @@ from eth_typing import ChecksumAddress
 from web3 import Web3
 
 from protocol.chain.abi.decoding import decode_log
-from protocol.chain.rpc.provider import RpcRefusal, request
+from protocol.chain.rpc.blocks import fetch_block
+from protocol.chain.rpc.endpoint import RpcRefusal
+from protocol.chain.rpc.provider import request
 from protocol.errors import RpcRateLimited, RpcUnavailable
 from protocol.market.events import Log
 
@@ -33,7 +35,7 @@ class ChunkSize:
 
     def __init__(self, blocks: int = MAX_BLOCKS_AT_ONCE) -> None:
         """Begin with so many."""
-        self._most = blocks
+        self._max_blocks = blocks
         self._blocks = blocks
         self._accepted = 0
         # Chunks to go before more is tried.
@@ -63,7 +65,7 @@ class ChunkSize:
         self._accepted = blocks
         self._hold = max(0, self._hold - 1)
         if self._hold == 0:
-            self._blocks = min(blocks + blocks // 4 + 1, self._most)
+            self._blocks = min(blocks + blocks // 4 + 1, self._max_blocks)
 
 
 def fetch_logs(
@@ -133,7 +135,7 @@ def _by_range(
 
 
 def _by_hash(web3: Web3, query: Mapping[str, Any], number: int) -> Iterator[Log]:
-    block = request(web3, "eth_getBlockByNumber", hex(number), False)
+    block = fetch_block(web3, number)
     if block is None:
         raise RpcUnavailable(f"the node does not have block {number} yet")
     block_hash = block.get("hash")

@@ -25,7 +25,7 @@ from web3.types import RPCEndpoint, RPCResponse
 from protocol.chain.rpc.endpoint import Endpoint, RpcRefusal
 from protocol.errors import ConfigError, RpcRateLimited, RpcUnavailable
 
-__all__ = ["RpcRefusal", "connect", "request"]
+__all__ = ["connect", "request"]
 
 _log = logging.getLogger(__name__)
 

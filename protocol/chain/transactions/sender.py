@@ -14,7 +14,7 @@ from web3 import Web3
 from web3.types import TxParams
 
 from protocol.chain.abi.reverts import NO_REASON
-from protocol.chain.rpc.provider import RpcRefusal
+from protocol.chain.rpc.endpoint import RpcRefusal
 from protocol.chain.rpc.receipts import TxReceipt
 from protocol.chain.transactions.broadcaster import Broadcaster, NonceTaken
 from protocol.chain.transactions.budget import GasBudget
@@ -89,6 +89,7 @@ class Sender:
             OutboxError: The options name a file that cannot be used.
         """
         self._web3 = web3
+        self._account = account
         self._address = checksum_address(account.address)
         self._options = options or SenderOptions()
         chain_id, path = web3.eth.chain_id, self._options.outbox_path
@@ -106,6 +107,11 @@ class Sender:
             web3, account, self._nonces, self._budget, self._options
         )
         self._warned_at: float | None = None
+
+    @property
+    def account(self) -> LocalAccount:
+        """The account, which signs."""
+        return self._account
 
     @property
     def address(self) -> ChecksumAddress:

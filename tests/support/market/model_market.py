@@ -17,7 +17,7 @@ from typing import Any
 
 from eth_utils.address import to_checksum_address
 
-from protocol.chain.reader import Head
+from protocol.chain.rpc.blocks import Head
 from protocol.chain.rpc.receipts import TxReceipt
 from protocol.errors import ContractReverted
 from protocol.market.calls import CommitEntry, RevealEntry
