@@ -30,7 +30,7 @@ from worker.money.requests import Control
 from worker.monitoring.presence import present
 from worker.monitoring.server import Health
 from worker.process.background import Errands
-from worker.process.key_lock import hold_key
+from worker.process.data_dir import hold_key
 from worker.process.signals import Stop
 from worker.process.starting import until_answered
 from worker.rounds.following import Rounds

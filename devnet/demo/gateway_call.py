@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from devnet.demo.summary import DemoCheck
+from devnet.demo.audit import DemoCheck
 from devnet.network.gateway import MODEL_NAME
 from devnet.network.plan import Network
 from protocol.chain.reader import MarketReader

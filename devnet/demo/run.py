@@ -15,11 +15,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from devnet.demo.audit import audit
-from devnet.demo.evidence import collect
+from devnet.demo.audit import (
+    DemoCheck,
+    audit,
+    check_money,
+    check_truth,
+    check_worker,
+)
 from devnet.demo.gateway_call import GatewayCall, call_gateway
-from devnet.demo.summary import DemoCheck, check_money, check_worker, summarize
-from devnet.demo.truth import check_truth
+from devnet.demo.summary import collect, summarize
 from devnet.errors import DemoFailed
 from devnet.network.folder import NetworkFolder
 from devnet.network.plan import Network, NetworkPlan, WorkerPlan
@@ -178,15 +182,15 @@ class _Demo:
         evidence = collect(
             self._network,
             market,
-            timeline.logs,
+            timeline,
             setup_seconds=setup_seconds,
             total_seconds=time.monotonic() - started,
         )
         summary = summarize(evidence)
         sink = market.account_of(market.config.sink).credit
         checks = [
-            *check_money(summary, faults),
-            *check_worker(summary, self._liar, market.config.seat_bond, sink),
+            *check_money(timeline, faults),
+            *check_worker(timeline, self._liar, market.config.seat_bond, sink),
             verified,
         ]
         call = self._call_gateway()
@@ -195,7 +199,7 @@ class _Demo:
             self._view.step("computing the batch once more, honestly, to compare")
             spec = market.spec_of(job.params.model_id)
             model = self._network.plan.models[0]
-            checks.append(check_truth(model, spec, results, job.params))
+            checks.append(check_truth(model, spec, results, timeline))
         summary["liar"] = self._liar
         summary["outputs"] = _texts(results)
         summary["gateway"] = call.to_json()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from protocol.market.terms import MarketConfig
@@ -15,8 +15,10 @@ __all__ = [
     "escrow_of",
     "estimate",
     "max_job_tokens",
+    "no_show_penalty",
     "pay_of",
     "price_of",
+    "text_price",
 ]
 
 BASIS_POINTS = 10_000
@@ -104,9 +106,26 @@ def pay_of(config: MarketConfig, price: int, tokens: int) -> int:
 
 
 def max_job_tokens(config: MarketConfig, price: int) -> int:
-    """Most tokens of a job: a seat must not earn more than its bond."""
+    """Most tokens of a job: none of its seats may earn more than its bond."""
     within_bond = (config.seat_bond - config.base_fee) // price
     return min(config.max_job_tokens, within_bond)
+
+
+def no_show_penalty(config: MarketConfig) -> int:
+    """Units of its bond that a seat loses for not committing."""
+    return config.seat_bond * config.no_show_bps // BASIS_POINTS
+
+
+def text_price(config: MarketConfig, price: int, pays: Iterable[int]) -> int:
+    """Units that one token of a settled job cost, over all workers.
+
+    Args:
+        config: The marketplace's constructor arguments.
+        price: Price of a token for one worker.
+        pays: What each worker was paid; one that got the base fee alone was paid for
+            no token.
+    """
+    return price * sum(pay > config.base_fee for pay in pays)
 
 
 def escrow_of(config: MarketConfig, spec: ModelSpec, params: JobParams) -> int:

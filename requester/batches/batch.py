@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
 from protocol.errors import BatchError, ConfigError
+from protocol.host.file_lock import FileHeld, FileLock
 from requester.batches.journal import BatchJournal
 from requester.batches.output import check_out, write_results
 from requester.batches.plan import BatchEstimate, PlannedChunk, plan_chunks
@@ -40,7 +40,7 @@ class Batch:
     """
 
     def __init__(
-        self, client: Client, journal: BatchJournal, lock: IO[bytes], batch_id: str
+        self, client: Client, journal: BatchJournal, lock: FileLock, batch_id: str
     ) -> None:
         """Take what `create` or `open` made ready."""
         self._client = client
@@ -103,7 +103,7 @@ class Batch:
                 client, BatchJournal.open(path, _owner_of(client)), lock, batch_id
             )
         except BaseException:
-            lock.close()
+            lock.release()
             raise
 
     def __enter__(self) -> Self:
@@ -175,7 +175,7 @@ class Batch:
     def close(self) -> None:
         """Lets others work on it."""
         self._journal.close()
-        self._lock.close()
+        self._lock.release()
 
     def discard(self) -> None:
         """Forgets it, as if it had never been made; only before it was run.
@@ -190,7 +190,7 @@ class Batch:
                 f"{self._journal.path}"
             )
         self._journal.discard()
-        self._lock.close()
+        self._lock.release()
         _lock_path(self._journal.path).unlink(missing_ok=True)
 
 
@@ -276,17 +276,13 @@ def _owner_of(client: Client) -> dict[str, str]:
     }
 
 
-def _lock(path: Path) -> IO[bytes]:
-    """Holds a batch for this process; the system lets go when the process ends."""
-    file = _lock_path(path).open("ab")
+def _lock(path: Path) -> FileLock:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.close()
+        return FileLock(_lock_path(path), says="")
+    except FileHeld as held:
         raise BatchError(
             f"another process works on batch {path.stem}: wait for it, or stop it first"
-        ) from error
-    return file
+        ) from held
 
 
 def _lock_path(path: Path) -> Path:

@@ -9,6 +9,8 @@ from typing import Self
 from eth_typing import ChecksumAddress
 
 from protocol.chain.client import MarketClient
+from protocol.market.advancing import Due, due
+from protocol.market.types import Round
 from protocol.peers.introductions import Introductions
 from protocol.roles.session import Session
 from protocol.store.port import ContentStore
@@ -74,3 +76,9 @@ class Connections:
             confirmations=confirmations,
             introductions=session.introductions,
         )
+
+    def due(self, current: Round) -> Due:
+        """What moves a job forward whose round stands so. Raises RpcUnavailable."""
+        # A chain that mines on demand has an old latest block.
+        now = max(self.market.block_time(), int(self.clock.now()))
+        return due(current, self.market.block_number(), now)

@@ -25,8 +25,7 @@ from protocol.market.timeline import Timeline
 from protocol.market.types import JobState, OutcomeStatus
 from protocol.strict_json import parse_json
 from requester.jobs.job import Job
-from requester.receipts.case import ReceiptCase
-from requester.receipts.checks import ALONE
+from requester.receipts.checks import ALONE, ReceiptCase
 from requester.receipts.format import (
     RECEIPT_VERSION,
     ContentSection,

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from protocol.chain.client import MarketClient
 from protocol.roles.session import open_session
-from worker.process.key_lock import hold_key
+from worker.process.data_dir import hold_key
 from worker.settings import WorkerSettings
 
 __all__ = ["acting_as_worker"]

@@ -11,8 +11,8 @@ from protocol.chain.client import MarketClient
 from protocol.chain.rpc.receipts import TxReceipt
 from protocol.host.backoff import Pauses
 from protocol.host.crash_points import crash_point
-from protocol.market.advancing import Due, awaits_seed, due
-from protocol.market.endings import ENDING_EVENTS, ending_of
+from protocol.market.advancing import Due, due
+from protocol.market.timeline import Timeline
 from protocol.market.types import DEVELOPMENT_CHAIN_IDS, JobId, JobParams
 from worker.gas_policy import GasGuard
 from worker.process.background import Errands
@@ -82,8 +82,8 @@ class Keeper:
         for job_id, params in jobs:
             current = self._rounds.of(job_id, now)
             task = due(current, head, soon)
-            if task is Due.NOTHING:
-                is_waiting = is_waiting or awaits_seed(current, head)
+            is_waiting = is_waiting or task is Due.BLOCK
+            if not task.is_call:
                 continue
             since = self._due_since.get((job_id, task), head)
             still_due[job_id, task] = since
@@ -126,11 +126,12 @@ class Keeper:
         client = self._client
 
         def work() -> TxReceipt | None:
-            ending = ending_of(client.events(job_id=job_id, kinds=ENDING_EVENTS))
-            if ending is None:
+            timeline = Timeline.of(job_id, client.events(job_id=job_id))
+            deliverable = timeline.deliverable
+            if deliverable is None:
                 return None
             crash_point("deliver.sending")
-            result = client.deliver(params, ending.outcome, ending.transcript)
+            result = client.deliver(params, *deliverable)
             crash_point("deliver.mined")
             return result
 
