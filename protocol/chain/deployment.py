@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ CONTRACT_ROLES: Mapping[str, str] = {
 """What a deployment consists of: names of its addresses, and whose ABI each has."""
 
 _MAX_FILE_BYTES = 16 * 1024
-_HASH_LENGTH = 66
+_HASH = re.compile("0x[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +144,9 @@ def _hashes(path: Path, document: Mapping[str, Any]) -> Mapping[str, str]:
     if not isinstance(value, dict):
         raise ConfigError(f"deployment file {path}: codeHashes is no object")
     for name, digest in value.items():
-        is_hash = isinstance(digest, str) and len(digest) == _HASH_LENGTH
-        if not is_hash or not _is_hex(digest):
+        if not isinstance(digest, str) or not _HASH.fullmatch(digest):
             raise ConfigError(
                 f"deployment file {path}: codeHashes.{name} is {digest!r}, "
                 "not 0x and 64 hexadecimal digits"
             )
     return value
-
-
-def _is_hex(text: str) -> bool:
-    return text.startswith("0x") and all(c in "0123456789abcdef" for c in text[2:])
