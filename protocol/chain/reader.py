@@ -15,7 +15,7 @@ from protocol.chain.abi.decoding import topic_of
 from protocol.chain.deployment import CONTRACT_ROLES, Deployment
 from protocol.chain.proofs.build import prove_job
 from protocol.chain.proofs.verify import JobProof
-from protocol.chain.rpc.blocks import Head, MinedBlock, fetch_head
+from protocol.chain.rpc.blocks import BlockHead, MinedBlock, fetch_head
 from protocol.chain.rpc.event_logs import ChunkSize, fetch_logs
 from protocol.chain.rpc.header import fetch_header
 from protocol.chain.rpc.provider import connect
@@ -95,7 +95,7 @@ class MarketReader:
 
     # ---------------------------------------------------------------- blocks
 
-    def head(self) -> Head:
+    def head(self) -> BlockHead:
         """The last mined block."""
         return self._head("latest")
 
@@ -279,7 +279,7 @@ class MarketReader:
 
     # ---------------------------------------------------------------- private
 
-    def _head(self, block: MinedBlock) -> Head:
+    def _head(self, block: MinedBlock) -> BlockHead:
         head = fetch_head(self._web3, block)
         if head is None:
             raise RpcUnavailable(f"the node does not have block {block}")

@@ -15,7 +15,7 @@ from web3 import Web3
 from protocol.chain.rpc.provider import request
 from protocol.errors import RpcUnavailable
 
-__all__ = ["Head", "MinedBlock", "fetch_block", "fetch_head"]
+__all__ = ["BlockHead", "MinedBlock", "fetch_block", "fetch_head"]
 
 MinedBlock = int | Literal["latest"]
 """A block's number, or the last mined block."""
@@ -24,7 +24,7 @@ _HASH = re.compile(r"0x[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class BlockHead:
     """A mined block.
 
     Attributes:
@@ -53,7 +53,7 @@ def fetch_block(web3: Web3, block: MinedBlock) -> Mapping[str, Any] | None:
     return fields
 
 
-def fetch_head(web3: Web3, block: MinedBlock = "latest") -> Head | None:
+def fetch_head(web3: Web3, block: MinedBlock = "latest") -> BlockHead | None:
     """Number, hash and time of a block; None if the node does not have it.
 
     Raises:
@@ -66,6 +66,8 @@ def fetch_head(web3: Web3, block: MinedBlock = "latest") -> Head | None:
         digest = str(fields["hash"]).lower()
         if _HASH.fullmatch(digest) is None:
             raise ValueError(f"its hash is {digest[:80]!r}")
-        return Head(int(fields["number"], 16), digest, int(fields["timestamp"], 16))
+        return BlockHead(
+            int(fields["number"], 16), digest, int(fields["timestamp"], 16)
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise RpcUnavailable(f"malformed block {block}: {error}") from error
