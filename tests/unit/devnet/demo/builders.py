@@ -26,6 +26,7 @@ from protocol.market.events import (
     StakeDeposited,
     WorkerPaid,
 )
+from protocol.market.terms import MarketTerms
 from protocol.market.types import (
     ZERO_ADDRESS,
     JobId,
@@ -53,7 +54,10 @@ def address(number: int) -> ChecksumAddress:
 REQUESTER, TREASURY, SINK = address(0xA), address(0xB), address(0xDEAD)
 WORKERS = (address(1), address(2), address(3))
 
-CONFIG = a_config(treasury=TREASURY, sink=SINK)
+CONFIG = MarketTerms.development(treasury=TREASURY).to_config(
+    token=address(0xC), registry=address(0xD), deployer=TREASURY
+)
+
 PARAMS = JobParams(
     requester=REQUESTER,
     nonce=1,
