@@ -21,7 +21,7 @@ from protocol.market.events import EntrySkipped
 from protocol.market.types import JobId
 from worker.duty import Duty, DutyKey, Step
 from worker.metrics import WorkerMetrics
-from worker.process.background import Errands
+from worker.process.background import Background
 from worker.rounds.following import Rounds
 
 __all__ = ["MAX_AT_ONCE", "Outgoing"]
@@ -45,17 +45,17 @@ _Entry = TypeVar("_Entry", CommitEntry, RevealEntry)
 
 
 class Outgoing(Generic[_Entry]):
-    """Sends one kind of entry. For one thread; transactions run as errands."""
+    """Sends one kind of entry. For one thread; transactions run on others."""
 
     def __init__(
         self,
         step: Step,
         send: Callable[[list[_Entry]], TxResult],
-        *,
-        errands: Errands,
+        background: Background,
         rounds: Rounds,
         metrics: WorkerMetrics,
-        hold_seconds: float = 0.0,
+        hold_seconds: float,
+        *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Start with nothing to send.
@@ -63,7 +63,7 @@ class Outgoing(Generic[_Entry]):
         Args:
             step: COMMIT or REVEAL.
             send: Sends entries in one transaction and waits until it is mined.
-            errands: Where it does so.
+            background: Where it does so.
             rounds: Made to forget rounds that turn out to stand otherwise.
             metrics: Told what was mined and skipped.
             hold_seconds: Shortest time from one transaction to the next while the
@@ -73,7 +73,7 @@ class Outgoing(Generic[_Entry]):
         self._step = step
         self._done = "committed" if step is Step.COMMIT else "revealed"
         self._send: Callable[[list[_Entry]], TxResult] = send
-        self._errands = errands
+        self._background = background
         self._rounds = rounds
         self._metrics = metrics
         self._hold_seconds = hold_seconds
@@ -92,11 +92,6 @@ class Outgoing(Generic[_Entry]):
         self._number = 0
         self._last_sent = float("-inf")
         self._paused_until = float("-inf")
-
-    @property
-    def step(self) -> Step:
-        """The step that its entries take."""
-        return self._step
 
     @property
     def count(self) -> int:
@@ -156,7 +151,7 @@ class Outgoing(Generic[_Entry]):
         self._transactions += 1
         self._number += 1
         self._last_sent = self._clock()
-        self._errands.start(
+        self._background.start(
             (self._step, self._number),
             lambda: self._send(entries),
             done=lambda result: self._succeed(batch, result),

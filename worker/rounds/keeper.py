@@ -14,7 +14,7 @@ from protocol.market.advancing import Due, awaits_seed, due
 from protocol.market.endings import ENDING_EVENTS, ending_of
 from protocol.market.types import DEVELOPMENT_CHAIN_IDS, JobId, JobParams
 from worker.gas_policy import GasGuard
-from worker.process.background import Errands
+from worker.process.background import Background
 from worker.rounds.following import Rounds
 
 __all__ = ["Keeper", "delay_blocks"]
@@ -40,19 +40,23 @@ class Keeper:
     """Remembers since when each job is due. Restarting it costs a little delay only."""
 
     def __init__(
-        self, client: MarketClient, rounds: Rounds, errands: Errands, guard: GasGuard
+        self,
+        client: MarketClient,
+        rounds: Rounds,
+        background: Background,
+        guard: GasGuard,
     ) -> None:
         """Work with the account of a client.
 
         Args:
             client: The chain, and the account that earns the bounties.
             rounds: How jobs stand.
-            errands: Where transactions are sent.
+            background: Where transactions are sent.
             guard: Says whether bounties are worth their gas.
         """
         self._client = client
         self._rounds = rounds
-        self._errands = errands
+        self._background = background
         self._guard = guard
         self._pauses = Pauses(first_seconds=1.0, longest_seconds=60.0)
         # Blocks of our own calls, whose events were not read yet.
@@ -61,7 +65,7 @@ class Keeper:
         self._waiting_since: dict[JobId, int] = {}
         self._mines_again_at = float("-inf")
 
-    def look(self, jobs: Iterable[tuple[JobId, JobParams]], now: int) -> None:
+    def advance(self, jobs: Iterable[tuple[JobId, JobParams]], now: int) -> None:
         """Advance every job that has been due for long enough.
 
         Args:
@@ -163,8 +167,8 @@ class Keeper:
 
         def failed(error: Exception) -> None:
             self._pauses.fail(job_id)
-            # Somebody was faster, or the node fails; the next look sees what is due.
+            # Somebody was faster, or the node fails; the next call sees what is due.
             self._rounds.forget([job_id])
             logger.info("not advanced", extra={**facts, "reason": str(error)})
 
-        self._errands.start(("keeper", job_id), work, done=done, failed=failed)
+        self._background.start(("keeper", job_id), work, done=done, failed=failed)

@@ -70,7 +70,7 @@ class KeyRing:
         """
         return self._save(name, secrets.token_bytes(_KEY_BYTES), password)
 
-    def take_in(
+    def import_key(
         self, name: str, source: Path, old: PasswordSource, new: PasswordSource
     ) -> KeyFile:
         """Copy a key from elsewhere, plain or encrypted, into an encrypted file.
