@@ -14,13 +14,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.engine.cases import VOCAB_SIZE
+from inference.architectures.gpt2.shapes import IntegerGpt2
 from inference.models.layout import IntegerShape, TensorLayout
 from inference.packages.package import write_package
-from inference.packages.tensor_file import STORED_TYPES
 from inference.profiles import Profile
 
 SEED: Final = 1234
+VOCAB_SIZE: Final = 50_257
 
 _INPUT_DEVIATION: Final = {
     "qkv": 1_000,
@@ -40,7 +40,7 @@ _OUTPUT_DEVIATION: Final = {
 
 def gpt2_shape(profile: Profile) -> IntegerShape:
     """Returns the shape of GPT-2 124M, without an end of text, so that none comes."""
-    return IntegerShape(
+    return IntegerGpt2(
         profile=profile,
         vocab_size=VOCAB_SIZE,
         context_length=1_024,
@@ -61,7 +61,7 @@ def random_tensors(shape: IntegerShape) -> Callable[[str], NDArray[np.generic]]:
         layout = layouts[name]
         bits = np.random.PCG64([SEED, zlib.crc32(name.encode())])
         values = _values(shape, layout, np.random.Generator(bits))
-        return np.ascontiguousarray(values, STORED_TYPES[layout.storage])
+        return np.ascontiguousarray(values, layout.dtype)
 
     return tensor
 
@@ -72,7 +72,7 @@ def _values(
     product, _, kind = layout.name.rpartition(".")
     size = layout.shape
     if kind == "weight":
-        dtype = STORED_TYPES[layout.storage]
+        dtype = layout.dtype
         return source.integers(layout.lowest, layout.highest, size, dtype, True)
     if kind == "multiplier":
         typical = _typical_multiplier(shape, product.rpartition(".")[2])

@@ -16,7 +16,11 @@ from inference.errors import (
     InvalidPrompt,
     InvalidSampling,
     InvalidStop,
+    InvalidThreads,
 )
+
+MAX_THREADS = 256
+"""Most CPU threads of one model."""
 
 MILLION = 1_000_000
 """Scale of `temperature` and `top_p`: one million means 1.0."""
@@ -135,7 +139,7 @@ class Engine(Protocol):
         All requests are checked before any is computed.
 
         Raises:
-            RequestError: A request is malformed or beyond the model's limits.
+            InvalidRequest: A request is malformed or beyond the model's limits.
             NumericsError: The model's logits are not finite.
         """
 
@@ -173,10 +177,18 @@ def validate_requests(
     """Checks a batch; errors name the request by its place in it.
 
     Raises:
-        RequestError: As `validate_request`.
+        InvalidRequest: As `validate_request`.
     """
     for index, request in enumerate(requests):
         validate_request(request, limits, f"requests[{index}]")
+
+
+def check_threads(threads: object) -> None:
+    """Checks a number of CPU threads. Raises InvalidThreads."""
+    if not _is_integer(threads, 1, MAX_THREADS):
+        raise InvalidThreads(
+            "threads", threads, "out of range", f"give 1 to {MAX_THREADS}"
+        )
 
 
 def _is_integer(value: object, lowest: int, highest: int) -> bool:

@@ -1,7 +1,7 @@
 """Everything that can go wrong in inference, as one tree.
 
     EngineError
-    ├── RequestError            the request is at fault; the same for every worker
+    ├── InvalidRequest          the request is at fault; the same for every worker
     │   ├── InvalidPrompt       no ids, or ids outside the vocabulary
     │   ├── InvalidLength       max_new_tokens is not a positive integer
     │   ├── ContextOverflow     prompt + max_new_tokens exceed the context

@@ -6,20 +6,18 @@ from pathlib import Path
 from typing import Literal
 
 from inference.checkpoints.checkpoint import read_checkpoint
-from inference.engine import Engine
+from inference.engine import Engine, check_threads
 from inference.engines.integer_engine import (
     DEFAULT_CACHE_BYTES,
     DEFAULT_PREFILL_ROWS,
     IntegerEngine,
 )
 from inference.engines.progress import check_vocabulary
-from inference.errors import InvalidSetting, InvalidThreads, NativeUnavailable
+from inference.errors import InvalidSetting, NativeUnavailable
 from inference.models.integer_model import IntegerModel
 from inference.packages.package import IntegerPackage, read_package
 
 Backend = Literal["auto", "native", "torch"]
-
-MAX_THREADS = 256
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +81,7 @@ def load_model(
             logger.warning("using PyTorch, which is slower: %s", error)
     import torch
 
-    from inference.models.torch_model import TorchModel
+    from inference.architectures.torch_model import TorchModel
 
     torch.set_num_threads(threads)
     return TorchModel(package.shape, package.load_tensor)
@@ -95,7 +93,7 @@ def load_float_engine(
     """Loads a Hugging Face folder in float32, to measure fidelity and speed against.
 
     Args:
-        folder: A GPT-2 checkpoint.
+        folder: A checkpoint.
         vocabulary: The byte string of every token id, for matching stop strings.
         threads: CPU threads for the whole process. Float results may differ
             between thread counts.
@@ -112,12 +110,3 @@ def load_float_engine(
     from inference.engines.float_engine import FloatEngine
 
     return FloatEngine.load(checkpoint, vocabulary, threads)
-
-
-def check_threads(threads: object) -> None:
-    """Checks a number of CPU threads. Raises InvalidThreads."""
-    is_integer = isinstance(threads, int) and not isinstance(threads, bool)
-    if not is_integer or not 1 <= threads <= MAX_THREADS:  # type: ignore[operator]
-        raise InvalidThreads(
-            "threads", threads, "out of range", f"give 1 to {MAX_THREADS}"
-        )

@@ -27,14 +27,12 @@ from protocol.market.types import (
     ModelId,
 )
 from protocol.roles.session import open_read_only, open_session
-from requester.jobs.clock import SystemClock
 from requester.jobs.connections import Connections
 from requester.jobs.drafts import Draft, Market, Terms, draft_job
 from requester.jobs.job import Job
 from requester.jobs.posting import ALREADY_POSTED, post, publish
-from requester.jobs.tokenizers import TokenizerCache
 from requester.prompts.decoding import Decoding
-from requester.prompts.files import PromptRequest
+from requester.prompts.request import PromptRequest
 from requester.prompts.tasks import Task
 from requester.settings import RequesterSettings
 
@@ -76,22 +74,12 @@ class Client:
         """
         has_key = settings.key_file is not None
         session = open_session(settings) if has_key else open_read_only(settings)
-        store, introductions = session.store, session.introductions
-        connections = Connections(
-            market=session.market,
-            account=session.account,
-            store=store,
-            tokenizers=TokenizerCache(
-                store,
-                settings.data_dir / "tokenizers",
-                find=introductions.meet_publisher,
-            ),
-            clock=SystemClock(),
+        connections = Connections.of(
+            session,
+            data_dir=settings.data_dir,
             poll_seconds=settings.poll_seconds,
             results_timeout_seconds=settings.results_timeout_seconds,
-            data_dir=settings.data_dir,
             confirmations=settings.confirmations,
-            introductions=introductions,
         )
         model = settings.model
         return cls(
@@ -306,7 +294,6 @@ class Client:
         is_tick = 0 <= terms.tick < TICKS
         seats = self.market.roster_size(model_id, terms.tick) if is_tick else 0
         return Market(
-            chain_id=self.market.chain_id,
             config=self.market.config,
             model_id=model_id,
             spec=spec,

@@ -31,7 +31,7 @@ from worker.money.requests import RequestDesk
 from worker.monitoring.presence import Monitor, present
 from worker.process.acting import until_answered
 from worker.process.background import Background
-from worker.process.key_lock import hold_key
+from worker.process.data_dir import hold_key
 from worker.process.signals import Stop
 from worker.rounds.following import Rounds
 from worker.rounds.keeper import Keeper

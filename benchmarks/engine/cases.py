@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.errors import BenchmarkError
+from benchmarks.random_package import VOCAB_SIZE
 
-VOCAB_SIZE: Final = 50_257
 DECODE_PROMPT: Final = 32
 PREFILL_PROMPT: Final = 512
 

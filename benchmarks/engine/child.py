@@ -1,8 +1,8 @@
 """The child's side of a benchmark process: one engine behind a pipe.
 
-Runs in the project's environment and in `.venv-bench`, so it imports only the
-standard library. A request is one line of JSON, `{"operation": …, …arguments}`; so
-is a reply, `{"result": …}` or `{"error": …}`.
+Runs in the project's environment and in `.venv-bench`, so it imports nothing but numpy
+beside the standard library. A request is one line of JSON,
+`{"operation": …, …arguments}`; so is a reply, `{"result": …}` or `{"error": …}`.
 """
 
 import json
@@ -10,13 +10,40 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 Operation = Callable[..., Any]
 
-
 Generate = Callable[[list[list[int]], int], list[list[int]]]
 """Continues every prompt greedily by exactly so many tokens."""
+
+LastLogits = Callable[[list[list[int]], int], NDArray[Any]]
+"""From equally long rows and a number `whole` to the logits after the last token,
+shape (rows, vocabulary): `whole` tokens are fed at once, the others one at a time."""
+
+
+class GreedyEngine(Protocol):
+    """What a process of the benchmark holds."""
+
+    def generate(self, prompts: list[list[int]], new_tokens: int) -> list[list[int]]:
+        """Continues every prompt; see `Generate`."""
+
+    def last_logits(self, rows: list[list[int]], whole: int) -> NDArray[Any]:
+        """Returns logits after the last token; see `LastLogits`."""
+
+
+def engine_operations(engine: GreedyEngine) -> dict[str, Operation]:
+    """Returns what the parent may ask of any engine."""
+    return {
+        "generate": partial(timed_generate, engine.generate),
+        "compare_logits": partial(compare_logits, engine.last_logits),
+        "compare_tokens": partial(compare_tokens, engine.generate),
+        "peak_bytes": peak_bytes,
+    }
 
 
 def timed_generate(
@@ -53,6 +80,56 @@ def peak_bytes() -> int:
 
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def difference(left: NDArray[Any], right: NDArray[Any]) -> dict[str, float]:
+    """Compares two arrays of logits.
+
+    Returns:
+        `share` of the values that differ and the `largest` difference.
+    """
+    gap = np.abs(left.astype(np.float64) - right.astype(np.float64))
+    return {"share": float(np.mean(left != right)), "largest": float(gap.max())}
+
+
+def compare_logits(
+    last_logits: LastLogits, rows: list[list[int]], whole: int
+) -> dict[str, dict[str, float]]:
+    """Compares the first row's logits: alone or in a batch, prefilled or decoded.
+
+    Args:
+        last_logits: The engine.
+        rows: The batch.
+        whole: Tokens that are fed at once where the others are decoded.
+    """
+    alone = last_logits(rows[:1], whole)[0]
+    length = len(rows[0])
+    return {
+        "batch": difference(alone, last_logits(rows, whole)[0]),
+        "cache": difference(alone, last_logits(rows[:1], length)[0]),
+    }
+
+
+def compare_tokens(
+    generate: Generate, rows: list[list[int]], new_tokens: int
+) -> dict[str, int]:
+    """Counts tokens of the first row that change in a batch, and without a cache.
+
+    Args:
+        generate: The engine, greedy.
+        rows: Prompts of the batch.
+        new_tokens: Tokens generated after each.
+    """
+    alone = generate(rows[:1], new_tokens)[0]
+    batched = generate(rows, new_tokens)[0]
+    afresh = [
+        generate([rows[0] + alone[:place]], 1)[0][0] for place in range(new_tokens)
+    ]
+    return {
+        "compared": new_tokens,
+        "batch": sum(a != b for a, b in zip(alone, batched, strict=True)),
+        "cache": sum(a != b for a, b in zip(alone, afresh, strict=True)),
+    }
 
 
 def serve(load: Callable[[], Mapping[str, Operation]]) -> None:

@@ -4,7 +4,6 @@ python -m benchmarks.engine.hugging_face_engine FOLDER THREADS
 """
 
 import sys
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import GPT2LMHeadModel
 
-from benchmarks.engine.bits import compare_logits, compare_tokens
-from benchmarks.engine.child import Operation, peak_bytes, serve, timed_generate
+from benchmarks.engine.child import engine_operations, serve
 
 
 class HuggingFaceEngine:
@@ -45,7 +43,7 @@ class HuggingFaceEngine:
 
     @torch.inference_mode()
     def last_logits(self, rows: list[list[int]], whole: int) -> NDArray[Any]:
-        """Returns logits after the last token; see `bits.LastLogits`."""
+        """Returns logits after the last token; see `child.LastLogits`."""
         ids = torch.tensor(rows)
         output = self._model(ids[:, :whole], use_cache=True)
         for place in range(whole, ids.shape[1]):
@@ -55,18 +53,5 @@ class HuggingFaceEngine:
         return np.asarray(output.logits[:, -1].numpy())
 
 
-def operations(folder: str, threads: int) -> Mapping[str, Operation]:
-    """Loads the model and returns what the parent may ask of it."""
-    engine = HuggingFaceEngine(folder, threads)
-    return {
-        "generate": lambda **request: timed_generate(engine.generate, **request),
-        "compare_logits": lambda **request: compare_logits(
-            engine.last_logits, **request
-        ),
-        "compare_tokens": lambda **request: compare_tokens(engine.generate, **request),
-        "peak_bytes": peak_bytes,
-    }
-
-
 if __name__ == "__main__":
-    serve(lambda: operations(sys.argv[1], int(sys.argv[2])))
+    serve(lambda: engine_operations(HuggingFaceEngine(sys.argv[1], int(sys.argv[2]))))

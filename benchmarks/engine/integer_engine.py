@@ -5,14 +5,19 @@ python -m benchmarks.engine.integer_engine PACKAGE THREADS
 
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.engine.bits import compare_logits, compare_tokens
-from benchmarks.engine.child import Operation, peak_bytes, serve, timed_generate
+from benchmarks.engine.child import (
+    Operation,
+    engine_operations,
+    serve,
+    timed_generate,
+)
 from benchmarks.random_package import vocabulary
 from inference.engine import GenerationRequest
 from inference.engines.integer_engine import IntegerEngine
@@ -38,7 +43,7 @@ class ServedEngine:
         return [list(answer.ids) for answer in self._engine.generate(requests)]
 
     def last_logits(self, rows: list[list[int]], whole: int) -> NDArray[Any]:
-        """Returns logits after the last token; see `bits.LastLogits`."""
+        """Returns logits after the last token; see `child.LastLogits`."""
         steps = BareSteps(self._model, rows)
         steps.feed([row[:whole] for row in rows])
         for place in range(whole, len(rows[0])):
@@ -96,16 +101,9 @@ def operations(folder: Path, threads: int) -> Mapping[str, Operation]:
     """Loads the model and returns what the parent may ask of it."""
     served = ServedEngine(folder, threads)
     return {
-        "generate": lambda **request: timed_generate(served.generate, **request),
-        "generate_bare": lambda **request: timed_generate(
-            served.generate_bare, **request
-        ),
-        "compare_logits": lambda **request: compare_logits(
-            served.last_logits, **request
-        ),
-        "compare_tokens": lambda **request: compare_tokens(served.generate, **request),
+        **engine_operations(served),
+        "generate_bare": partial(timed_generate, served.generate_bare),
         "cache_bytes_per_token": served.cache_bytes_per_token,
-        "peak_bytes": peak_bytes,
     }
 
 

@@ -44,10 +44,10 @@ class Launcher:
         Raises:
             BenchmarkError: It could not be loaded.
         """
-        python, module, folder, environment = self._recipe(name)
+        command, environment = self.command(name)
         engine = EngineProcess(
             name,
-            [python, "-m", f"benchmarks.{module}", str(folder), str(self._threads)],
+            command,
             folder=self._workspace.root,
             environment=environment,
             log=self._workspace.log(name),
@@ -59,15 +59,19 @@ class Launcher:
             raise
         return engine
 
-    def _recipe(self, name: str) -> tuple[str, str, Path, dict[str, str]]:
-        """Interpreter, module, model folder and environment variables."""
+    def command(self, name: str) -> tuple[list[str], dict[str, str]]:
+        """Returns program, arguments and environment variables of an engine."""
         workspace = self._workspace
-        if name in PROFILES:
-            return sys.executable, "integer_engine", self._package(name), {**os.environ}
         python, environment = str(workspace.python), workspace.child_environment()
-        if name == HUGGING_FACE:
-            return python, "hugging_face_engine", workspace.checkpoint, environment
-        return python, "openvino_engine", workspace.export, environment
+        if name in PROFILES:
+            python, environment = sys.executable, {**os.environ}
+            module, folder = "integer_engine", self._package(name)
+        elif name == HUGGING_FACE:
+            module, folder = "hugging_face_engine", workspace.checkpoint
+        else:
+            module, folder = "openvino_engine", workspace.export
+        program = [python, "-m", f"benchmarks.engine.{module}"]
+        return [*program, str(folder), str(self._threads)], environment
 
     def _prepare_package(self, profile: Profile) -> None:
         folder = self._package(profile.name)

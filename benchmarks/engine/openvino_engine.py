@@ -7,7 +7,6 @@ own but for the number of threads.
 """
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,7 @@ import openvino as ov
 import openvino_genai as genai
 from numpy.typing import NDArray
 
-from benchmarks.engine.bits import compare_logits, compare_tokens
-from benchmarks.engine.child import Operation, peak_bytes, serve, timed_generate
+from benchmarks.engine.child import engine_operations, serve
 
 
 class OpenVinoEngine:
@@ -42,7 +40,7 @@ class OpenVinoEngine:
         return tokens
 
     def last_logits(self, rows: list[list[int]], whole: int) -> NDArray[Any]:
-        """Returns logits after the last token; see `bits.LastLogits`.
+        """Returns logits after the last token; see `child.LastLogits`.
 
         The pipeline keeps its logits to itself, so this compiles the same model with
         the same settings, without the pipeline's paged cache.
@@ -71,18 +69,5 @@ def _feed(request: Any, ids: NDArray[np.int64], start: int) -> NDArray[Any]:
     return np.array(outputs["logits"][:, -1])
 
 
-def operations(folder: str, threads: int) -> Mapping[str, Operation]:
-    """Loads the model and returns what the parent may ask of it."""
-    engine = OpenVinoEngine(folder, threads)
-    return {
-        "generate": lambda **request: timed_generate(engine.generate, **request),
-        "compare_logits": lambda **request: compare_logits(
-            engine.last_logits, **request
-        ),
-        "compare_tokens": lambda **request: compare_tokens(engine.generate, **request),
-        "peak_bytes": peak_bytes,
-    }
-
-
 if __name__ == "__main__":
-    serve(lambda: operations(sys.argv[1], int(sys.argv[2])))
+    serve(lambda: engine_operations(OpenVinoEngine(sys.argv[1], int(sys.argv[2]))))

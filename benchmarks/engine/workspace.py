@@ -1,4 +1,11 @@
-"""Where benchmarks keep what they make once, and the environment of the baselines."""
+"""Where benchmarks keep what they make once, and the environment of the baselines.
+
+    python -m benchmarks.engine.workspace CHECKPOINT EXPORT
+
+is what `.venv-bench` runs to make the baselines' models. Speed does not depend on the
+weights, so the checkpoint is GPT-2 124M with random ones from a fixed seed: nothing is
+downloaded.
+"""
 
 import hashlib
 import os
@@ -14,6 +21,7 @@ from benchmarks.errors import BenchmarkError
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 LOCK: Final = ROOT / "requirements" / "bench.lock"
+SEED: Final = 1234
 
 Progress = Callable[[str], None]
 
@@ -103,7 +111,7 @@ class Workspace:
         drafts = self.folder / "drafts"
         shutil.rmtree(drafts, ignore_errors=True)
         checkpoint, export = drafts / "checkpoint", drafts / "export"
-        module = "benchmarks.engine.baseline_models"
+        module = "benchmarks.engine.workspace"
         command = [str(self.python), "-m", module, str(checkpoint), str(export)]
         self._run(command, self.child_environment())
         for draft, place in ((checkpoint, self.checkpoint), (export, self.export)):
@@ -137,3 +145,27 @@ def torch_pin(lock: str) -> str:
     if match is None:
         raise BenchmarkError("the lock file pins no torch; make it afresh")
     return match.group()
+
+
+def write_models(checkpoint: Path, export: Path) -> None:
+    """Writes GPT-2 124M for both baselines; runs in `.venv-bench`.
+
+    Args:
+        checkpoint: Receives it in float32, as a Hugging Face folder.
+        export: Receives it as an OpenVINO model with 8-bit weights per channel.
+    """
+    import torch
+    from optimum.intel import OVModelForCausalLM, OVWeightQuantizationConfig
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    torch.manual_seed(SEED)
+    GPT2LMHeadModel(GPT2Config()).save_pretrained(checkpoint)
+    quantization = OVWeightQuantizationConfig(bits=8)
+    model = OVModelForCausalLM.from_pretrained(
+        checkpoint, export=True, compile=False, quantization_config=quantization
+    )
+    model.save_pretrained(export)
+
+
+if __name__ == "__main__":
+    write_models(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.random_package import gpt2_shape, random_tensors
+from inference.architectures.gpt2.shapes import IntegerGpt2
 from inference.models.layout import IntegerShape
 from inference.native import NativeModel
 from inference.packages.package import write_package
@@ -23,7 +24,7 @@ _VECTOR_TOKENS = 64
 LARGE = gpt2_shape(W8B8)
 """That of GPT-2 124M."""
 
-SMALL = IntegerShape(
+SMALL = IntegerGpt2(
     profile=W8B8,
     vocab_size=512,
     context_length=128,

@@ -22,9 +22,9 @@ from transformers.utils import logging as transformers_logging
 from inference.bundled.corpus import read_corpus, split_corpus
 from inference.bundled.tokens import encode_chapters
 from inference.checkpoints.checkpoint import BUNDLED_CHECKPOINT
-from inference.checkpoints.model_folder import TOKENIZER_FILE
 from inference.engine import GenerationRequest
 from inference.loading import load_float_engine
+from inference.model_folder import TOKENIZER_FILE
 
 logger = logging.getLogger(__name__)
 

@@ -3,13 +3,13 @@
 import re
 from pathlib import Path
 
-from inference.checkpoints.model_folder import (
+from inference.errors import ModelSourceError
+from inference.model_folder import (
     CARD_FILE,
     CONFIG_FILE,
     TOKENIZER_FILE,
     WEIGHTS_FILE,
 )
-from inference.errors import ModelSourceError
 
 _NEEDED = (CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE)
 _HUB_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")

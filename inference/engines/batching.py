@@ -73,7 +73,7 @@ class BatchingEngine:
         """Answers every request, in order; waits until all are complete.
 
         Raises:
-            RequestError: A request is malformed or beyond the model's limits.
+            InvalidRequest: A request is malformed or beyond the model's limits.
             CacheOverflow: A request alone needs more than the engine's cache.
         """
         answers = self.submit(requests)

@@ -64,7 +64,7 @@ class IntegerEngine:
         Jobs that were submitted to the scheduler go on meanwhile.
 
         Raises:
-            RequestError: A request is malformed or beyond the model's limits.
+            InvalidRequest: A request is malformed or beyond the model's limits.
             CacheOverflow: A request alone needs more than `cache_bytes`.
         """
         handle = self._scheduler.submit(requests)

@@ -101,7 +101,7 @@ class Scheduler:
         All requests are checked before any is taken.
 
         Raises:
-            RequestError: A request is malformed or beyond the model's limits.
+            InvalidRequest: A request is malformed or beyond the model's limits.
             CacheOverflow: A request alone needs more than `cache_bytes`.
         """
         validate_requests(requests, self._limits)

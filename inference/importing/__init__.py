@@ -1,1 +1,1 @@
-"""Import: a float GPT-2 checkpoint becomes an integer package, once."""
+"""Import: a float checkpoint becomes an integer package, once."""

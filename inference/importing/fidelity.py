@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from inference.importing.parameters import FloatModel, forward
 from inference.models.integer_model import Choice, IntegerModel, Piece
+from inference.quantising.models import FloatModel
 
 FloatArray = NDArray[np.float64]
 
@@ -88,10 +88,10 @@ def float_losses(model: FloatModel, tokens: Sequence[int]) -> FloatArray:
     """Returns the loss in nats of each token after the first."""
     losses = np.empty(len(tokens) - 1)
     for window in _windows(tokens, model.shape.context_length):
-        rows = forward(model, torch.tensor([window.ids]))[0, window.first :]
+        rows = model.forward(torch.tensor([window.ids]))[0, window.first :]
         begin = window.start + window.first
         wanted = torch.tensor(tokens[begin + 1 : begin + 1 + len(rows)])
-        logits = rows[: len(wanted)] @ model.token.T
+        logits = model.logits(rows[: len(wanted)])
         scored = functional.cross_entropy(logits, wanted, reduction="none")
         losses[begin : begin + len(wanted)] = scored.double().numpy()
     return losses

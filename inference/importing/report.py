@@ -103,7 +103,7 @@ on every machine. It is a quantised model, another one than its float original.
 | | |
 |---|---|
 | profile | `{shape.profile.name}` |
-| architecture | GPT-2: {shape.layers} layers, width {shape.width}, \
+| architecture | {shape.FAMILY}: {shape.layers} layers, width {shape.width}, \
 {shape.heads} heads of {shape.head_width}, context {shape.context_length}, \
 {shape.vocab_size:,} tokens |
 | held-out perplexity, float original | {fidelity.float_perplexity:.3f} |

@@ -9,31 +9,23 @@ from typing import Final
 
 import torch
 
+from inference.architectures.torch_table import quantise
 from inference.checkpoints.checkpoint import Checkpoint, read_checkpoint
-from inference.checkpoints.model_folder import (
+from inference.checkpoints.weights import read_float_model
+from inference.engine import check_threads
+from inference.errors import InvalidSetting, ModelPackageError
+from inference.importing.fidelity import measure_fidelity
+from inference.importing.report import ImportReport, model_card
+from inference.importing.saturation import count_saturation
+from inference.importing.texts import ImportText, read_text
+from inference.loading import Backend, load_model
+from inference.model_folder import (
     CARD_FILE,
     CONFIG_FILE,
     TOKENIZER_FILE,
     VECTORS_FILE,
 )
-from inference.errors import InvalidSetting, ModelPackageError
-from inference.importing.calibrate import calibrate
-from inference.importing.fidelity import measure_fidelity
-from inference.importing.parameters import FloatModel, read_parameters
-from inference.importing.quantise import QuantisedModel, quantise
-from inference.importing.report import ImportReport, model_card
-from inference.importing.saturation import count_saturation
-from inference.importing.texts import ImportText, read_text
-from inference.loading import Backend, check_threads, load_model
 from inference.models.integer_model import IntegerModel
-from inference.models.layout import (
-    MAX_CONTEXT,
-    MAX_HEAD_WIDTH,
-    MAX_INNER_WIDTH,
-    MAX_LAYERS,
-    MAX_VOCAB,
-    MAX_WIDTH,
-)
 from inference.packages.package import (
     PACKAGE_FILES,
     IntegerPackage,
@@ -42,6 +34,8 @@ from inference.packages.package import (
 )
 from inference.packages.vectors import check_vectors, encode_vectors, make_vectors
 from inference.profiles import profile_named
+from inference.quantising.calibration import calibrate
+from inference.quantising.models import FloatModel, QuantisedModel
 
 Progress = Callable[[str], None]
 
@@ -97,7 +91,7 @@ def import_model(
     have been computed twice.
 
     Args:
-        source: A GPT-2 in Hugging Face format.
+        source: A checkpoint in Hugging Face format.
         out: Folder to make; must not exist.
         settings: How.
         name: What the report and the model card call the source.
@@ -117,7 +111,7 @@ def import_model(
     _require_supported(checkpoint)
     torch.set_num_threads(settings.threads)
     text = read_text(checkpoint, settings.text)
-    original = read_parameters(checkpoint)
+    original = read_float_model(checkpoint)
     progress(f"calibrating on {text.windows.numel():,} tokens")
     calibration = calibrate(original, text.windows)
     progress("quantising")
@@ -201,16 +195,7 @@ def _make_staging(out: Path) -> Path:
 
 
 def _require_supported(checkpoint: Checkpoint) -> None:
-    shape = checkpoint.shape
-    bounds = (
-        ("vocab_size", shape.vocab_size, MAX_VOCAB),
-        ("n_positions", shape.context_length, MAX_CONTEXT),
-        ("n_embd", shape.width, MAX_WIDTH),
-        ("n_inner", shape.inner_width, MAX_INNER_WIDTH),
-        ("n_layer", shape.layers, MAX_LAYERS),
-        ("n_embd / n_head", shape.width // shape.heads, MAX_HEAD_WIDTH),
-    )
-    for name, value, maximum in bounds:
+    for name, value, maximum in checkpoint.shape.bounded():
         if value > maximum:
             raise ModelPackageError(
                 f"{CONFIG_FILE} {name}",

@@ -1,28 +1,12 @@
 """Saturation: how often an integer model's values stand at a clamp."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from inference.models.integer_model import IntegerModel, Piece
-from inference.models.layout import LOGIT_SHIFT, MAX_HEAD_VALUE, MAX_REST
-
-_KEY_LIMIT = 4095
-_VALUE_LIMIT = 32767
-
-_SITES: Mapping[str, tuple[str, int]] = {
-    "embed": ("residual", MAX_REST),
-    "norm1": ("norm", _VALUE_LIMIT),
-    "proj": ("residual", MAX_REST),
-    "norm2": ("norm", _VALUE_LIMIT),
-    "fc": ("hidden", _VALUE_LIMIT),
-    "out": ("residual", MAX_REST),
-    "final": ("norm", _VALUE_LIMIT),
-    "head": ("logits", MAX_HEAD_VALUE << LOGIT_SHIFT),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,25 +39,12 @@ def count_saturation(model: IntegerModel, ids: Sequence[int]) -> dict[str, Satur
     try:
         for place, token in enumerate(ids):
             trace = model.trace([Piece(sequence, place, (token,))])
-            for kind, limit, part in _clamped_parts(trace):
-                clamped[kind] += int(np.count_nonzero(np.abs(part) >= limit))
-                values[kind] += len(part)
+            for name, found in trace.items():
+                for clamp in model.shape.clamps(name):
+                    part = found[clamp.start : clamp.stop]
+                    at_limit = np.abs(part) >= clamp.limit
+                    clamped[clamp.kind] += int(np.count_nonzero(at_limit))
+                    values[clamp.kind] += len(part)
     finally:
         model.close_sequence(sequence)
     return {kind: Saturation(clamped[kind], values[kind]) for kind in sorted(values)}
-
-
-def _clamped_parts(
-    trace: Mapping[str, NDArray[np.int32]],
-) -> list[tuple[str, int, NDArray[np.int32]]]:
-    parts = []
-    for name, found in trace.items():
-        operation = name.rpartition(".")[2]
-        if operation == "qkv":
-            cut = len(found) * 2 // 3
-            parts.append(("queries and keys", _KEY_LIMIT, found[:cut]))
-            parts.append(("values", _VALUE_LIMIT, found[cut:]))
-        elif operation in _SITES:
-            kind, limit = _SITES[operation]
-            parts.append((kind, limit, found))
-    return parts

@@ -9,8 +9,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from inference.checkpoints.checkpoint import Checkpoint
-from inference.checkpoints.model_folder import TOKENIZER_FILE
 from inference.errors import ModelPackageError, ModelSourceError
+from inference.model_folder import TOKENIZER_FILE
 
 CALIBRATION_WINDOWS = 16
 _TRAIN_PERCENT = 90

@@ -1,11 +1,16 @@
-"""What an integer model consists of: its shape and its tensors.
+"""What a model consists of: its shape, its tensors and the bounds of the arithmetic.
 
-Source: `docs/spec/arithmetic.md` §2 and §9. Pure data: it reads no files.
+Source: `docs/spec/arithmetic.md` §2 to §9. The bounds stand in `native/src` once more,
+and a parity test compares them. Pure data: it reads no files and names no family.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Literal
+from math import prod
+from typing import Any, ClassVar, Final, Literal
+
+import numpy as np
 
 from inference.engine import ModelLimits
 from inference.profiles import Profile
@@ -20,13 +25,39 @@ MAX_EPSILON: Final = 2**30 - 1
 MAX_REST: Final = 2**30 - 1
 """Bound of the residual stream, of biases and of logits (`REST` in the spec)."""
 
+KEY_LIMIT: Final = 4_095
+"""Bound of queries and keys."""
+
+VALUE_LIMIT: Final = 32_767
+"""Bound of attention's values, of norms, hidden values and token embeddings."""
+
+MAX_TOKEN_SHIFT: Final = 14
+MAX_NORM_SHIFT: Final = 12
+MAX_SHARPNESS: Final = 2**32 - 1
+MAX_MULTIPLIER: Final = 2**31 - 1
+
 LOGIT_SHIFT: Final = 6
 """The head computes logits in Q10; shifted left by this they are Q16."""
 
 MAX_HEAD_VALUE: Final = 2**24 - 1
 """Bound of the head's values before that shift."""
 
+NORM_FRACTION: Final = 10
+"""Fraction bits of a layer norm before the channel's shift; one less if it is wide."""
+
+WIDE_NORM: Final = 1_024
+"""From this width on `sqrt(width) * 2**10` might exceed an int16 (§5)."""
+
 Storage = Literal["U8", "I8", "I16", "I32", "U32"]
+
+STORED_TYPES: Final[dict[str, np.dtype[Any]]] = {
+    "U8": np.dtype("u1"),
+    "I8": np.dtype("i1"),
+    "I16": np.dtype("<i2"),
+    "I32": np.dtype("<i4"),
+    "U32": np.dtype("<u4"),
+}
+"""Type of each storage name, little-endian."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,31 +70,37 @@ class TensorLayout:
     lowest: int
     highest: int
 
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Its type in a file, little-endian."""
+        return STORED_TYPES[self.storage]
+
+    @property
+    def nbytes(self) -> int:
+        """Its size in a file."""
+        return prod(self.shape) * self.dtype.itemsize
+
 
 @dataclass(frozen=True, slots=True)
-class IntegerShape:
-    """Everything about an integer model but its tensors.
+class ModelShape:
+    """What a float model and the integer model made of it have in common.
 
     Attributes:
-        profile: Its arithmetic.
         vocab_size: Number of token ids.
         context_length: Number of positions.
         width: Size of the residual stream.
         inner_width: Size of the hidden layer of each MLP.
         layers: Number of blocks.
         heads: Attention heads per block; divides `width`.
-        epsilon: Term of layer normalisation, in the square of the residual's unit.
         end_of_text: The id that ends a text, if any.
     """
 
-    profile: Profile
     vocab_size: int
     context_length: int
     width: int
     inner_width: int
     layers: int
     heads: int
-    epsilon: int
     end_of_text: int | None
 
     @property
@@ -76,59 +113,97 @@ class IntegerShape:
         """Dimensions of one attention head."""
         return self.width // self.heads
 
+
+@dataclass(frozen=True, slots=True)
+class CheckpointShape(ModelShape, ABC):
+    """The fields of a checkpoint's configuration that decide its arithmetic.
+
+    Attributes:
+        MODEL_TYPE: The family, as `config.json` names it.
+        PREFIX: What some files put before the name of every tensor.
+        COPIES: Tensors that a file may hold beside those below, each the copy of one.
+        IGNORED: Ends of the names of tensors that are no parameters.
+        activation: Name of the MLP's activation function.
+        norm_epsilon: Term that keeps layer normalisation finite.
+    """
+
+    MODEL_TYPE: ClassVar[str]
+    PREFIX: ClassVar[str]
+    COPIES: ClassVar[dict[str, str]]
+    IGNORED: ClassVar[tuple[str, ...]]
+
+    activation: str
+    norm_epsilon: float
+
+    @abstractmethod
+    def tensors(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Yields name and shape of every parameter, without the common prefix."""
+
+    @abstractmethod
+    def bounded(self) -> Iterator[tuple[str, int, int]]:
+        """Yields each field that the arithmetic bounds: name, value, maximum."""
+
+
+@dataclass(frozen=True, slots=True)
+class IntegerShape(ModelShape, ABC):
+    """Everything about an integer model but its tensors.
+
+    Attributes:
+        FORMAT: The family, as a package's `config.json` names it.
+        FAMILY: The family, as a person names it.
+        profile: Its arithmetic.
+        epsilon: Term of layer normalisation, in the square of the residual's unit.
+    """
+
+    FORMAT: ClassVar[str]
+    FAMILY: ClassVar[str]
+
+    profile: Profile
+    epsilon: int
+
     @property
     def norm_fraction(self) -> int:
         """Fraction bits of a layer norm's output before the channel's shift."""
         return norm_fraction(self.width)
 
+    @abstractmethod
     def products(self) -> Iterator[tuple[str, int, int]]:
         """Yields name, outputs and terms of every matrix product."""
-        width, inner = self.width, self.inner_width
-        for layer in range(self.layers):
-            yield f"layers.{layer}.qkv", 3 * width, width
-            yield f"layers.{layer}.proj", width, width
-            yield f"layers.{layer}.fc", inner, width
-            yield f"layers.{layer}.out", width, inner
-        yield "head", self.vocab_size, width
 
+    @abstractmethod
     def tensors(self) -> Iterator[TensorLayout]:
         """Yields the layout of every tensor of a package."""
-        width = self.width
-        yield _tensor("token_embedding", "I16", (self.vocab_size, width), -32767, 32767)
-        yield _tensor("token_shift", "U8", (width,), 0, 14)
-        yield _tensor(
-            "position_embedding",
-            "I32",
-            (self.context_length, width),
-            -MAX_REST,
-            MAX_REST,
-        )
-        for layer in range(self.layers):
-            prefix = f"layers.{layer}"
-            yield _tensor(f"{prefix}.norm1.shift", "U8", (width,), 0, 12)
-            yield _tensor(f"{prefix}.norm2.shift", "U8", (width,), 0, 12)
-            yield _tensor(f"{prefix}.sharpness", "U32", (self.heads,), 1, 2**32 - 1)
-            yield _tensor(f"{prefix}.activation", "I16", (256, 256), -32767, 32767)
-        yield _tensor("final.shift", "U8", (width,), 0, 12)
-        for name, outputs, terms in self.products():
-            yield from self._product_tensors(name, outputs, terms)
 
-    def _product_tensors(
-        self, name: str, outputs: int, terms: int
-    ) -> Iterator[TensorLayout]:
-        storage: Storage = "I8" if self.profile.weight_bytes == 1 else "I16"
-        limit = self.profile.weight_limit
-        yield _tensor(f"{name}.weight", storage, (outputs, terms), -limit, limit)
-        yield _tensor(f"{name}.multiplier", "I32", (outputs,), 0, 2**31 - 1)
-        yield _tensor(f"{name}.bias", "I32", (outputs,), -MAX_REST, MAX_REST)
+    @abstractmethod
+    def operations(self, keys: int) -> Iterator[tuple[str, int]]:
+        """Yields name and number of values of every operation of a trace, in order.
+
+        Args:
+            keys: Positions that the traced one attends to.
+        """
+
+    @abstractmethod
+    def clamps(self, name: str) -> tuple["Clamp", ...]:
+        """Returns where an operation of a trace clamps its values, if anywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clamp:
+    """A bound on values of one operation.
+
+    Attributes:
+        kind: What a report calls such values, e.g. `residual`.
+        limit: The bound of their magnitude.
+        start: First of the values.
+        stop: One past the last of them, None for all that are left.
+    """
+
+    kind: str
+    limit: int
+    start: int = 0
+    stop: int | None = None
 
 
 def norm_fraction(width: int) -> int:
-    """Returns the fraction bits of a layer norm over `width` channels."""
-    return 10 if width <= 1023 else 9
-
-
-def _tensor(
-    name: str, storage: Storage, shape: tuple[int, ...], lowest: int, highest: int
-) -> TensorLayout:
-    return TensorLayout(name, storage, shape, lowest, highest)
+    """Returns the fraction bits of a layer norm over `width` channels (§5)."""
+    return NORM_FRACTION if width < WIDE_NORM else NORM_FRACTION - 1

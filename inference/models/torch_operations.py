@@ -15,14 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from inference.models.layout import MAX_REST
+from inference.models.layout import KEY_LIMIT, MAX_REST, VALUE_LIMIT
 from inference.profiles import Profile
 
 _LARGEST_PRODUCT = 2**24
 """Most values of one matrix product's result that are held at a time."""
 
-_KEY_LIMIT = 4_095
-_VALUE_LIMIT = 32_767
 _HIDDEN = -(2**60)
 """The score of a position that a row may not see; far beyond what weighs anything."""
 
@@ -161,7 +159,7 @@ def normalise(x: Tensor, fraction: int, shift: Tensor, epsilon: int) -> Tensor:
     root = integer_root(variance).clamp(min=1)
     inverse = torch.full_like(root, 2**40).div(root, rounding_mode="floor")
     drop = 40 - fraction - shift
-    return clamp((centred * inverse + (1 << (drop - 1))) >> drop, 32_767)
+    return clamp((centred * inverse + (1 << (drop - 1))) >> drop, VALUE_LIMIT)
 
 
 def exp16(u: Tensor) -> Tensor:
@@ -216,7 +214,7 @@ def split_heads(qkv: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
     """Returns clamped queries, keys and values of rows, each (heads, rows, width)."""
     rows = len(qkv)
     q, k, v = qkv.reshape(rows, 3, heads, -1).permute(1, 2, 0, 3)
-    return clamp(q, _KEY_LIMIT), clamp(k, _KEY_LIMIT), clamp(v, _VALUE_LIMIT)
+    return clamp(q, KEY_LIMIT), clamp(k, KEY_LIMIT), clamp(v, VALUE_LIMIT)
 
 
 def embed(token: Tensor, token_shift: Tensor, position: Tensor) -> Tensor:

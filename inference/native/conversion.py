@@ -1,28 +1,18 @@
 """Python's values as the native library takes them, checked."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inference.errors import ModelPackageError, SequenceError
-from inference.models.integer_model import Choice, Int32Array, Piece
+from inference.models.integer_model import IN_ORDER, Choice, Int32Array, Piece
 from inference.models.layout import IntegerShape, TensorLayout
 from inference.native.library import Shape
 from inference.profiles import W8A16, W8B8, W12A16
 
-IN_ORDER: Final = "feed each open sequence in order, once per step"
-
 _PROFILES: Final = {W8A16.name: 0, W8B8.name: 1, W12A16.name: 2}
-
-_DTYPES: Final[dict[str, np.dtype[Any]]] = {
-    "U8": np.dtype(np.uint8),
-    "I8": np.dtype(np.int8),
-    "I16": np.dtype(np.int16),
-    "I32": np.dtype(np.int32),
-    "U32": np.dtype(np.uint32),
-}
 
 _PIECE: Final = np.dtype(
     [
@@ -71,21 +61,13 @@ def unusable_shape(shape: IntegerShape) -> ModelPackageError:
     )
 
 
-def tensor_bytes(layout: TensorLayout) -> int:
-    """Returns the size of a tensor."""
-    size = _DTYPES[layout.storage].itemsize
-    for extent in layout.shape:
-        size *= extent
-    return size
-
-
 def checked_tensor(layout: TensorLayout, values: NDArray[Any]) -> NDArray[Any]:
     """Returns a tensor in the machine's byte order, without gaps.
 
     Raises:
         ModelPackageError: Its type, shape or range is not the layout's.
     """
-    dtype = _DTYPES[layout.storage]
+    dtype = layout.dtype.newbyteorder("=")
     if values.dtype.newbyteorder("=") != dtype or values.shape != layout.shape:
         raise ModelPackageError(
             layout.name,
@@ -123,34 +105,6 @@ def pack_pieces(
         raise SequenceError(
             "pieces", len(pieces), "a number does not fit its type", IN_ORDER
         ) from error
-
-
-def trace_operations(shape: IntegerShape, keys: int) -> Iterator[tuple[str, int]]:
-    """Yields name and number of values of every operation: arithmetic spec, §10.
-
-    Args:
-        shape: The model's.
-        keys: Positions that the traced one attends to.
-    """
-    width, inner, pairs = shape.width, shape.inner_width, shape.heads * keys
-    layer = {
-        "norm1": width,
-        "qkv": 3 * width,
-        "scores": pairs,
-        "weights": pairs,
-        "mixed": width,
-        "proj": width,
-        "norm2": width,
-        "fc": inner,
-        "activation": inner,
-        "out": width,
-    }
-    yield "embed", width
-    for number in range(shape.layers):
-        for name, length in layer.items():
-            yield f"{number}.{name}", length
-    yield "final", width
-    yield "head", shape.vocab_size
 
 
 def _choice_fields(choice: Choice | None) -> tuple[int, int, int, int, int]:

@@ -9,27 +9,27 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.errors import (
-    CacheOverflow,
-    InvalidSetting,
-    InvalidThreads,
-    SequenceError,
+from inference.engine import check_threads
+from inference.errors import CacheOverflow, InvalidSetting, SequenceError
+from inference.models.integer_model import (
+    IN_ORDER,
+    Choice,
+    Int32Array,
+    Piece,
+    check_capacity,
+    check_choices,
+    check_traced,
+    no_logits,
+    unknown_sequence,
 )
-from inference.models.integer_model import Choice, Int32Array, Piece
 from inference.models.layout import IntegerShape, TensorLayout
 from inference.native import library
 from inference.native.conversion import (
-    IN_ORDER,
     checked_tensor,
     pack_pieces,
     shape_struct,
-    tensor_bytes,
-    trace_operations,
     unusable_shape,
 )
-
-MAX_THREADS: Final = 256
-"""Most threads of one model."""
 
 ISAS: Final = ("auto", "avx512", "avx2", "neon", "plain")
 """Instruction sets by name; which of them run depends on the CPU."""
@@ -82,7 +82,7 @@ class NativeModel:
         self._handle = self._create(shape, threads, isa)
         try:
             # The largest first: while one is copied, it is held twice.
-            for layout in sorted(shape.tensors(), key=tensor_bytes, reverse=True):
+            for layout in sorted(shape.tensors(), key=_nbytes, reverse=True):
                 self._set_tensor(layout, tensors)
         except BaseException:
             self.close()
@@ -104,29 +104,14 @@ class NativeModel:
         return int(self._call("assay_weight_bytes"))
 
     def bytes_per_token(self) -> int:
-        """Bytes of cache that one position of a sequence takes.
-
-        A cache is made of whole blocks of positions, so a short one takes more.
-        """
+        """As the port says; a cache is made of whole blocks of positions."""
         context = self._shape.context_length
         whole = int(self._call("assay_cache_bytes", context))
         return -(-whole // context)
 
     def open_sequence(self, capacity: int) -> int:
-        """Reserves the cache of a sequence of at most `capacity` positions.
-
-        Raises:
-            SequenceError: `capacity` is not 1 to the context length.
-            CacheOverflow: The machine has not enough memory.
-        """
-        highest = self._shape.context_length
-        if not 1 <= capacity <= highest:
-            raise SequenceError(
-                "capacity",
-                capacity,
-                "not a number of positions of this model",
-                f"give 1 to {highest}",
-            )
+        """As the port says; keeps the cache of a closed sequence for the next one."""
+        check_capacity(capacity, self._shape)
         number = ctypes.c_int()
         status = self._call("assay_open", capacity, ctypes.byref(number))
         if status == library.NO_MEMORY:
@@ -140,42 +125,16 @@ class NativeModel:
         return number.value
 
     def close_sequence(self, sequence: int) -> None:
-        """Frees it; the number may be given out again.
-
-        Raises:
-            SequenceError: There is none of that number.
-        """
+        """As the port says."""
         # ctypes would cut a larger number to one that fits.
         if not 0 <= sequence < 2**31 or self._call("assay_close", sequence):
-            raise SequenceError(
-                "sequence",
-                sequence,
-                "no open sequence has this number",
-                "use what open_sequence returned, until close_sequence",
-            )
+            raise unknown_sequence(sequence)
 
     def step(
         self, pieces: Sequence[Piece], choices: Sequence[Choice | None]
     ) -> list[int]:
-        """Feeds pieces and chooses the next token after each one's last row.
-
-        Args:
-            pieces: At most one per sequence.
-            choices: One per piece, None where no token is wanted: then -1 is
-                returned in its place.
-
-        Raises:
-            SequenceError: A piece is not the continuation of an open sequence, two
-                are of the same, or a choice is out of range. Nothing was fed then.
-            CacheOverflow: The machine has not enough memory for so many rows.
-        """
-        if len(pieces) != len(choices):
-            raise SequenceError(
-                "choices",
-                len(choices),
-                f"there are {len(pieces)} pieces",
-                "give one choice, or none, per piece",
-            )
+        """As the port says."""
+        check_choices(pieces, choices)
         if not pieces:
             return []
         packed, ids = pack_pieces(pieces, choices)
@@ -193,41 +152,22 @@ class NativeModel:
         return [int(token) for token in chosen]
 
     def logits(self, index: int) -> Int32Array:
-        """Returns a copy of the logits after piece `index` of the last step.
-
-        Raises:
-            SequenceError: No token was chosen after that piece.
-        """
+        """As the port says."""
         values = np.empty(self._shape.vocab_size, np.int32)
         known = 0 <= index < 2**31
         if not known or self._call("assay_logits", index, values.ctypes.data):
-            raise SequenceError(
-                "index",
-                index,
-                "the last step chose no token there",
-                "ask for a piece of the last step that had a choice",
-            )
+            raise no_logits(index)
         return values
 
     def trace(self, pieces: Sequence[Piece]) -> dict[str, Int32Array]:
-        """Feeds one sequence and returns the operations of its last row, in order.
-
-        Args:
-            pieces: At least one, all of the same sequence.
-
-        Raises:
-            SequenceError: The pieces are not those of one open sequence.
-        """
-        if len({piece.sequence for piece in pieces}) != 1:
-            raise SequenceError(
-                "pieces", len(pieces), "not of one sequence", "trace one at a time"
-            )
+        """As the port says."""
+        check_traced(pieces)
         for piece in pieces[:-1]:
             self.step([piece], [None])
         values, keys = self._trace_last(pieces[-1])
         trace: dict[str, Int32Array] = {}
         start = 0
-        for name, length in trace_operations(self._shape, keys):
+        for name, length in self._shape.operations(keys):
             trace[name] = values[start : start + length].copy()
             start += length
         return trace
@@ -261,10 +201,7 @@ class NativeModel:
     # ---- loading
 
     def _create(self, shape: IntegerShape, threads: int, isa: str) -> ctypes.c_void_p:
-        if not 1 <= threads <= MAX_THREADS:
-            raise InvalidThreads(
-                "threads", threads, "out of range", f"give 1 to {MAX_THREADS}"
-            )
+        check_threads(threads)
         if isa not in ISAS:
             raise _unusable_isa(isa, "unknown")
         handle = ctypes.c_void_p()
@@ -344,6 +281,10 @@ class NativeModel:
         )
         self._expect(status, [piece], 0)
         return values, keys
+
+
+def _nbytes(layout: TensorLayout) -> int:
+    return layout.nbytes
 
 
 def _unusable_isa(isa: str, problem: str) -> InvalidSetting:

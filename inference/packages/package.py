@@ -14,7 +14,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.checkpoints.model_folder import (
+from inference.architectures.table import package_family
+from inference.errors import ModelPackageError
+from inference.model_folder import (
     CARD_FILE,
     CHAT_TEMPLATE_FILE,
     CONFIG_FILE,
@@ -22,11 +24,12 @@ from inference.checkpoints.model_folder import (
     TOKENIZER_FILE,
     VECTORS_FILE,
     WEIGHTS_FILE,
+    Config,
     check_tokenizer,
     read_json_object,
     require_file,
+    tensor_error,
 )
-from inference.errors import ModelPackageError
 from inference.models.layout import (
     MAX_CONTEXT,
     MAX_EPSILON,
@@ -42,7 +45,7 @@ from inference.packages.tensor_file import read_header, read_tensor, write_tenso
 from inference.packages.weights_root import root_of_leaves, row_leaves
 from inference.profiles import ARITHMETIC_VERSION, PROFILES
 
-FORMAT: Final = "assay-gpt2"
+_REMEDY: Final = "import the model again"
 BUNDLED_MODEL: Final = Path(__file__).parents[1] / "bundled" / "austen-int"
 """Folder of the small model that ships with the project."""
 
@@ -206,7 +209,7 @@ def write_package(
 def _config_of(shape: IntegerShape) -> dict[str, object]:
     return {
         "arithmetic": ARITHMETIC_VERSION,
-        "format": FORMAT,
+        "format": shape.FORMAT,
         "profile": shape.profile.name,
         "vocabSize": shape.vocab_size,
         "contextLength": shape.context_length,
@@ -220,61 +223,35 @@ def _config_of(shape: IntegerShape) -> dict[str, object]:
 
 
 def _read_shape(path: Path) -> IntegerShape:
-    config = read_json_object(path)
-    if set(config) != _FIELDS:
-        odd = sorted(set(config) ^ _FIELDS)
-        raise _config_error(odd[0], config.get(odd[0]), "missing or unknown field")
-    if config["format"] != FORMAT:
-        raise _config_error("format", config["format"], f"only {FORMAT!r} is known")
-    profile = PROFILES.get(str(config["profile"]))
+    config = Config(read_json_object(path), _REMEDY)
+    if set(config.values) != _FIELDS:
+        odd = sorted(set(config.values) ^ _FIELDS)[0]
+        raise config.error(odd, config.values.get(odd), "missing or unknown field")
+    family = package_family(config)
+    profile = PROFILES.get(str(config.values["profile"]))
     if profile is None:
         problem = f"not one of {', '.join(PROFILES)}"
-        raise _config_error("profile", config["profile"], problem)
+        raise config.error("profile", config.values["profile"], problem)
     numbers = {
-        name: _integer(config, name, lowest, highest)
+        name: config.integer(name, lowest, highest)
         for name, (lowest, highest) in _NUMBERS.items()
     }
-    _require_heads(numbers["width"], numbers["heads"])
-    end_of_text = None
-    if config["endOfText"] is not None:
-        end_of_text = _integer(config, "endOfText", 0, numbers["vocabSize"] - 1)
-    return IntegerShape(
+    width, heads = numbers["width"], numbers["heads"]
+    if width % heads or width // heads > MAX_HEAD_WIDTH:
+        problem = f"does not cut width {width} into heads of at most {MAX_HEAD_WIDTH}"
+        raise config.error("heads", heads, problem)
+    return family(
         profile=profile,
         vocab_size=numbers["vocabSize"],
         context_length=numbers["contextLength"],
-        width=numbers["width"],
+        width=width,
         inner_width=numbers["innerWidth"],
         layers=numbers["layers"],
-        heads=numbers["heads"],
+        heads=heads,
         epsilon=numbers["epsilon"],
-        end_of_text=end_of_text,
-    )
-
-
-def _require_heads(width: int, heads: int) -> None:
-    if width % heads or width // heads > MAX_HEAD_WIDTH:
-        raise _config_error(
-            "heads",
-            heads,
-            f"does not cut width {width} into heads of at most {MAX_HEAD_WIDTH}",
-        )
-
-
-def _integer(config: dict[str, Any], name: str, lowest: int, highest: int) -> int:
-    value = config[name]
-    if type(value) is not int or not lowest <= value <= highest:
-        problem = f"not an integer within {lowest} to {highest}"
-        raise _config_error(name, value, problem)
-    return value
-
-
-def _config_error(name: str, value: object, problem: str) -> ModelPackageError:
-    return ModelPackageError(
-        f"{CONFIG_FILE} {name}", value, problem, "import the model again"
+        end_of_text=config.token_id("endOfText", numbers["vocabSize"]),
     )
 
 
 def _tensor_error(name: str, value: object, problem: str) -> ModelPackageError:
-    return ModelPackageError(
-        f"{WEIGHTS_FILE} {name}", value, problem, "fetch or import the model again"
-    )
+    return tensor_error(name, value, problem, "fetch or import the model again")

@@ -17,16 +17,7 @@ from numpy.typing import NDArray
 from pydantic_core import from_json
 
 from inference.errors import ModelPackageError
-from inference.models.layout import TensorLayout
-
-STORED_TYPES: Final[dict[str, np.dtype[Any]]] = {
-    "U8": np.dtype("u1"),
-    "I8": np.dtype("i1"),
-    "I16": np.dtype("<i2"),
-    "I32": np.dtype("<i4"),
-    "U32": np.dtype("<u4"),
-}
-"""Type of each storage name, little-endian."""
+from inference.models.layout import STORED_TYPES, TensorLayout
 
 _LENGTH_BYTES: Final = 8
 _MAX_HEADER_BYTES: Final = 2**20
@@ -97,14 +88,12 @@ def write_tensors(
     Raises:
         ValueError: A tensor is not of its layout's type and shape.
     """
-    ordered = sorted(
-        layouts, key=lambda part: (-STORED_TYPES[part.storage].itemsize, part.name)
-    )
+    ordered = sorted(layouts, key=lambda part: (-part.dtype.itemsize, part.name))
     header: dict[str, Any] = {}
     end = 0
     for layout in ordered:
         start = end
-        end += prod(layout.shape) * STORED_TYPES[layout.storage].itemsize
+        end += layout.nbytes
         header[layout.name] = {
             "dtype": layout.storage,
             "shape": layout.shape,
@@ -116,11 +105,10 @@ def write_tensors(
         file.write(len(text).to_bytes(_LENGTH_BYTES, "little") + text)
         for layout in ordered:
             values = tensors(layout.name)
-            dtype = STORED_TYPES[layout.storage]
-            if values.shape != layout.shape or values.dtype != dtype:
+            if values.shape != layout.shape or values.dtype != layout.dtype:
                 raise ValueError(
                     f"{layout.name} is {values.dtype} {values.shape}, "
-                    f"not {dtype} {layout.shape}"
+                    f"not {layout.dtype} {layout.shape}"
                 )
             file.write(np.ascontiguousarray(values).data)
 

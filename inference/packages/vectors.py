@@ -11,9 +11,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from inference.checkpoints.model_folder import VECTORS_FILE, read_json_object
 from inference.engine import MILLION, GenerationRequest, ModelLimits, validate_request
 from inference.errors import InvalidRequest, ModelPackageError, VectorMismatch
+from inference.model_folder import VECTORS_FILE, read_json_object
 from inference.models.integer_model import IntegerModel, Piece
 from inference.models.sampling import choice_for
 

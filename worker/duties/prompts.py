@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from protocol.documents.prompts import MAX_DOCUMENT_BYTES
+from protocol.documents.canonical import MAX_DOCUMENT_BYTES
 from protocol.market.types import JobParams
 from protocol.peers.introductions import Introductions
 from protocol.store.port import ContentStore

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from protocol.chain.client import MarketClient, TxResult
+from protocol.chain.client import MarketClient
 from protocol.chain.deployment import Deployment
+from protocol.chain.rpc.receipts import TxReceipt
 from protocol.host.crash_points import crash_point
 from protocol.market.calls import CommitEntry, RevealEntry
 from protocol.market.commitments import commitment, derive_salt
-from protocol.market.types import JobParams, MarketConfig
+from protocol.market.terms import MarketConfig
+from protocol.market.types import JobParams
 from worker.duties.sending import Outgoing
 from worker.duty import Duty, DutyKey, Step
 from worker.metrics import WorkerMetrics
@@ -117,7 +119,7 @@ class Submission:
         )
         return CommitEntry(duty.job_id, duty.place, value)
 
-    def _commit(self, entries: list[CommitEntry]) -> TxResult:
+    def _commit(self, entries: list[CommitEntry]) -> TxReceipt:
         crash_point("commit.sending")
         if len(entries) > 1:
             result = self._client.commit_results(entries)
@@ -132,7 +134,7 @@ class Submission:
         salt = self._salts.of(duty, self._client.deployment)
         return RevealEntry(params, duty.place, duty.outcome, salt)
 
-    def _reveal(self, entries: list[RevealEntry]) -> TxResult:
+    def _reveal(self, entries: list[RevealEntry]) -> TxReceipt:
         crash_point("reveal.sending")
         if len(entries) > 1:
             result = self._client.reveal_results(entries)

@@ -23,10 +23,11 @@ from protocol.market.events import (
     SeatSlashed,
     WorkerPaid,
 )
+from protocol.market.round_state import ROUND_EVENTS
 from worker.duty import Duty
 from worker.journal.live import LiveJobs
 from worker.metrics import WorkerMetrics
-from worker.rounds.following import ROUND_EVENTS, Rounds
+from worker.rounds.following import Rounds
 
 __all__ = ["Inbox"]
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 from protocol.chain.client import MarketClient
 from protocol.errors import RpcUnavailable
 from protocol.roles.session import open_session
-from worker.process.key_lock import hold_key
+from worker.process.data_dir import hold_key
 from worker.process.signals import Stop
 from worker.settings import WorkerSettings
 

@@ -18,16 +18,16 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from inference.architectures.torch_table import quantise
 from inference.checkpoints.checkpoint import BUNDLED_CHECKPOINT, read_checkpoint
+from inference.checkpoints.weights import read_float_model
 from inference.engine import MILLION, GenerationRequest
-from inference.importing.calibrate import calibrate
-from inference.importing.parameters import read_parameters
-from inference.importing.quantise import quantise
 from inference.importing.texts import read_text
 from inference.models.integer_model import IntegerModel
 from inference.models.layout import IntegerShape
 from inference.packages.package import BUNDLED_MODEL, read_package
 from inference.profiles import PROFILES, Profile
+from inference.quantising.calibration import calibrate
 from tests.support.machines.recording import batched_hash, recomputed_hash
 from tests.support.models.random_models import gpt2_shape, random_shape, random_tensors
 from tests.support.reference.backends import BACKENDS, load
@@ -127,7 +127,7 @@ def bundled_models() -> dict[str, Model]:
         package.shape.profile.name: (package.shape, package.load_tensor)
     }
     checkpoint = read_checkpoint(BUNDLED_CHECKPOINT)
-    original = read_parameters(checkpoint)
+    original = read_float_model(checkpoint)
     calibration = calibrate(original, read_text(checkpoint, None).windows[:4])
     for name, profile in PROFILES.items():
         if name not in models:

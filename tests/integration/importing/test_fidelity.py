@@ -15,17 +15,18 @@ import pytest
 import torch
 from torch import Tensor
 
+from inference.architectures.torch_model import TorchModel
+from inference.architectures.torch_table import quantise
 from inference.checkpoints.checkpoint import BUNDLED_CHECKPOINT, read_checkpoint
+from inference.checkpoints.weights import read_float_model
 from inference.errors import NativeUnavailable
-from inference.importing.calibrate import Calibration, calibrate
 from inference.importing.fidelity import FloatArray, float_losses, integer_losses
-from inference.importing.parameters import FloatModel, read_parameters
-from inference.importing.quantise import QuantisedModel, quantise
 from inference.importing.texts import read_text
 from inference.models.integer_model import IntegerModel
-from inference.models.torch_model import TorchModel
 from inference.native import NativeModel
 from inference.profiles import profile_named
+from inference.quantising.calibration import Calibration, calibrate
+from inference.quantising.models import FloatModel, QuantisedModel
 from tests.support.models.outliers import FACTORS, inject_outliers
 
 TOKENS = 2_048
@@ -49,7 +50,7 @@ class Case:
 
 
 def case_of(folder: Path, windows: Tensor, held_out: list[int]) -> Case:
-    original = read_parameters(read_checkpoint(folder))
+    original = read_float_model(read_checkpoint(folder))
     return Case(
         original,
         calibrate(original, windows),

@@ -18,15 +18,15 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from inference.checkpoints.checkpoint import read_checkpoint
-from inference.importing.parameters import (
-    FloatModel,
+from inference.architectures.gpt2.float_model import (
+    FloatGpt2,
     apply,
     apply_norm,
     attend,
-    read_parameters,
     standardise,
 )
+from inference.checkpoints.checkpoint import read_checkpoint
+from inference.checkpoints.weights import finite_weights
 
 FACTORS = {7: 900.0, 90: -320.0, 201: 110.0}
 """Value of each outlier channel, in deviations of all other channels."""
@@ -46,14 +46,16 @@ def inject_outliers(source: Path, target: Path, ids: Tensor) -> None:
     (target / "README.md").unlink(missing_ok=True)
     stored = load_file(source / "model.safetensors")
     weights = {name: tensor.float() for name, tensor in stored.items()}
-    _Injection(read_parameters(read_checkpoint(source)), weights).run(ids)
+    checkpoint = read_checkpoint(source)
+    model = FloatGpt2.of_weights(checkpoint.shape, finite_weights(checkpoint))
+    _Injection(model, weights).run(ids)
     save_file(weights, target / "model.safetensors")
 
 
 class _Injection:
     """Walks through a model and changes its stored weights."""
 
-    def __init__(self, model: FloatModel, weights: dict[str, Tensor]) -> None:
+    def __init__(self, model: FloatGpt2, weights: dict[str, Tensor]) -> None:
         self._model = model
         self._weights = weights
         factors = torch.zeros(model.shape.width)

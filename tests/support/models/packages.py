@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from inference.architectures.torch_model import TorchModel
 from inference.models.layout import IntegerShape
-from inference.models.torch_model import TorchModel
 from inference.packages.package import write_package
 from inference.packages.vectors import encode_vectors, make_vectors
 from inference.profiles import W8B8, Profile

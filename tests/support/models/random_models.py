@@ -13,12 +13,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.architectures.gpt2.shapes import IntegerGpt2
 from inference.models.layout import IntegerShape, TensorLayout
 from inference.profiles import Profile
 
 Tensors = Callable[[str], NDArray[np.generic]]
-
-DTYPES = {"U8": "u1", "I8": "i1", "I16": "<i2", "I32": "<i4", "U32": "<u4"}
 
 _TARGETS = {"qkv": 900, "proj": 15_000, "fc": 3_000, "out": 15_000, "head": 2_200}
 """Wanted deviation of each product's values; of the head in Q10, two nats."""
@@ -39,7 +38,7 @@ def random_shape(
     end_of_text: int | None = None,
 ) -> IntegerShape:
     """Returns a small shape; its epsilon is 1e-5 in the square of Q16."""
-    return IntegerShape(
+    return IntegerGpt2(
         profile=profile,
         vocab_size=vocab_size,
         context_length=context_length,
@@ -75,8 +74,7 @@ def random_tensors(shape: IntegerShape, seed: int) -> Tensors:
         bits = np.random.PCG64([seed, zlib.crc32(name.encode())])
         values = _values(shape, layout, np.random.Generator(bits))
         clipped = np.clip(values, layout.lowest, layout.highest)
-        dtype = np.dtype(DTYPES[layout.storage])
-        return np.ascontiguousarray(clipped.astype(dtype, copy=False))
+        return np.ascontiguousarray(clipped.astype(layout.dtype, copy=False))
 
     return tensor
 
@@ -98,7 +96,7 @@ def extreme_tensors(shape: IntegerShape, seed: int) -> Tensors:
                 values = rng.choice([low, high], layout.shape)
             case _:
                 values = rng.integers(low, high, layout.shape, np.int64, endpoint=True)
-        return values.astype(DTYPES[layout.storage])
+        return values.astype(layout.dtype)
 
     return tensor
 

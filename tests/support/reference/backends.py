@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from numpy.typing import NDArray
 
+from inference.architectures.torch_model import TorchModel
 from inference.errors import InvalidSetting, NativeUnavailable
 from inference.models.integer_model import IntegerModel
 from inference.models.layout import IntegerShape
-from inference.models.torch_model import TorchModel
 from inference.native import NativeModel
 
 BACKENDS = ("torch", "avx512", "avx2", "neon", "plain")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from inference.architectures.torch_model import TorchModel
 from inference.engine import MILLION, GenerationRequest
 from inference.engines.integer_engine import IntegerEngine
 from inference.errors import (
@@ -18,7 +19,6 @@ from inference.errors import (
     NativeUnavailable,
 )
 from inference.loading import load_engine, load_model
-from inference.models.torch_model import TorchModel
 from inference.native import NativeModel, is_built
 from inference.packages.package import read_package, write_package
 from inference.profiles import W12A16

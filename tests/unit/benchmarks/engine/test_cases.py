@@ -4,8 +4,9 @@ import random
 
 import pytest
 
-from benchmarks.engine.cases import CASES, VOCAB_SIZE, decode_rate, prefill_rate
+from benchmarks.engine.cases import CASES, decode_rate, prefill_rate
 from benchmarks.errors import BenchmarkError
+from benchmarks.random_package import VOCAB_SIZE
 
 
 def test_decode_rate_of_two_calls_leaves_the_prompt_out() -> None:

@@ -8,21 +8,22 @@ import numpy as np
 import pytest
 
 from benchmarks.engine.cases import ALL_CASES
+from benchmarks.engine.launcher import Launcher
 from benchmarks.engine.lock import bench_lines
 from benchmarks.engine.run import Options, baseline_versions, weight_bytes
-from benchmarks.engine.workspace import LOCK, Workspace, torch_pin
+from benchmarks.engine.workspace import LOCK, ROOT, Workspace, torch_pin
 from benchmarks.errors import BenchmarkError
 from benchmarks.machine import busy_note, processor_name
 from benchmarks.random_package import gpt2_shape, random_tensors
+from inference.architectures.gpt2.shapes import IntegerGpt2
 from inference.models.layout import IntegerShape
-from inference.packages.tensor_file import STORED_TYPES
 from inference.profiles import PROFILES, W8A16, W12A16
 
 SMALL = {"vocab_size": 300, "context_length": 8, "width": 32, "inner_width": 64}
 
 
 def small_shape(profile: str) -> IntegerShape:
-    return IntegerShape(
+    return IntegerGpt2(
         profile=PROFILES[profile],
         layers=1,
         heads=4,
@@ -39,7 +40,7 @@ def test_random_tensors_of_each_profile_fit_their_layouts(profile: str) -> None:
     for layout in shape.tensors():
         values = tensors(layout.name)
         assert values.shape == layout.shape
-        assert values.dtype == STORED_TYPES[layout.storage]
+        assert values.dtype == layout.dtype
         assert layout.lowest <= int(values.min())
         assert int(values.max()) <= layout.highest
 
@@ -99,6 +100,17 @@ def test_lock_file_of_the_baselines_holds_every_direct_requirement() -> None:
         "torch",
         "transformers",
     }
+
+
+@pytest.mark.parametrize("engine", ["int-w8a16", "hf-fp32", "openvino-int8"])
+def test_command_of_an_engine_names_a_module_that_exists(
+    tmp_path: Path, engine: str
+) -> None:
+    command, _ = Launcher(Workspace(tmp_path), 2, print).command(engine)
+    assert command[1] == "-m"
+    assert (ROOT / command[2].replace(".", "/")).with_suffix(".py").is_file()
+    assert Path(command[3]).parent == tmp_path / ".bench"
+    assert command[4] == "2"
 
 
 def test_child_environment_of_a_workspace_declines_telemetry(tmp_path: Path) -> None:

@@ -215,7 +215,7 @@ def _use_doubles(tensors: dict[str, torch.Tensor]) -> None:
     [
         (_remove, "h.1.mlp.c_fc.bias", "no such tensor"),
         (_transpose, "h.0.mlp.c_fc.weight", r"implies the shape \(32, 128\)"),
-        (_add, "h.2.payload", "not a tensor of this GPT-2"),
+        (_add, "h.2.payload", "not a tensor of this model"),
         (_store_twice, "ln_f.bias", "stored twice"),
         (_use_doubles, "ln_f.bias", "not stored as one of"),
     ],

@@ -10,14 +10,15 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from inference.architectures.torch_model import TorchModel
 from inference.bundled.evaluate import load_stored_model, stream_losses
 from inference.checkpoints.checkpoint import read_checkpoint
+from inference.checkpoints.weights import read_float_model
 from inference.importing.fidelity import float_losses, integer_losses
-from inference.importing.parameters import FloatModel, read_parameters
 from inference.importing.saturation import count_saturation
 from inference.models.integer_model import Piece
-from inference.models.torch_model import TorchModel
 from inference.profiles import W8A16
+from inference.quantising.models import FloatModel
 from tests.support.models.checkpoints import CONTEXT, TEXT, write_tiny_checkpoint
 from tests.support.models.packages import SEED, small_shape
 from tests.support.models.random_models import random_tensors
@@ -32,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def original(folder: Path) -> FloatModel:
-    return read_parameters(read_checkpoint(folder))
+    return read_float_model(read_checkpoint(folder))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from inference.architectures.torch_model import TorchModel
 from inference.errors import (
     EngineError,
     InvalidSetting,
@@ -21,7 +22,6 @@ from inference.errors import (
     UnknownProfile,
 )
 from inference.importing.run import ImportSettings, import_model
-from inference.models.torch_model import TorchModel
 from inference.packages.package import PACKAGE_FILES, read_package
 from inference.packages.vectors import check_vectors
 from inference.profiles import PROFILES

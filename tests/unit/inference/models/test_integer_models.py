@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from inference.architectures.torch_model import TorchModel
 from inference.engine import MILLION
 from inference.errors import InvalidSetting, SequenceError
 from inference.models.integer_model import Choice, IntegerModel, Piece
 from inference.models.sampling import choose_token
-from inference.models.torch_model import TorchModel
 from inference.profiles import W8A16
 from tests.support.models.random_models import random_shape, random_tensors
 from tests.support.reference.backends import BACKENDS, load

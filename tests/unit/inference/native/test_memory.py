@@ -24,7 +24,7 @@ import numpy as np
 from pathlib import Path
 from inference.native import NativeModel
 from inference.profiles import W8A16
-from tests.support.models.random_models import DTYPES, random_shape
+from tests.support.models.random_models import random_shape
 
 def peak():
     status = Path("/proc/self/status").read_text()
@@ -34,7 +34,7 @@ shape = random_shape(W8A16, vocab_size=65_536, width=512, inner_width=512, heads
 layouts = {layout.name: layout for layout in shape.tensors()}
 before = peak()
 model = NativeModel(
-    shape, lambda name: np.ones(layouts[name].shape, DTYPES[layouts[name].storage])
+    shape, lambda name: np.ones(layouts[name].shape, layouts[name].dtype)
 )
 print(peak() - before, model.weight_bytes)
 """

@@ -387,7 +387,7 @@ def test_config_of_a_package_holds_integers_and_strings_only(package: Path) -> N
 
 
 def test_random_package_vectors_are_right(package: Path) -> None:
-    from inference.models.torch_model import TorchModel
+    from inference.architectures.torch_model import TorchModel
 
     loaded = read_package(package)
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from inference.architectures.torch_model import TorchModel
 from inference.errors import ModelPackageError, VectorMismatch
-from inference.models.torch_model import TorchModel
 from inference.packages.package import read_package
 from inference.packages.vectors import (
     MAX_VECTORS,

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from protocol.chain.deploying.terms import MarketTerms
 from protocol.market.events import Event, Log, SeatOpened
+from protocol.market.terms import MarketTerms
 from protocol.market.types import ZERO_ADDRESS, Account, ModelId, Seat
 from tests.support.market.model_market import OTHERS, WORKER
 from tests.support.network.chain import a_model

@@ -1,0 +1,1 @@
+"""Everything that knows GPT-2; nothing outside `inference.architectures` does."""
