@@ -210,12 +210,6 @@ class Worker:
         )
         self._requests = RequestDesk(settings.data_dir, self._client)
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether a duty is live or anything is under way."""
-        running = self._queue.count + self._background.count
-        return self._serving.is_busy or bool(running)
-
     def run(self, stop: Stop) -> None:
         """Open seats and work until told to stop.
 
@@ -254,8 +248,8 @@ class Worker:
             self._head = head if read_to >= head.number else None
         self._serving.advance(head.time)
         if self._settings.keeper:
-            self._keeper.advance(self._jobs.open_jobs(), head.time)
-            self._keeper.deliver(self._jobs.undelivered_jobs())
+            jobs = self._jobs
+            self._keeper.advance(jobs.open_jobs(), jobs.undelivered_jobs(), head.time)
         self._payout.pay_excess(head.number)
         self._pruning.prune()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
 from protocol.chain.abi.reverts import error_name
@@ -93,11 +93,6 @@ class Outgoing(Generic[_Entry]):
         self._last_sent = float("-inf")
         self._paused_until = float("-inf")
 
-    @property
-    def count(self) -> int:
-        """Entries that wait or are on their way."""
-        return len(self._waiting) + len(self._sent)
-
     def is_on_its_way(self, key: DutyKey) -> bool:
         """Whether a duty's entry was sent and the chain has not shown it yet."""
         return self._mined.get(key, 0) > self._rounds.head or key in self._sent
@@ -114,17 +109,19 @@ class Outgoing(Generic[_Entry]):
         if not self._refused.is_paused(duty.key):
             self._waiting[duty.key] = (duty, entry())
 
-    def keep(self, wanted: Iterable[DutyKey], *, computing: int) -> None:
-        """Drop what waits but for duties whose entries still apply, and what is seen.
+    def keep(self, steps: Mapping[DutyKey, Step]) -> None:
+        """Drop what waits and no longer applies, and what the chain shows.
 
         Args:
-            wanted: Those.
-            computing: How many duties wait for the engine.
+            steps: The next step of every live duty.
         """
+        computing = sum(step is Step.COMPUTE for step in steps.values())
         self._is_crowded = computing > _CROWD
-        still = set(wanted)
-        for key in [key for key in self._waiting if key not in still]:
-            del self._waiting[key]
+        self._waiting = {
+            key: entry
+            for key, entry in self._waiting.items()
+            if steps.get(key) is self._step
+        }
         head = self._rounds.head
         self._mined = {k: block for k, block in self._mined.items() if block > head}
 

@@ -46,11 +46,6 @@ class Serving:
         # Duties whose next step may be another one since the last call.
         self._changed: set[DutyKey] = set()
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether a duty is live, or a transaction on its way."""
-        return bool(self._jobs.duties()) or bool(self._submission.count)
-
     def keep_finished(self) -> None:
         """Write down what was computed and published since the last call.
 

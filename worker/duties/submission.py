@@ -77,11 +77,6 @@ class Submission:
             Step.REVEAL, self._reveal, background, rounds, metrics, hold_seconds
         )
 
-    @property
-    def count(self) -> int:
-        """Entries that wait or are on their way."""
-        return self.commits.count + self.reveals.count
-
     def offer_commit(self, duty: Duty) -> None:
         """Have a duty's outcome committed to, unless that is under way."""
         self.commits.offer(duty, lambda: self._commit_entry(duty))
@@ -96,9 +91,8 @@ class Submission:
         Args:
             steps: The next step of every live duty.
         """
-        computing = sum(step is Step.COMPUTE for step in steps.values())
-        self.commits.keep(_keys(steps, Step.COMMIT), computing=computing)
-        self.reveals.keep(_keys(steps, Step.REVEAL), computing=computing)
+        self.commits.keep(steps)
+        self.reveals.keep(steps)
 
     def flush(self) -> None:
         """Send what waits, if it is time to."""
@@ -145,10 +139,6 @@ class Submission:
             )
         crash_point("reveal.mined")
         return result
-
-
-def _keys(steps: Mapping[DutyKey, Step], wanted: Step) -> list[DutyKey]:
-    return [key for key, step in steps.items() if step is wanted]
 
 
 def _hold_seconds(config: MarketConfig) -> float:

@@ -9,29 +9,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from worker.gas_policy import GasGuard
 from worker.process.background import Background
+from worker.seats.upkeep import SeatUpkeep
 
-__all__ = ["SeatGate", "Seats"]
+__all__ = ["SeatGate"]
 
 logger = logging.getLogger(__name__)
 
 _KEY = "seat gate"
 _LASTING_SECONDS = 600.0
-
-
-class Seats(Protocol):
-    """The seats of a worker; `SeatUpkeep` is one."""
-
-    def close(self) -> None:
-        """Ask all to close. May be called on any thread."""
-        ...
-
-    def open(self) -> None:
-        """Open what is missing."""
-        ...
 
 
 class SeatGate:
@@ -41,7 +29,7 @@ class SeatGate:
         self,
         guard: GasGuard,
         background: Background,
-        seats: Seats,
+        seats: SeatUpkeep,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

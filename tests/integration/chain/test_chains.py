@@ -95,7 +95,7 @@ def test_job_on_instant_blocks_is_drawn_by_the_keeper() -> None:
 
         def is_drawn() -> bool:
             rounds.apply(cursor.poll())
-            keeper.advance([(job_id, params)], client.block_time())
+            keeper.advance([(job_id, params)], [], client.block_time())
             background.collect()
             return requester.state_of(job_id) != JobState.OPEN
 

@@ -157,7 +157,9 @@ def test_flush_while_one_is_on_its_way_lets_others_gather() -> None:
 
 def test_flush_while_the_engine_is_busy_lets_entries_gather_for_longer() -> None:
     with a_desk() as desk:
-        desk.outgoing.keep([], computing=100)
+        desk.outgoing.keep(
+            {duty_of(number).key: Step.COMPUTE for number in range(100, 200)}
+        )
         desk.offer(1)
         desk.flush()
         desk.offer(2)
@@ -191,7 +193,7 @@ def test_flush_of_many_splits_them() -> None:
 def test_keep_drops_what_does_not_apply_any_more() -> None:
     with a_desk() as desk:
         desk.offer(1, 2)
-        desk.outgoing.keep([duty_of(2).key], computing=2)
+        desk.outgoing.keep({duty_of(1).key: Step.WAIT, duty_of(2).key: Step.COMMIT})
         desk.flush()
         assert eventually(lambda: len(desk.post.sent) == 1)
         assert desk.post.sent[0] == [entry_of(duty_of(2))]
@@ -214,10 +216,10 @@ def test_keep_forgets_what_events_have_shown() -> None:
         desk.flush()
         desk.post.gate.release()
         desk.settle()
-        desk.outgoing.keep([], computing=0)
+        desk.outgoing.keep({})
         assert desk.outgoing.is_on_its_way(duty_of(1).key)
         desk.rounds.apply(EventBatch((), None, 30))
-        desk.outgoing.keep([], computing=0)
+        desk.outgoing.keep({})
         assert not desk.outgoing._mined
 
 

@@ -46,10 +46,11 @@ class Bench:
 
     def __post_init__(self) -> None:
         guard: Any = self.guard
+        seats: Any = self.hall
         self.gate = SeatGate(
             guard,
             self.background,
-            self.hall,
+            seats,
             clock=self.clock,
         )
 
