@@ -11,9 +11,15 @@ from torch import Tensor
 
 from inference.architectures.torch_table import load_network
 from inference.engine import MAX_SEED, MAX_TEMPERATURE, MILLION
-from inference.errors import InvalidSetting, SequenceError
+from inference.errors import InvalidSetting
 from inference.models.integer_model import (
-    IN_ORDER,
+    BAD_CHOICE,
+    BAD_START,
+    BAD_TOKEN,
+    NO_ROOM,
+    NO_TOKENS,
+    NOT_OPEN,
+    REPEATED,
     Choice,
     Int32Array,
     Piece,
@@ -21,6 +27,7 @@ from inference.models.integer_model import (
     check_choices,
     check_traced,
     no_logits,
+    refused,
     unknown_sequence,
 )
 from inference.models.layout import IntegerShape
@@ -127,28 +134,25 @@ class TorchModel:
         for index, (piece, choice) in enumerate(zip(pieces, choices, strict=True)):
             problem = self._problem(piece, seen)
             if not problem and not _is_possible(choice):
-                problem = "has a choice outside the ranges of the arithmetic"
+                problem = BAD_CHOICE
             if problem:
-                raise SequenceError(
-                    f"pieces[{index}]",
-                    piece,
-                    problem,
-                    IN_ORDER,
-                )
+                raise refused(f"pieces[{index}]", piece, problem)
             seen.add(piece.sequence)
 
     def _problem(self, piece: Piece, seen: set[int]) -> str:
-        sequence = self._sequences.get(piece.sequence)
-        if sequence is None:
-            return "no open sequence has this number"
+        cache = self._sequences.get(piece.sequence)
+        if cache is None:
+            return NOT_OPEN
         if piece.sequence in seen:
-            return "a second piece of the same sequence"
-        if piece.start != sequence.length:
-            return f"the sequence has {sequence.length} tokens so far"
-        if not 1 <= len(piece.ids) <= sequence.capacity - piece.start:
-            return f"does not fit a sequence of {sequence.capacity} tokens"
+            return REPEATED
+        if piece.start != cache.length:
+            return BAD_START
+        if not piece.ids:
+            return NO_TOKENS
+        if len(piece.ids) > cache.capacity - piece.start:
+            return NO_ROOM
         if min(piece.ids) < 0 or max(piece.ids) >= self._shape.vocab_size:
-            return f"has ids outside the vocabulary of {self._shape.vocab_size}"
+            return BAD_TOKEN
         return ""
 
     def _feed(self, pieces: Sequence[Piece], trace: Trace | None) -> Tensor:

@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from inference.engine import check_threads
 from inference.errors import CacheOverflow, InvalidSetting, SequenceError
 from inference.models.integer_model import (
-    IN_ORDER,
+    BAD_CHOICE,
+    BAD_START,
+    BAD_TOKEN,
+    NO_ROOM,
+    NO_TOKENS,
+    NOT_OPEN,
+    REPEATED,
     Choice,
     Int32Array,
     Piece,
@@ -20,6 +26,7 @@ from inference.models.integer_model import (
     check_choices,
     check_traced,
     no_logits,
+    refused,
     unknown_sequence,
 )
 from inference.models.layout import IntegerShape, TensorLayout
@@ -35,13 +42,13 @@ ISAS: Final = ("auto", "avx512", "avx2", "neon", "plain")
 """Instruction sets by name; which of them run depends on the CPU."""
 
 _PROBLEMS: Final = {
-    library.UNKNOWN_SEQUENCE: "no open sequence has this number",
-    library.REPEATED_SEQUENCE: "a second piece of the same sequence",
-    library.BAD_START: "does not start where the sequence ends",
-    library.BAD_COUNT: "has no tokens",
-    library.OVER_CAPACITY: "does not fit the sequence's capacity",
-    library.BAD_TOKEN: "has an id outside the vocabulary",
-    library.BAD_CHOICE: "has a choice outside the ranges of the arithmetic",
+    library.UNKNOWN_SEQUENCE: NOT_OPEN,
+    library.REPEATED_SEQUENCE: REPEATED,
+    library.BAD_START: BAD_START,
+    library.BAD_COUNT: NO_TOKENS,
+    library.OVER_CAPACITY: NO_ROOM,
+    library.BAD_TOKEN: BAD_TOKEN,
+    library.BAD_CHOICE: BAD_CHOICE,
 }
 
 
@@ -258,9 +265,7 @@ class NativeModel:
             )
         if status not in _PROBLEMS:
             raise RuntimeError(f"the native library returned {status}")
-        raise SequenceError(
-            f"pieces[{index}]", pieces[index], _PROBLEMS[status], IN_ORDER
-        )
+        raise refused(f"pieces[{index}]", pieces[index], _PROBLEMS[status])
 
     # ---- traces
 

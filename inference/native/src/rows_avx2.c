@@ -314,17 +314,6 @@ TARGET static void mix_row(const int32_t *sums, int width, int32_t reciprocal,
     for (; i < width; i++) mixed[i] = mix(sums[i], reciprocal);
 }
 
-const struct rows rows_avx2 = {
-    .name = "avx2",
-    .norm = norm,
-    .cache_bytes = cache_bytes,
-    .cache_put = cache_put,
-    .attend_scratch = attend_scratch,
-    .attend = attend,
-    .store_i16 = store_i16,
-    .add_residual = add_residual,
-    .activate = activate,
-    .store_logits = store_logits,
-};
+ROWS_OF(avx2);
 
 #endif

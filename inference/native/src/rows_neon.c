@@ -283,17 +283,6 @@ static void mix_row(const int32_t *sums, int width, int32_t reciprocal,
     for (; i < width; i++) mixed[i] = mix(sums[i], reciprocal);
 }
 
-const struct rows rows_neon = {
-    .name = "neon",
-    .norm = norm,
-    .cache_bytes = cache_bytes,
-    .cache_put = cache_put,
-    .attend_scratch = attend_scratch,
-    .attend = attend,
-    .store_i16 = store_i16,
-    .add_residual = add_residual,
-    .activate = activate,
-    .store_logits = store_logits,
-};
+ROWS_OF(neon);
 
 #endif

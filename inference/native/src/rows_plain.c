@@ -140,15 +140,4 @@ static void store_logits(const int32_t *v, int n, int32_t *out) {
         out[k] = clamp_i32(v[k], HEAD_LIMIT) * (1 << LOGIT_SHIFT);
 }
 
-const struct rows rows_plain = {
-    .name = "plain",
-    .norm = norm,
-    .cache_bytes = cache_bytes,
-    .cache_put = cache_put,
-    .attend_scratch = attend_scratch,
-    .attend = attend,
-    .store_i16 = store_i16,
-    .add_residual = add_residual,
-    .activate = activate,
-    .store_logits = store_logits,
-};
+ROWS_OF(plain);
