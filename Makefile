@@ -27,7 +27,8 @@ export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 # works behind a company's own proxy.
 export NODE_USE_SYSTEM_CA ?= 1
 
-.PHONY: help setup build test-fast test test-deep lint fix snapshots demo demo-liar \
+.PHONY: help setup build test-fast test test-deep lint lint-python lint-solidity \
+	fix snapshots demo demo-liar \
 	docs reference ci clean contracts-test coverage proofs slither \
 	symbolic mutation gas
 
@@ -118,11 +119,15 @@ mutation: setup proofs ## change the contracts and see whether a test notices
 
 # ---- checks
 
-lint: setup ## formatting, lint, types, import rules
+lint: lint-python lint-solidity ## formatting, lint, types, import rules
+
+lint-python: setup
 	@ruff format --check .
 	@ruff check .
 	@mypy $(PACKAGES) benchmarks tests tools examples
 	@lint-imports --no-logo
+
+lint-solidity: setup
 	@prettier --log-level=warn --check $(SOLIDITY)
 	@solhint --noPoster --max-warnings 0 'contracts/src/**/*.sol'
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from assay.findings import Finding, bad, fine, odd
 from protocol.chain.deploying.inspection import BlockFacts, ChainInspection
-from protocol.market.types import MarketConfig
+from protocol.market.terms import MarketConfig
 
 __all__ = ["ChainFacts", "judge_chain", "look_at_chain"]
 

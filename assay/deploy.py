@@ -6,12 +6,12 @@ from pathlib import Path
 
 from assay.terms_file import parse_address
 from protocol.chain.deploying.deploy import deploy_market
-from protocol.chain.deploying.terms import MarketTerms
 from protocol.chain.deployment import Deployment
 from protocol.chain.keys.accounts import load_account
 from protocol.chain.keys.passwords import PasswordSource
 from protocol.chain.rpc.provider import connect
 from protocol.errors import ConfigError
+from protocol.market.terms import MarketTerms
 
 __all__ = ["deploy_to"]
 

@@ -19,7 +19,7 @@ from protocol.chain.deployment import CONTRACT_ROLES, Deployment
 from protocol.chain.reader import MarketReader
 from protocol.chain.rpc.provider import connect
 from protocol.errors import MarketError, RpcUnavailable
-from protocol.market.types import MarketConfig
+from protocol.market.terms import MarketConfig
 
 __all__ = ["diagnose"]
 

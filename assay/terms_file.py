@@ -11,8 +11,8 @@ from typing import Any
 from eth_typing import ChecksumAddress
 from eth_utils.address import is_address, is_checksum_address, to_checksum_address
 
-from protocol.chain.deploying.terms import MarketTerms
 from protocol.errors import ConfigError
+from protocol.market.terms import MarketTerms
 
 __all__ = ["MONEY_TERMS", "parse_address", "read_terms"]
 

@@ -5,7 +5,7 @@ Run it in the folder of a network that `assay up` started.
 
 from requester.client import Client
 from requester.prompts.decoding import Decoding
-from requester.prompts.files import PromptRequest
+from requester.prompts.request import PromptRequest
 from requester.prompts.tasks import Task
 from requester.settings import RequesterSettings
 

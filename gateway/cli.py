@@ -96,7 +96,8 @@ def create(
     from gateway.accounts.keys import create_key
     from gateway.settings import GatewaySettings
 
-    rate = calls_per_minute or GatewaySettings.load().calls_per_minute
+    settings = GatewaySettings.load()
+    rate = calls_per_minute or settings.calls_per_minute
     with _database(database_url) as database:
         units = _units(budget)
         made, secret = database.write(

@@ -11,8 +11,8 @@ import uvicorn
 
 from gateway.app import create_app
 from gateway.database.engine import create_database
-from gateway.services import connect_services
 from gateway.settings import GatewaySettings
+from gateway.wiring import connect_services
 from protocol.errors import ConfigError
 
 __all__ = ["run_gateway"]

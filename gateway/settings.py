@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, StringConstraints, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from protocol.amounts import Amounts
+from protocol.errors import ConfigError
 from protocol.market.types import TICKS
 from protocol.roles.settings import RoleSettings
 
@@ -60,7 +61,8 @@ class GatewaySettings(RoleSettings):
         max_files_per_key: Most files that an API key may keep.
         retention_hours: How long prompts and answers of ended calls are kept.
         cors_origins: Origins whose pages may call the API; none by default.
-        data_dir: Folder for tokenizers that were fetched before.
+        data_dir: Folder of the transactions that were sent, and of tokenizers that
+            were fetched before. Replicas on one machine may share it.
         token_decimals: Decimals of the escrow token, for amounts that people read.
         token_symbol: Its name in such amounts.
     """
@@ -117,6 +119,15 @@ class GatewaySettings(RoleSettings):
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("give an address such as https://assay.example.org")
         return url.rstrip("/")
+
+    def require_key_file(self) -> Path:
+        """The wallet's keystore. Raises ConfigError if none is set."""
+        if self.key_file is None:
+            raise ConfigError(
+                "the gateway has no wallet: give --key-file with a keystore; "
+                "`assay gateway wallet create` makes one"
+            )
+        return self.key_file
 
     @property
     def amounts(self) -> Amounts:

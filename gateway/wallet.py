@@ -5,39 +5,12 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
-from eth_account.signers.local import LocalAccount
-
-from gateway.settings import GatewaySettings
-from protocol.chain.keys.accounts import load_account, save_keystore
+from protocol.chain.keys.accounts import save_keystore
 from protocol.chain.keys.passwords import PasswordSource
-from protocol.errors import ConfigError
 
-__all__ = ["create_wallet", "load_wallet"]
+__all__ = ["create_wallet"]
 
 _KEY_BYTES = 32
-
-
-def load_wallet(settings: GatewaySettings, *, chain_id: int) -> LocalAccount:
-    """The account that posts and pays.
-
-    Args:
-        settings: Names the key file, and the file of its password.
-        chain_id: Chain that it is used on.
-
-    Raises:
-        ConfigError: None is given, or it cannot be read or is readable by others.
-        WrongPassword: The password does not open it.
-        DevelopmentKeyRefused: The key is publicly known and the chain no development
-            one.
-    """
-    if settings.key_file is None:
-        raise ConfigError(
-            "the gateway has no wallet: give --key-file with a keystore; "
-            "`assay gateway wallet create` makes one"
-        )
-    return load_account(
-        settings.key_file, chain_id=chain_id, password=settings.password
-    )
 
 
 def create_wallet(

@@ -8,8 +8,6 @@ from typing import Self
 from eth_typing import ChecksumAddress
 
 from protocol.chain.client import MarketClient
-from protocol.chain.deployment import Deployment
-from protocol.chain.keys.accounts import load_account
 from protocol.errors import (
     ConfigError,
     ContractReverted,
@@ -28,16 +26,13 @@ from protocol.market.types import (
     JobState,
     ModelId,
 )
-from protocol.peers.introductions import Introductions
-from protocol.store.failover import open_store
-from requester.jobs.clock import SystemClock
+from protocol.roles.session import open_read_only, open_session
 from requester.jobs.connections import Connections
 from requester.jobs.drafts import Draft, Market, Terms, draft_job
 from requester.jobs.job import Job
 from requester.jobs.posting import ALREADY_POSTED, post, publish
-from requester.jobs.tokenizers import TokenizerCache
 from requester.prompts.decoding import Decoding
-from requester.prompts.files import PromptRequest
+from requester.prompts.request import PromptRequest
 from requester.prompts.tasks import Task
 from requester.settings import RequesterSettings
 
@@ -77,38 +72,14 @@ class Client:
             ChainError: The RPC does not answer, serves another chain, or has no
                 contract where the deployment says.
         """
-        deployment = Deployment.load(settings.deployment)
-        account = options = None
-        if settings.key_file is not None:
-            options = settings.sender_options(settings.data_dir)
-            account = load_account(
-                settings.key_file,
-                chain_id=deployment.chain_id,
-                password=settings.password,
-            )
-        market = MarketClient.connect(
-            settings.rpc_url, deployment, account, options=options
-        )
-        store = open_store(settings.ipfs_api)
-        introductions = Introductions(
-            market, store, allow_private=settings.private_peers
-        )
-        connections = Connections(
-            market=market,
-            account=market.address if account is not None else None,
-            store=store,
-            tokenizers=TokenizerCache(
-                store,
-                settings.data_dir / "tokenizers",
-                find=introductions.meet_publisher,
-            ),
-            clock=SystemClock(),
+        has_key = settings.key_file is not None
+        session = open_session(settings) if has_key else open_read_only(settings)
+        connections = Connections.of(
+            session,
+            data_dir=settings.data_dir,
             poll_seconds=settings.poll_seconds,
             results_timeout_seconds=settings.results_timeout_seconds,
-            data_dir=settings.data_dir,
             confirmations=settings.confirmations,
-            introductions=introductions,
-            announce=settings.announce,
         )
         model = settings.model
         return cls(
@@ -323,7 +294,6 @@ class Client:
         is_tick = 0 <= terms.tick < TICKS
         seats = self.market.roster_size(model_id, terms.tick) if is_tick else 0
         return Market(
-            chain_id=self.market.chain_id,
             config=self.market.config,
             model_id=model_id,
             spec=spec,

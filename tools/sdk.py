@@ -17,7 +17,8 @@ _ROOT = Path(__file__).resolve().parent.parent
 MODULES = {
     "requester.client": "The way in: price, post, find.",
     "requester.settings": "Where chain, content store and key are.",
-    "requester.prompts.files": "Prompts, and files of them.",
+    "requester.prompts.request": "Prompts.",
+    "requester.prompts.files": "Files of prompts.",
     "requester.prompts.decoding": "How prompts are continued.",
     "requester.prompts.tasks": "What is done with prompts.",
     "requester.jobs.drafts": "Terms of a job, and a job before it is posted.",

@@ -6,11 +6,11 @@ from decimal import Decimal
 
 from protocol.chain.client import MarketClient
 from protocol.market.gas_costs import duty_gas, is_worth_gas
+from protocol.market.prices import no_show_penalty, pay_of, price_of
 from protocol.market.types import JobParams, ModelSpec
 
 __all__ = ["GasGuard"]
 
-_BPS = 10_000
 # A draw of a large committee, or the end of its round.
 _GAS_OF_AN_ADVANCE = 300_000
 
@@ -45,13 +45,13 @@ class GasGuard:
             spec: Its model.
         """
         config = self._client.config
-        price = spec.base_price << params.tick
+        price = price_of(spec, params.tick)
         return is_worth_gas(
-            reward_units=config.base_fee + params.max_tokens * price,
+            reward_units=pay_of(config, price, params.max_tokens),
             gas=duty_gas(params.max_places),
             gas_price_wei=self._gas_price_wei,
             wei_per_unit=self._token_wei,
-            penalty_units=config.seat_bond * config.no_show_bps // _BPS,
+            penalty_units=no_show_penalty(config),
         )
 
     def are_seats_worth_it(self) -> bool:

@@ -5,19 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
-from dataclasses import replace
-
-from eth_utils.address import to_checksum_address
 
 from inference.engine import Engine
 from protocol.chain.client import MarketClient
-from protocol.chain.deployment import Deployment
-from protocol.chain.keys.accounts import load_account, salt_secret
-from protocol.chain.reader import Head, MarketReader
+from protocol.chain.keys.accounts import salt_secret
+from protocol.chain.reader import Head
 from protocol.errors import ConfigError
 from protocol.market.types import ModelId
-from protocol.peers.introductions import Introductions
-from protocol.store.failover import open_store
+from protocol.roles.session import Session, open_session, unlock_account
 from protocol.store.port import ContentStore
 from worker.drain import Drain
 from worker.duties.queue import ComputeQueue
@@ -34,9 +29,8 @@ from worker.money.payout import Payout
 from worker.money.requests import Control
 from worker.monitoring.presence import present
 from worker.monitoring.server import Health
-from worker.process.acquaintance import acquainted, fetch_by_introduction
 from worker.process.background import Errands
-from worker.process.key_lock import hold_key
+from worker.process.data_dir import hold_key
 from worker.process.signals import Stop
 from worker.process.starting import until_answered
 from worker.rounds.following import Rounds
@@ -76,31 +70,24 @@ def run_worker(
     """
     if not settings.model_ids:
         raise ConfigError("no model to serve: give --model with a model id")
-    key_file = settings.require_key_file()
-    deployment = Deployment.load(settings.deployment)
-    account = load_account(
-        key_file, chain_id=deployment.chain_id, password=settings.password
-    )
-    store = open_store(settings.ipfs_api)
+    account = unlock_account(settings)
     with ExitStack() as stack:
         enter = stack.enter_context
-        enter(hold_key(key_file))
-        reader = until_answered(
-            lambda: MarketReader.connect(settings.rpc_url, deployment),
-            stop,
-            seconds=settings.start_patience_seconds,
+        enter(hold_key(settings.require_key_file()))
+        metrics = WorkerMetrics()
+        session = enter(
+            until_answered(
+                lambda: open_session(settings, account, observer=metrics),
+                stop,
+                seconds=settings.start_patience_seconds,
+            )
         )
-        address = to_checksum_address(account.address)
-        signs = enter(present(settings, reader, address, store.ping))
-        options = settings.sender_options(settings.data_dir)
-        options = replace(options, observer=signs.metrics)
-        client = MarketClient.connect(
-            settings.rpc_url, deployment, account, options=options
-        )
-        introductions = enter(acquainted(client, store, settings))
-        models = _load_models(client, store, introductions, settings, wrap_engine)
+        client, store = session.market, session.store
+        signs = enter(present(settings, client, client.address, store.ping, metrics))
+        session.introductions.announce()
+        models = _load_models(session, settings, wrap_engine)
         journal = enter(closing(_open_journal(client, settings)))
-        secret, meet = salt_secret(account), introductions.meet
+        secret, meet = salt_secret(account), session.introductions.meet
         worker = Worker(
             client, store, journal, models, secret, settings, signs, meet=meet
         )
@@ -118,19 +105,15 @@ def _open_journal(client: MarketClient, settings: WorkerSettings) -> Journal:
 
 
 def _load_models(
-    client: MarketClient,
-    store: ContentStore,
-    introductions: Introductions,
-    settings: WorkerSettings,
-    wrap_engine: WrapEngine,
+    session: Session, settings: WorkerSettings, wrap_engine: WrapEngine
 ) -> dict[ModelId, ServedModel]:
     cache = settings.data_dir / "models"
     models = {}
     for model_id in settings.model_ids:
-        fetch_by_introduction(introductions, client, store, model_id, cache)
+        session.fetch_package(model_id, cache)
         models[model_id] = serve_model(
-            client,
-            store,
+            session.market,
+            session.store,
             model_id,
             cache=cache,
             options=settings.engine_options,

@@ -24,8 +24,8 @@ from devnet.processes.supervisor import Supervisor, describe_exit
 from inference.packages.package import BUNDLED_MODEL
 from protocol.chain.client import MarketClient
 from protocol.chain.deploying.deploy import deploy_market
-from protocol.chain.deploying.terms import MarketTerms
 from protocol.chain.deployment import Deployment
+from protocol.market.terms import MarketTerms
 from protocol.market.types import JobId, ModelId
 from protocol.store.ipfs import IpfsStore
 from worker.models.publish import publish_model

@@ -21,14 +21,15 @@ from eth_utils.crypto import keccak
 
 from devnet.processes.anvil import MNEMONIC, chain_answers, find_anvil
 from devnet.processes.ports import LOOPBACK, free_ports
-from protocol.chain.client import MarketClient, TxResult
+from protocol.chain.client import MarketClient
 from protocol.chain.deploying.deploy import deploy_market
-from protocol.chain.deploying.terms import MarketTerms
 from protocol.chain.deployment import Deployment
+from protocol.chain.rpc.receipts import TxReceipt
 from protocol.digests import Digest
 from protocol.market.calls import CommitEntry, RevealEntry
 from protocol.market.commitments import commitment
 from protocol.market.events import CommitteeDrawn, SeatOpened
+from protocol.market.terms import MarketTerms
 from protocol.market.types import (
     ZERO_ADDRESS,
     JobParams,
@@ -210,7 +211,7 @@ class GasScene:
         )
         return replace(params, **changes)  # type: ignore[arg-type]
 
-    def draw(self, params: JobParams) -> tuple[TxResult, CommitteeDrawn | None]:
+    def draw(self, params: JobParams) -> tuple[TxReceipt, CommitteeDrawn | None]:
         """Mine the seed block and draw; None if the draw was armed again."""
         self.mine(2)
         result = self.keeper.advance(params)

@@ -16,7 +16,8 @@ from protocol.chain.abi.contracts import (
     interface,
     parameter_types,
 )
-from protocol.market.events import Event, Log, decode_log, topic_of
+from protocol.chain.abi.decoding import decode_log, topic_of
+from protocol.market.events import Event, Log
 from tests.support.market.market_history import (
     BLOCK_SECONDS,
     MADE_MARKETPLACE,

@@ -10,7 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from devnet.network.folder import NetworkState
-    from devnet.network.start import Network, NetworkPlan
+    from devnet.network.plan import Network, NetworkPlan
     from devnet.network.status import NetworkStatus
 
 __all__ = ["down", "status", "up"]
@@ -89,7 +89,7 @@ def up(
             "--dir": files.root,
         }
         flat = [str(part) for option in options.items() for part in option]
-        flat += [] if model is None else ["--model", str(plan.model)]
+        flat += [] if model is None else ["--model", str(model)]
         flat += [] if has_gateway else ["--no-gateway"]
         state = network.detach(files, plan, ["up", *flat])
         _print_state(state)
@@ -134,18 +134,15 @@ def _plan(
     block_time: int,
     model: Path | None,
 ) -> NetworkPlan:
-    from devnet.network.start import NetworkPlan, WorkerPlan
-    from devnet.processes.ports import free_ports
+    from devnet.network.plan import NetworkPlan, WorkerPlan
     from inference.packages.package import BUNDLED_MODEL
 
     return NetworkPlan(
         rpc_port=rpc_port,
         ipfs_port=ipfs_port,
-        # Peers are told it; nobody else needs to know.
-        swarm_port=free_ports(1)[0],
         block_seconds=block_time,
         workers=(WorkerPlan(max_seats=seats),) * workers,
-        model=model or BUNDLED_MODEL,
+        models=(model or BUNDLED_MODEL,),
         gateway_port=gateway_port,
     )
 

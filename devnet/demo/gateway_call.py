@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from devnet.demo.summary import DemoCheck
+from devnet.demo.audit import DemoCheck
 from devnet.network.gateway import MODEL_NAME
-from devnet.network.start import Network
+from devnet.network.plan import Network
 from protocol.chain.reader import MarketReader
 from protocol.errors import BadReceipt
 from requester.receipts.proof import Trusted
@@ -23,6 +23,7 @@ __all__ = ["GatewayCall", "call_gateway"]
 _PROMPT = "Anne looked out of the window, and"
 _CALL_SECONDS = 120.0
 _RECEIPT_SECONDS = 60.0
+_POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def call_gateway(network: Network, market: MarketReader, path: Path) -> GatewayC
     key = network.folder.api_key_file.read_text("ascii").strip()
     with openai.OpenAI(
         api_key=key,
-        base_url=f"{network.plan.gateway_url}/v1",
+        base_url=f"{network.gateway_url}/v1",
         timeout=_CALL_SECONDS,
         max_retries=0,
     ) as client:
@@ -115,5 +116,5 @@ def _fetch(network: Network, url: str) -> dict[str, Any] | None:
         except urllib.error.HTTPError as error:
             if error.code != 404:
                 raise
-            time.sleep(network.plan.block_seconds / 2)
+            time.sleep(_POLL_SECONDS)
     return None

@@ -11,31 +11,32 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from devnet.demo.audit import audit
-from devnet.demo.evidence import collect
+from devnet.demo.audit import (
+    DemoCheck,
+    audit,
+    check_money,
+    check_truth,
+    check_worker,
+)
 from devnet.demo.gateway_call import GatewayCall, call_gateway
-from devnet.demo.summary import DemoCheck, check_money, check_worker, summarize
-from devnet.demo.truth import check_truth
+from devnet.demo.summary import collect, summarize
 from devnet.errors import DemoFailed
 from devnet.network.folder import NetworkFolder
-from devnet.network.start import Network, NetworkPlan, WorkerPlan, start_network
-from devnet.processes.ports import free_ports
+from devnet.network.plan import Network, NetworkPlan, WorkerPlan
+from devnet.network.start import local_market
 from devnet.processes.python import python_environment
-from devnet.processes.supervisor import Supervisor
 from inference.packages.package import BUNDLED_MODEL
 from protocol.errors import WaitTimedOut
 from protocol.market.timeline import Timeline
-from requester.client import Client
 from requester.jobs.drafts import Draft, Terms
 from requester.jobs.job import Job
 from requester.jobs.results import Results
 from requester.prompts.decoding import Decoding
 from requester.receipts.verify import build
-from requester.settings import RequesterSettings
 
 __all__ = ["PROMPTS", "DemoReport", "DemoView", "run_demo"]
 
@@ -58,7 +59,6 @@ _REDUNDANCY = 3
 _DECODING = Decoding(max_new_tokens=32, temperature=650_000, top_p=880_000, seed=1811)
 _SEATS = (1, 2, 2)
 _LIAR = 1
-_BLOCK_SECONDS = 1
 _POLL_SECONDS = 0.2
 _JOB_SECONDS = 180.0
 _VERIFY_SECONDS = 60.0
@@ -136,8 +136,8 @@ def run_demo(
     _remove_leftovers(folder)
     files = NetworkFolder(Path(tempfile.mkdtemp(prefix=_NETWORK, dir=folder)))
     files.hold()
-    with Supervisor(files.logs) as supervisor:
-        network = start_network(supervisor, files, _plan(is_lying, model), view.step)
+    plan = _plan(is_lying, model)
+    with local_market(files.root, plan, view.step, takes_signals=True) as network:
         setup_seconds = time.monotonic() - started
         demo = _Demo(network, view, folder, is_lying)
         report = demo.run(started, setup_seconds)
@@ -155,20 +155,10 @@ def _remove_leftovers(folder: Path) -> None:
 
 
 def _plan(is_lying: bool, model: Path) -> NetworkPlan:
-    rpc_port, ipfs_port, swarm_port, gateway_port = free_ports(4)
-    workers = tuple(
-        WorkerPlan(max_seats=seats, is_liar=is_lying and index == _LIAR)
-        for index, seats in enumerate(_SEATS)
-    )
-    return NetworkPlan(
-        rpc_port=rpc_port,
-        ipfs_port=ipfs_port,
-        swarm_port=swarm_port,
-        block_seconds=_BLOCK_SECONDS,
-        workers=workers,
-        model=model,
-        gateway_port=gateway_port,
-    )
+    workers = [WorkerPlan(max_seats=seats) for seats in _SEATS]
+    if is_lying:
+        workers[_LIAR] = replace(workers[_LIAR], program=("devnet.demo.liar",))
+    return NetworkPlan(workers=tuple(workers), models=(model,), gateway_port=0)
 
 
 class _Demo:
@@ -180,8 +170,8 @@ class _Demo:
         self._network = network
         self._view = view
         self._folder = folder
-        self._liar = network.workers[_LIAR].account.address if is_lying else None
-        self._client = Client.connect(_requester_settings(network))
+        self._liar = network.workers[_LIAR].address if is_lying else None
+        self._client = network.requester_client(poll_seconds=_POLL_SECONDS)
 
     def run(self, started: float, setup_seconds: float) -> DemoReport:
         job, timeline = self._post_and_wait()
@@ -192,15 +182,15 @@ class _Demo:
         evidence = collect(
             self._network,
             market,
-            timeline.logs,
+            timeline,
             setup_seconds=setup_seconds,
             total_seconds=time.monotonic() - started,
         )
         summary = summarize(evidence)
         sink = market.account_of(market.config.sink).credit
         checks = [
-            *check_money(summary, faults),
-            *check_worker(summary, self._liar, market.config.seat_bond, sink),
+            *check_money(timeline, faults),
+            *check_worker(timeline, self._liar, market.config.seat_bond, sink),
             verified,
         ]
         call = self._call_gateway()
@@ -208,8 +198,8 @@ class _Demo:
         if self._liar is not None and results is not None:
             self._view.step("computing the batch once more, honestly, to compare")
             spec = market.spec_of(job.params.model_id)
-            model = self._network.plan.model
-            checks.append(check_truth(model, spec, results, job.params))
+            model = self._network.plan.models[0]
+            checks.append(check_truth(model, spec, results, timeline))
         summary["liar"] = self._liar
         summary["outputs"] = _texts(results)
         summary["gateway"] = call.to_json()
@@ -261,7 +251,7 @@ class _Demo:
         _write_json(path, build(job))
         self._view.step("verifying the receipt with `assay verify`")
         options = {
-            "--rpc-url": self._network.plan.rpc_url,
+            "--rpc-url": self._network.rpc_url,
             "--deployment": self._network.folder.deployment_file,
         }
         flat = [str(part) for option in options.items() for part in option]
@@ -276,18 +266,6 @@ class _Demo:
         said = (done.stdout + done.stderr).strip()
         last = said.splitlines()[-1] if said else "nothing was printed"
         return said, DemoCheck("the receipt verifies", done.returncode == 0, last)
-
-
-def _requester_settings(network: Network) -> RequesterSettings:
-    return RequesterSettings.load(
-        rpc_url=network.plan.rpc_url,
-        ipfs_api=network.plan.ipfs_api,
-        deployment=network.folder.deployment_file,
-        key_file=network.requester.key_file,
-        model=network.model_hex,
-        data_dir=network.folder.devnet / "requester",
-        poll_seconds=_POLL_SECONDS,
-    )
 
 
 def _texts(results: Results | None) -> list[dict[str, Any]]:

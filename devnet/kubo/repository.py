@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from typing import Any
 
 from devnet.kubo.errors import RepositoryError
 from protocol.digests import Digest
+from protocol.host.file_lock import FileHeld, FileLock
 
 __all__ = ["Repository", "private_config"]
 
@@ -85,30 +85,18 @@ class Repository:
         """
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            lock = FileLock(self.folder / "lock", says=str(os.getpid()))
+        except FileHeld as held:
+            raise RepositoryError(
+                f"repository {self.folder} is in use by process "
+                f"{held.holder or 'unknown'}: stop it or choose another --repo"
+            ) from held
         except OSError as error:
             raise RepositoryError(f"cannot use {self.folder}: {error}") from error
-        try:
-            _acquire(lock, self.folder)
+        with lock:
             shutil.rmtree(self.scratch, ignore_errors=True)
             self.scratch.mkdir()
             yield
-        finally:
-            # Closing releases the lock; so does the end of the process.
-            os.close(lock)
-
-
-def _acquire(lock: int, folder: Path) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
-        raise RepositoryError(
-            f"repository {folder} is in use by process {holder}: "
-            "stop it or choose another --repo"
-        ) from None
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, str(os.getpid()).encode(), 0)
 
 
 def private_config(config: Mapping[str, Any], swarm_port: int) -> dict[str, Any]:

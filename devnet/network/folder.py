@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from devnet.errors import DevnetError, NetworkRunning
+from protocol.host.file_lock import FileHeld, FileLock, holder_of
 
 __all__ = [
     "AccountRecord",
@@ -22,7 +22,6 @@ __all__ = [
 ]
 
 _PRIVATE_FOLDER = 0o700
-_PID_BYTES = 32
 _GENERATED = (
     "anvil",
     "gateway",
@@ -174,19 +173,14 @@ class NetworkFolder:
         """
         try:
             self.devnet.mkdir(_PRIVATE_FOLDER, parents=True, exist_ok=True)
-            lock = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
+            FileLock(self._lock, says=str(os.getpid()))
+        except FileHeld as held:
+            raise self.running_error() from held
         except OSError as error:
             raise DevnetError(
                 f"{error.filename} cannot be written: {error.strerror}; "
                 "choose another folder with --dir"
             ) from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(lock)
-            raise self.running_error() from error
-        os.ftruncate(lock, 0)
-        os.write(lock, str(os.getpid()).encode())
 
     def running_error(self) -> NetworkRunning:
         """What a person is told who wants to start a second network in the folder."""
@@ -198,20 +192,11 @@ class NetworkFolder:
 
     def holder(self) -> int | None:
         """Process id of the supervisor that holds the folder, None if nobody does."""
-        try:
-            lock = os.open(self._lock, os.O_RDONLY)
-        except FileNotFoundError:
+        says = holder_of(self._lock)
+        if says is None:
             return None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            text = os.read(lock, _PID_BYTES)
-            # Empty for the moment between taking the lock and signing it.
-            return int(text) if text.strip().isdigit() else 0
-        else:
-            return None
-        finally:
-            os.close(lock)
+        # Zero for the moment between taking the folder and signing it.
+        return int(says) if says.isdigit() else 0
 
     def clear(self) -> None:
         """Remove what an earlier network left: its chain is gone, so nothing fits."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from eth_account import Account
 from eth_account.signers.local import LocalAccount
+from eth_typing import ChecksumAddress
 
-from devnet.processes.anvil import MNEMONIC
+from devnet.processes.anvil import development_account
 from protocol.chain.keys.accounts import save_key
 
-__all__ = ["Identity", "write_identities"]
+__all__ = ["Identity", "write_identity"]
 
 _PRIVATE_FOLDER = 0o700
 
@@ -31,24 +30,24 @@ class Identity:
     account: LocalAccount
     key_file: Path
 
+    @property
+    def address(self) -> ChecksumAddress:
+        """Its address."""
+        return ChecksumAddress(self.account.address)
 
-def write_identities(
-    folder: Path, *, workers: int, others: Sequence[str] = ()
-) -> list[Identity]:
-    """Write the key files of deployer, requester, workers and others, in this order.
+
+def write_identity(folder: Path, name: str, index: int) -> Identity:
+    """Write the key file of a development account.
+
+    Args:
+        folder: Of the key files; made if missing.
+        name: As in `Identity`.
+        index: Number of the account.
 
     Raises:
-        ConfigError: A file exists, or cannot be written.
+        ConfigError: The file exists, or cannot be written.
     """
-    numbered = (f"worker-{i + 1}" for i in range(workers))
-    names = ["deployer", "requester", *numbered, *others]
     folder.mkdir(_PRIVATE_FOLDER, parents=True, exist_ok=True)
-    return [_write(folder, name, index) for index, name in enumerate(names)]
-
-
-def _write(folder: Path, name: str, index: int) -> Identity:
-    Account.enable_unaudited_hdwallet_features()
-    account = Account.from_mnemonic(MNEMONIC, account_path=f"m/44'/60'/0'/0/{index}")
-    path = folder / f"{name}.key"
+    path, account = folder / f"{name}.key", development_account(index)
     save_key(path, bytes(account.key))
     return Identity(name, account, path)

@@ -23,9 +23,10 @@ from devnet.network.folder import (
     NetworkState,
     ProcessRecord,
 )
+from devnet.network.plan import WORKER_STAGE, Network, NetworkPlan
 from devnet.network.settings_file import require_replaceable
-from devnet.network.start import Network, NetworkPlan, start_network
-from devnet.processes.ports import require_free
+from devnet.network.start import start_network
+from devnet.processes.ports import LOOPBACK, require_free
 from devnet.processes.process import Process
 from devnet.processes.python import python_environment
 from devnet.processes.supervisor import Supervisor, describe_exit
@@ -40,7 +41,6 @@ _READY_SECONDS = 240.0
 _STOP_SECONDS = 60.0
 _KILL_SECONDS = 10.0
 _TAIL_BYTES = 4096
-_WORKER_STAGE = 1
 
 Report = Callable[[str], None]
 
@@ -172,15 +172,15 @@ class _Publisher:
         self.network: Network | None = None
 
     def publish(self, phase: NetworkPhase, error: str = "") -> None:
-        network = self.network
+        plan, network = self._plan, self.network
         accounts = [] if network is None else network.identities
         processes = () if self.supervisor is None else self.supervisor.processes
-        url = self._plan.gateway_url
+        url = "" if plan.gateway_port is None else _url(plan.gateway_port)
         state = NetworkState(
             pid=os.getpid(),
             phase=phase,
-            rpc_url=self._plan.rpc_url,
-            ipfs_api=self._plan.ipfs_api,
+            rpc_url=_url(plan.rpc_port),
+            ipfs_api=_url(plan.ipfs_port),
             gateway_url=url,
             api_key_file=str(self._folder.api_key_file) if url else "",
             model_id="" if network is None else network.model_hex,
@@ -196,6 +196,10 @@ class _Publisher:
         self._folder.write_state(state)
 
 
+def _url(port: int) -> str:
+    return f"http://{LOOPBACK}:{port}"
+
+
 def _watch(supervisor: Supervisor, state: _Publisher, report: Report) -> None:
     """Look after the processes; a worker may end, what all depend on may not."""
     while True:
@@ -208,7 +212,7 @@ def _watch(supervisor: Supervisor, state: _Publisher, report: Report) -> None:
 
 
 def _is_essential(process: Process) -> bool:
-    return process.command.stage < _WORKER_STAGE
+    return process.command.stage < WORKER_STAGE
 
 
 def _wait_until_ready(

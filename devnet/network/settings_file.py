@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from devnet.network.plan import Network
 from protocol.errors import ConfigError
-
-if TYPE_CHECKING:
-    from devnet.network.start import Network
 
 __all__ = ["TOKEN_DECIMALS", "TOKEN_SYMBOL", "require_replaceable", "write_settings"]
 
@@ -34,10 +31,10 @@ def require_replaceable(path: Path) -> None:
 
 def write_settings(network: Network) -> None:
     """Write `assay.toml`: a requester, and one more worker that nobody runs yet."""
-    plan, folder = network.plan, network.folder
+    folder = network.folder
     shared = {
-        "rpc_url": plan.rpc_url,
-        "ipfs_api": plan.ipfs_api,
+        "rpc_url": network.rpc_url,
+        "ipfs_api": network.ipfs_api,
         "deployment": str(folder.deployment_file),
     }
     tables: dict[str, dict[str, str | list[str]]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from devnet.errors import NotReady
 
@@ -102,10 +104,14 @@ class Process:
             self._reap()
         return self._exit_code
 
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it a signal, if it still runs."""
+        if self.exit_code is None:
+            os.kill(self.pid, number)
+
     def terminate(self) -> None:
         """Ask it to end (SIGTERM)."""
-        if self.exit_code is None:
-            os.kill(self.pid, signal.SIGTERM)
+        self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """End it and every process of its group at once (SIGKILL)."""
@@ -127,6 +133,17 @@ class Process:
                 raise NotReady(f"{self.name} still runs after {seconds:g} s")
             time.sleep(_POLL_SECONDS)
         return self._exit_code or 0
+
+    def output(self) -> str:
+        """All that this process wrote so far."""
+        with self.log.open("rb") as log:
+            log.seek(self._start)
+            return log.read().decode(errors="replace")
+
+    def facts(self, event: str) -> list[dict[str, Any]]:
+        """What it logged of an event, as JSON lines, oldest first."""
+        lines = (line for line in self.output().splitlines() if line.startswith("{"))
+        return [fact for fact in map(json.loads, lines) if fact.get("event") == event]
 
     def tail(self, lines: int) -> list[str]:
         """The last lines that this process wrote."""

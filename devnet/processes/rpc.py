@@ -10,7 +10,7 @@ from protocol.errors import RpcUnavailable
 
 __all__ = ["ask"]
 
-_ANSWER_SECONDS = 5.0
+_ANSWER_SECONDS = 60.0
 
 
 def ask(rpc_url: str, method: str, *params: object) -> Any:

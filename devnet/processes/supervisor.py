@@ -32,14 +32,23 @@ class Supervisor:
     They also end when this process is killed: a watchdog holds the other end of a pipe.
     """
 
-    def __init__(self, logs: Path, *, grace_seconds: float = _GRACE_SECONDS) -> None:
+    def __init__(
+        self,
+        logs: Path,
+        *,
+        grace_seconds: float = _GRACE_SECONDS,
+        takes_signals: bool = True,
+    ) -> None:
         """Prepare.
 
         Args:
             logs: Folder of the log files.
             grace_seconds: How long a process may take to end after SIGTERM.
+            takes_signals: Whether stop signals raise StopRequested in the block, as a
+                command wants it; a library leaves them to who calls it.
         """
         self._logs = logs
+        self._takes_signals = takes_signals
         self._grace_seconds = grace_seconds
         self._processes: list[Process] = []
         self._reported: set[int] = set()
@@ -47,8 +56,9 @@ class Supervisor:
         self._watchdog: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        """Take over the stop signals and start the watchdog."""
-        self._interrupts.install()
+        """Take over the stop signals, unless told not to, and start the watchdog."""
+        if self._takes_signals:
+            self._interrupts.install()
         with self._interrupts.shielded():
             self._watchdog = subprocess.Popen(
                 [sys.executable, "-I", "-S", devnet.processes.watchdog.__file__],

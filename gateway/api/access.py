@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, get_type_hints
 
 from fastapi import Depends
 from fastapi.routing import APIRoute
@@ -11,31 +11,84 @@ from starlette.requests import Request
 
 from gateway.accounts.keys import ApiKey, authenticate
 from gateway.accounts.rate_limits import check_rate
+from gateway.batches.feed import BatchFeed
+from gateway.completions.admission import Admission
+from gateway.completions.catalogue import Catalogue
+from gateway.completions.delivery import Delivery
+from gateway.database.engine import Database
 from gateway.errors import CallRefused
+from gateway.indexer.head_watch import HeadWatch
+from gateway.jobs.loop import JobEngine
+from gateway.jobs.market_access import MarketAccess
+from gateway.metrics import Metrics
+from gateway.readiness import Readiness
+from gateway.receipts import ReceiptShelf
 from gateway.services import Services
+from gateway.settings import GatewaySettings
 
-__all__ = ["Caller", "MeteredCaller", "Parts", "refuse_unknown_parameters"]
+__all__ = [
+    "AccessDep",
+    "AdmissionDep",
+    "Caller",
+    "CatalogueDep",
+    "DatabaseDep",
+    "DeliveryDep",
+    "EngineDep",
+    "FeedDep",
+    "MeteredCaller",
+    "MetricsDep",
+    "ReadinessDep",
+    "ReceiptsDep",
+    "SettingsDep",
+    "WatchDep",
+    "refuse_unknown_parameters",
+    "services_of",
+]
 
 _bearer = HTTPBearer(
     auto_error=False, description="An API key of `assay gateway keys create`."
 )
 
 
-def _services(request: Request) -> Services:
+_PARTS = {kind: name for name, kind in get_type_hints(Services).items()}
+
+
+def services_of(request: Request) -> Services:
+    """All parts of the gateway, for what is no endpoint."""
     services: Services = request.app.state.services
     return services
 
 
-Parts = Annotated[Services, Depends(_services)]
-"""The gateway's parts."""
+def _part(kind: type) -> Any:
+    """How FastAPI finds the gateway's part of a type."""
+    name = _PARTS[kind]
+
+    def find(request: Request) -> Any:
+        return getattr(services_of(request), name)
+
+    return Depends(find)
+
+
+AccessDep = Annotated[MarketAccess, _part(MarketAccess)]
+AdmissionDep = Annotated[Admission, _part(Admission)]
+CatalogueDep = Annotated[Catalogue, _part(Catalogue)]
+DatabaseDep = Annotated[Database, _part(Database)]
+DeliveryDep = Annotated[Delivery, _part(Delivery)]
+EngineDep = Annotated[JobEngine, _part(JobEngine)]
+FeedDep = Annotated[BatchFeed, _part(BatchFeed)]
+MetricsDep = Annotated[Metrics, _part(Metrics)]
+ReadinessDep = Annotated[Readiness, _part(Readiness)]
+ReceiptsDep = Annotated[ReceiptShelf, _part(ReceiptShelf)]
+SettingsDep = Annotated[GatewaySettings, _part(GatewaySettings)]
+WatchDep = Annotated[HeadWatch, _part(HeadWatch)]
 
 
 def _caller(
     request: Request,
-    services: Parts,
+    database: DatabaseDep,
     given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> ApiKey:
-    with services.database.reading() as session:
+    with database.reading() as session:
         key = authenticate(session, given.credentials if given else None)
     request.state.key_id = key.key_id
     return key
@@ -45,8 +98,8 @@ Caller = Annotated[ApiKey, Depends(_caller)]
 """The API key of the call. Raises ApiKeyRefused."""
 
 
-def _metered(services: Parts, key: Caller) -> ApiKey:
-    with services.database.reading() as session:
+def _metered(database: DatabaseDep, key: Caller) -> ApiKey:
+    with database.reading() as session:
         check_rate(session, key.key_id)
     return key
 

@@ -11,7 +11,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.accounts.rate_limits import take_call
-from gateway.api.access import Caller, MeteredCaller, Parts, refuse_unknown_parameters
+from gateway.api.access import (
+    Caller,
+    DatabaseDep,
+    EngineDep,
+    FeedDep,
+    MeteredCaller,
+    SettingsDep,
+    refuse_unknown_parameters,
+)
 from gateway.api.openapi import ERRORS, body_of
 from gateway.batches import files, records
 from gateway.batches.files import FilePage
@@ -61,7 +69,7 @@ _MAX_FIELDS = 8
 
 @router.post(FILES_PATH, openapi_extra=_UPLOAD)
 async def upload_file(
-    request: Request, services: Parts, key: MeteredCaller
+    request: Request, database: DatabaseDep, settings: SettingsDep, key: MeteredCaller
 ) -> FileObject:
     """Keeps a file of calls for a batch."""
     async with request.form(max_files=1, max_fields=_MAX_FIELDS) as form:
@@ -83,8 +91,8 @@ async def upload_file(
         name, content = file.filename or "", await file.read()
 
     def keep() -> FileObject:
-        max_files = services.settings.max_files_per_key
-        with services.database.writing() as session:
+        max_files = settings.max_files_per_key
+        with database.writing() as session:
             take_call(session, key.key_id)
             files.require_room(session, key.key_id, max_files)
             row = files.add_file(session, key.key_id, "batch", name, content)
@@ -95,7 +103,7 @@ async def upload_file(
 
 @router.get(FILES_PATH)
 def list_files(
-    services: Parts,
+    database: DatabaseDep,
     key: Caller,
     limit: _Limit = 100,
     after: _Id | None = None,
@@ -103,7 +111,7 @@ def list_files(
     purpose: Literal["batch", "batch_output"] | None = None,
 ) -> FileList:
     """Lists the caller's files, newest first unless asked otherwise."""
-    with services.database.reading() as session:
+    with database.reading() as session:
         page = FilePage(limit, after, is_rising=order == "asc")
         rows, has_more = files.list_files(session, key.key_id, page, purpose)
         data = [files.describe_file(row) for row in rows]
@@ -112,16 +120,16 @@ def list_files(
 
 
 @router.get("/v1/files/{file_id}")
-def show_file(file_id: str, services: Parts, key: Caller) -> FileObject:
+def show_file(file_id: str, database: DatabaseDep, key: Caller) -> FileObject:
     """Shows a file's facts."""
-    with services.database.reading() as session:
+    with database.reading() as session:
         return files.describe_file(files.find_file(session, key.key_id, file_id))
 
 
 @router.delete("/v1/files/{file_id}")
-def delete_file(file_id: str, services: Parts, key: Caller) -> Deleted:
+def delete_file(file_id: str, database: DatabaseDep, key: Caller) -> Deleted:
     """Deletes a file."""
-    with services.database.writing() as session:
+    with database.writing() as session:
         files.delete_file(session, key.key_id, file_id)
     return Deleted(id=file_id)
 
@@ -131,9 +139,9 @@ def delete_file(file_id: str, services: Parts, key: Caller) -> Deleted:
     response_class=Response,
     responses={200: {"content": {"application/octet-stream": {}}}},
 )
-def show_file_content(file_id: str, services: Parts, key: Caller) -> Response:
+def show_file_content(file_id: str, database: DatabaseDep, key: Caller) -> Response:
     """Returns a file's bytes."""
-    with services.database.reading() as session:
+    with database.reading() as session:
         row = files.find_file(session, key.key_id, file_id)
         name, content = row.filename, row.content
     shown = name.replace('"', "_").replace("\\", "_")
@@ -145,29 +153,36 @@ def show_file_content(file_id: str, services: Parts, key: Caller) -> Response:
     "/v1/batches", response_model=BatchObject, openapi_extra=body_of(BatchCall)
 )
 async def create_batch(
-    request: Request, services: Parts, key: MeteredCaller
+    request: Request,
+    database: DatabaseDep,
+    feed: FeedDep,
+    engine: EngineDep,
+    key: MeteredCaller,
 ) -> BatchObject:
     """Runs all calls of a file; they share as few jobs as they fill."""
     call = parse_body(BatchCall, await request.body())
 
     def create() -> BatchObject:
-        with services.database.writing() as session:
+        with database.writing() as session:
             take_call(session, key.key_id)
             row = records.create_batch(session, key.key_id, call)
             return records.describe_batch(session, row)
 
     batch = await anyio.to_thread.run_sync(create)
-    services.feed.notice()
-    services.engine.notice()
+    feed.notice()
+    engine.notice()
     return batch
 
 
 @router.get("/v1/batches")
 def list_batches(
-    services: Parts, key: Caller, limit: _BatchLimit = 20, after: _Id | None = None
+    database: DatabaseDep,
+    key: Caller,
+    limit: _BatchLimit = 20,
+    after: _Id | None = None,
 ) -> BatchList:
     """Lists the caller's batches, newest first."""
-    with services.database.reading() as session:
+    with database.reading() as session:
         page = FilePage(limit, after)
         rows, has_more = records.list_batches(session, key.key_id, page)
         data = [records.describe_batch(session, row) for row in rows]
@@ -176,19 +191,21 @@ def list_batches(
 
 
 @router.get("/v1/batches/{batch_id}")
-def show_batch(batch_id: str, services: Parts, key: Caller) -> BatchObject:
+def show_batch(batch_id: str, database: DatabaseDep, key: Caller) -> BatchObject:
     """Shows how far a batch has come."""
-    with services.database.reading() as session:
+    with database.reading() as session:
         row = records.find_batch(session, key.key_id, batch_id)
         return records.describe_batch(session, row)
 
 
 @router.post("/v1/batches/{batch_id}/cancel")
-def cancel_batch(batch_id: str, services: Parts, key: Caller) -> BatchObject:
+def cancel_batch(
+    batch_id: str, database: DatabaseDep, feed: FeedDep, engine: EngineDep, key: Caller
+) -> BatchObject:
     """Ends a batch; calls that are part of a job already go on."""
-    with services.database.writing() as session:
+    with database.writing() as session:
         row = records.cancel_batch(session, key.key_id, batch_id)
         batch = records.describe_batch(session, row)
-    services.feed.notice()
-    services.engine.notice()
+    feed.notice()
+    engine.notice()
     return batch

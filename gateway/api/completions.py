@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import anyio.to_thread
@@ -14,15 +15,26 @@ from starlette.responses import Response
 from starlette.types import Message
 
 from gateway.accounts.keys import ApiKey
-from gateway.api.access import Caller, MeteredCaller, Parts, refuse_unknown_parameters
+from gateway.api.access import (
+    AdmissionDep,
+    Caller,
+    CatalogueDep,
+    DeliveryDep,
+    EngineDep,
+    MeteredCaller,
+    SettingsDep,
+    refuse_unknown_parameters,
+)
 from gateway.api.openapi import ERRORS, body_of
+from gateway.completions.admission import Admission
 from gateway.completions.catalogue import Listed
-from gateway.completions.delivery import CallerGone
+from gateway.completions.delivery import CallerGone, Delivery
 from gateway.completions.parsing import CHAT, COMPLETIONS
 from gateway.completions.responses import ChatCompletion, Completion, Model, ModelList
 from gateway.completions.schemas import ChatCall, CompletionCall
 from gateway.envelope import GONE, answer_of
-from gateway.services import Services
+from gateway.jobs.loop import JobEngine
+from gateway.settings import GatewaySettings
 from protocol.errors import MarketError
 
 __all__ = ["router"]
@@ -42,19 +54,41 @@ IdempotencyKey = Annotated[
         description="Names a call, so that repeating it costs nothing more.",
     ),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class _CallParts:
+    """What takes a call and answers it."""
+
+    settings: GatewaySettings
+    admission: Admission
+    engine: JobEngine
+    delivery: Delivery
+
+
+def _parts(
+    settings: SettingsDep,
+    admission: AdmissionDep,
+    engine: EngineDep,
+    delivery: DeliveryDep,
+) -> _CallParts:
+    return _CallParts(settings, admission, engine, delivery)
+
+
+_Calls = Annotated[_CallParts, Depends(_parts)]
 _STREAM = {"text/event-stream": {"schema": {"type": "string"}}}
 
 
 @router.get("/v1/models")
-def list_models(services: Parts, key: Caller) -> ModelList:
+def list_models(catalogue: CatalogueDep, key: Caller) -> ModelList:
     """Lists the models that can be called."""
-    return ModelList(data=[_model(one) for one in services.catalogue.all()])
+    return ModelList(data=[_model(one) for one in catalogue.all()])
 
 
 @router.get("/v1/models/{model:path}")
-def show_model(model: str, services: Parts, key: Caller) -> Model:
+def show_model(model: str, catalogue: CatalogueDep, key: Caller) -> Model:
     """Shows a model."""
-    return _model(services.catalogue.find(model))
+    return _model(catalogue.find(model))
 
 
 @router.post(
@@ -65,7 +99,7 @@ def show_model(model: str, services: Parts, key: Caller) -> Model:
 )
 async def create_completion(
     request: Request,
-    services: Parts,
+    parts: _Calls,
     key: MeteredCaller,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
@@ -73,7 +107,7 @@ async def create_completion(
 
     A stream begins when the answer is verified; until then it holds comments only.
     """
-    return await _respond(request, services, key, COMPLETIONS, idempotency_key)
+    return await _respond(request, parts, key, COMPLETIONS, idempotency_key)
 
 
 @router.post(
@@ -84,33 +118,33 @@ async def create_completion(
 )
 async def create_chat_completion(
     request: Request,
-    services: Parts,
+    parts: _Calls,
     key: MeteredCaller,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Answers a conversation in the form of the model's chat template."""
-    return await _respond(request, services, key, CHAT, idempotency_key)
+    return await _respond(request, parts, key, CHAT, idempotency_key)
 
 
 async def _respond(
     request: Request,
-    services: Services,
+    parts: _CallParts,
     key: ApiKey,
     endpoint: str,
     idempotency_key: str | None,
 ) -> Response:
     body = await request.body()
     call_id, call = await anyio.to_thread.run_sync(
-        services.admission.admit, key.key_id, endpoint, body, idempotency_key
+        parts.admission.admit, key.key_id, endpoint, body, idempotency_key
     )
-    services.engine.notice()
+    parts.engine.notice()
     if call.stream:
-        return _stream(services, call_id)
+        return _stream(parts, call_id)
     try:
-        row = await services.delivery.wait(call_id, request)
+        row = await parts.delivery.wait(call_id, request)
     except CallerGone:
         return Response(status_code=GONE)
-    answer = await anyio.to_thread.run_sync(services.delivery.answer, row)
+    answer = await anyio.to_thread.run_sync(parts.delivery.answer, row)
     headers = {
         "X-Assay-Job-Id": answer.assay.job_id,
         "X-Assay-Receipt-Url": answer.assay.receipt_url,
@@ -118,15 +152,15 @@ async def _respond(
     return JSONResponse(answer.model_dump(mode="json"), headers=headers)
 
 
-def _stream(services: Services, call_id: str) -> EventSourceResponse:
-    settings = services.settings
+def _stream(parts: _CallParts, call_id: str) -> EventSourceResponse:
+    settings = parts.settings
 
     async def hang_up(message: Message) -> None:
         # Before the stream has begun nothing else notices.
-        await services.delivery.take_back(call_id)
+        await parts.delivery.take_back(call_id)
 
     return EventSourceResponse(
-        _events(services, call_id),
+        _events(parts, call_id),
         ping=settings.keep_alive_seconds,
         ping_message_factory=lambda: ServerSentEvent(comment="waiting"),
         shutdown_grace_period=max(0, settings.shutdown_seconds - 1),
@@ -135,12 +169,12 @@ def _stream(services: Services, call_id: str) -> EventSourceResponse:
     )
 
 
-async def _events(services: Services, call_id: str) -> AsyncIterator[ServerSentEvent]:
+async def _events(parts: _CallParts, call_id: str) -> AsyncIterator[ServerSentEvent]:
     # The status is sent by now, so what goes wrong from here on is an event.
     yield ServerSentEvent(comment=f"{call_id} is taken; its answer is being verified")
     try:
-        row = await services.delivery.wait(call_id)
-        chunks = await anyio.to_thread.run_sync(services.delivery.chunks, row)
+        row = await parts.delivery.wait(call_id)
+        chunks = await anyio.to_thread.run_sync(parts.delivery.chunks, row)
     except MarketError as error:
         yield ServerSentEvent(data=_fault(error))
         return

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from gateway.readiness import HealthReport, Readiness
+from gateway.api.access import MetricsDep, ReadinessDep
+from gateway.readiness import HealthReport
 
 __all__ = ["router"]
 
 _UNAVAILABLE = 503
 
 router = APIRouter(tags=["operation"])
-
-
-def _readiness(request: Request) -> Readiness:
-    readiness: Readiness = request.app.state.services.readiness
-    return readiness
 
 
 @router.get("/healthz")
@@ -29,7 +23,7 @@ def healthz() -> HealthReport:
 
 
 @router.get("/readyz", responses={_UNAVAILABLE: {"model": HealthReport}})
-def readyz(readiness: Annotated[Readiness, Depends(_readiness)]) -> JSONResponse:
+def readyz(readiness: ReadinessDep) -> JSONResponse:
     """Says whether chain, content store, database and jobs work."""
     health = readiness.look()
     status = 200 if health.status == "ok" else _UNAVAILABLE
@@ -41,7 +35,6 @@ def readyz(readiness: Annotated[Readiness, Depends(_readiness)]) -> JSONResponse
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
-def metrics(request: Request) -> Response:
+def metrics(counts: MetricsDep) -> Response:
     """Counts and times in Prometheus's text format."""
-    body = request.app.state.services.metrics.render()
-    return Response(body, media_type=CONTENT_TYPE_LATEST)
+    return Response(counts.render(), media_type=CONTENT_TYPE_LATEST)

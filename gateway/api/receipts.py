@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
-from gateway.api.access import Parts
+from gateway.api.access import ReceiptsDep
 from gateway.api.openapi import ERRORS
 from protocol.market.types import JobId
 
@@ -36,8 +36,8 @@ def parse_job_id(text: str) -> JobId:
 
 @router.get("/v1/receipts/{job_id}")
 def show_receipt(
-    job_id: JobIdText, services: Parts, outputs: _Outputs = None
+    job_id: JobIdText, shelf: ReceiptsDep, outputs: _Outputs = None
 ) -> JSONResponse:
     """Proves what a quorum answered; `assay verify` checks it, without a node too."""
-    receipt: dict[str, Any] = services.receipts.receipt(parse_job_id(job_id), outputs)
+    receipt: dict[str, Any] = shelf.receipt(parse_job_id(job_id), outputs)
     return JSONResponse(receipt, headers={"Cache-Control": _CACHING})

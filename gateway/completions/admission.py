@@ -27,7 +27,7 @@ from gateway.settings import GatewaySettings
 from protocol.errors import BadTokenizer, RequestError
 from protocol.host.crash_points import crash_point
 from protocol.market.types import ModelId
-from requester.prompts.files import PromptRequest
+from requester.prompts.request import PromptRequest
 
 __all__ = ["Admission", "new_call_id"]
 

@@ -23,7 +23,7 @@ from gateway.completions.responses import (
     Usage,
 )
 from gateway.completions.schemas import ChatCall, CompletionCall
-from protocol.documents.prompts import Output
+from protocol.documents.results import Output
 from protocol.documents.tokenizer import TokenCodec
 
 __all__ = [

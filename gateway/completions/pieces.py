@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Sequence
 
-from protocol.documents.prompts import LOGPROB_SCALE, Output
+from protocol.documents.results import LOGPROB_SCALE, Output
 from protocol.documents.tokenizer import TokenCodec
 
 __all__ = ["logprob_of", "offsets_of", "pieces_of", "token_text"]

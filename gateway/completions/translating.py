@@ -15,7 +15,7 @@ from gateway.errors import CallRefused
 from protocol.documents.prompts import MILLION
 from protocol.documents.tokenizer import TokenCodec
 from requester.prompts.decoding import Decoding
-from requester.prompts.files import PromptRequest
+from requester.prompts.request import PromptRequest
 
 __all__ = ["DEFAULT_CHAT_TOKENS", "chat_prompts", "completion_prompts", "draw_seed"]
 

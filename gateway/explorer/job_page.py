@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from gateway.explorer.market_pages import card
@@ -17,23 +17,8 @@ from gateway.market_data.histories import (
 from gateway.market_data.jobs import JobSummary
 from protocol.amounts import Amounts
 from protocol.digests import digest_to_cid
-from protocol.market.events import (
-    BountyPaid,
-    CommitteeDrawn,
-    DrawArmed,
-    JobCancelled,
-    JobPosted,
-    JobSettled,
-    Log,
-    ResultAccepted,
-    ResultCommitted,
-    ResultDelivered,
-    ResultRevealed,
-    RevealOpened,
-    RoundSplit,
-    SeatSlashed,
-    WorkerPaid,
-)
+from protocol.market.sentences import sentence_of
+from protocol.market.timeline import Timeline
 from protocol.market.types import JobState
 
 __all__ = ["job_page"]
@@ -67,7 +52,7 @@ def job_page(history: JobHistory, amounts: Amounts, receipts: str) -> dict[str, 
             "receipt_url": f"{receipts}/{job_id}" if is_accepted else None,
         },
         "cards": _cards(job, history.gas_used, amounts),
-        "steps": [_step(log, amounts) for log in history.timeline.logs],
+        "steps": list(_steps(history.timeline, amounts)),
         "rounds": [_round(one, job, amounts) for one in history.rounds if one.members],
         "money": _money(history, amounts),
     }
@@ -92,126 +77,21 @@ def _cards(job: JobSummary, gas: int | None, amounts: Amounts) -> list[dict[str,
 # ---------------------------------------------------------------- timeline
 
 
-def _step(log: Log, amounts: Amounts) -> dict[str, Any]:
-    title, account, lines = _told(log, amounts)
-    return {
-        "at": Moment.at(log.block_time or 0),
-        "block": whole(log.block_number),
-        "title": title,
-        "account": account,
-        "lines": [
-            {"label": label, "value": value, "is_code": value.startswith("0x")}
-            for label, value in (*lines, ("Transaction", log.tx_hash))
-        ],
-    }
-
-
-Told = tuple[str, str | None, list[tuple[str, str]]]
-
-
-def _told(log: Log, amounts: Amounts) -> Told:
-    for kind, tell in _TELLERS.items():
-        if isinstance(log.event, kind):
-            return tell(log.event, amounts)
-    return type(log.event).__name__, None, []
-
-
-def _posted(event: JobPosted, amounts: Amounts) -> Told:
-    lines = [
-        ("Escrow", amounts.text(event.escrowed)),
-        ("Prompts", digest_to_cid(event.params.prompts_digest)),
-    ]
-    return "Posted", event.requester, lines
-
-
-def _armed(event: DrawArmed, amounts: Amounts) -> Told:
-    text = f"by block {event.seed_block:,}, until block {event.expiry_block:,}"
-    return f"Draw of round {event.round} armed", None, [("Draw", text)]
-
-
-def _drawn(event: CommitteeDrawn, amounts: Amounts) -> Told:
-    filled = sum(1 for seat in event.seat_ids if seat)
-    lines = [
-        ("Places", f"{filled} of {len(event.seat_ids)} filled"),
-        ("Seed", "0x" + event.seed.hex()),
-    ]
-    return f"Committee of round {event.round} drawn", None, lines
-
-
-def _committed(event: ResultCommitted, amounts: Amounts) -> Told:
-    lines = [("Commitment", "0x" + event.commitment.hex())]
-    return f"Place {event.place} committed", event.worker, lines
-
-
-def _opened(event: RevealOpened, amounts: Amounts) -> Told:
-    return "All have committed: reveals are open", None, []
-
-
-def _revealed(event: ResultRevealed, amounts: Amounts) -> Told:
-    outcome = event.outcome
-    lines = [
-        ("Outcome", f"{outcome.status.name.lower()}, {outcome.token_count:,} tokens"),
-        ("Answer", "0x" + outcome.answer().hex()),
-    ]
-    return f"Place {event.place} revealed", event.worker, lines
-
-
-def _accepted(event: ResultAccepted, amounts: Amounts) -> Told:
-    return "Answer accepted by a quorum", None, [("Answer", "0x" + event.answer.hex())]
-
-
-def _split(event: RoundSplit, amounts: Amounts) -> Told:
-    return f"Round {event.round} ended without a quorum", None, []
-
-
-def _paid(event: WorkerPaid, amounts: Amounts) -> Told:
-    return f"{amounts.text(event.amount)} earned", event.worker, []
-
-
-def _bounty(event: BountyPaid, amounts: Amounts) -> Told:
-    return f"{amounts.text(event.amount)} bounty", event.caller, []
-
-
-def _slashed(event: SeatSlashed, amounts: Amounts) -> Told:
-    reason = event.reason.name.lower().replace("_", " ")
-    return f"{amounts.text(event.amount)} slashed: {reason}", event.worker, []
-
-
-def _settled(event: JobSettled, amounts: Amounts) -> Told:
-    lines = [
-        ("Paid", amounts.text(event.paid)),
-        ("Refunded", amounts.text(event.refunded)),
-        ("Fee", amounts.text(event.fee)),
-        ("Transcript", "0x" + event.transcript.hex()),
-    ]
-    return f"Settled: {event.state.label}", None, lines
-
-
-def _cancelled(event: JobCancelled, amounts: Amounts) -> Told:
-    return "Cancelled", None, [("Refunded", amounts.text(event.refunded))]
-
-
-def _delivered(event: ResultDelivered, amounts: Amounts) -> Told:
-    how = "succeeded" if event.has_succeeded else "failed, which changes nothing"
-    return f"Delivered to its contract: the call {how}", None, []
-
-
-_TELLERS: dict[type, Callable[[Any, Amounts], Told]] = {
-    JobPosted: _posted,
-    DrawArmed: _armed,
-    CommitteeDrawn: _drawn,
-    ResultCommitted: _committed,
-    RevealOpened: _opened,
-    ResultRevealed: _revealed,
-    ResultAccepted: _accepted,
-    RoundSplit: _split,
-    WorkerPaid: _paid,
-    BountyPaid: _bounty,
-    SeatSlashed: _slashed,
-    JobSettled: _settled,
-    JobCancelled: _cancelled,
-    ResultDelivered: _delivered,
-}
+def _steps(timeline: Timeline, amounts: Amounts) -> Iterator[dict[str, Any]]:
+    for log in timeline.logs:
+        told = sentence_of(log.event, amounts)
+        if told is not None:
+            yield {
+                "at": Moment.at(log.block_time or 0),
+                "block": whole(log.block_number),
+                "subject": told.subject,
+                "text": told.text,
+                "objects": told.objects,
+                "lines": [
+                    {"label": label, "value": value, "is_code": value.startswith("0x")}
+                    for label, value in (*told.details, ("Transaction", log.tx_hash))
+                ],
+            }
 
 
 # ---------------------------------------------------------------- tables

@@ -13,8 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.envelope import answer_of
-from gateway.explorer.pages import render_problem
-from gateway.services import Services
+from gateway.explorer.pages import page_of
 from protocol.errors import MarketError
 
 __all__ = ["PageRoute"]
@@ -55,8 +54,7 @@ def _problem(request: Request, error: Exception) -> Response:
     if answer.status >= 500:
         facts = {"kind": type(error).__name__, "reason": str(error)}
         _log.warning("page failed", extra=facts)
-    services: Services = request.app.state.services
     title = _TITLES.get(answer.status, "Something went wrong")
-    page = render_problem(request, services, answer.status, title, answer.message)
+    page = page_of(request).draw_problem(answer.status, title, answer.message)
     page.headers.update(answer.headers)
     return page

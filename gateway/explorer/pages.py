@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from fastapi import Depends
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from gateway.services import Services
+from gateway.api.access import services_of
+from gateway.indexer.head_watch import HeadWatch
+from protocol.chain.deployment import Deployment
 
-__all__ = ["FOLDER", "render", "render_problem"]
+__all__ = ["FOLDER", "Page", "PageDep", "page_of"]
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -40,59 +44,75 @@ def _environment() -> Environment:
     )
 
 
-def render(
-    request: Request,
-    services: Services,
-    template: str,
-    page: str,
-    *,
-    head_number: int | None = None,
-    status: int = 200,
-    **values: Any,
-) -> HTMLResponse:
-    """Draw a page.
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page to draw.
 
-    Args:
+    Attributes:
         request: Of the page.
-        services: The gateway's parts.
-        template: File of `templates`.
-        page: Entry of the menu that it belongs to.
-        head_number: Last block that is indexed, where the page shows the index.
-        status: HTTP status.
-        values: What the template needs.
+        market: Whose market it shows.
+        watch: Knows the last block that is indexed.
     """
-    root = str(request.scope.get("root_path", "")).rstrip("/")
-    deployment = services.access.market.deployment
-    version = metadata.version("assay")
-    text = (
-        _environment()
-        .get_template(template)
-        .render(
-            root=root,
-            static=lambda name: f"{root}/static/{name}?v={version}",
-            menu=_MENU,
-            page=page,
-            market={
-                "chain_id": deployment.chain_id,
-                "marketplace": deployment.marketplace,
-                "head_number": None if head_number is None else f"{head_number:,}",
-            },
-            **values,
+
+    request: Request
+    market: Deployment
+    watch: HeadWatch
+
+    def draw(
+        self,
+        template: str,
+        entry: str,
+        *,
+        shows_index: bool = True,
+        status: int = 200,
+        **values: Any,
+    ) -> HTMLResponse:
+        """Draw it.
+
+        Args:
+            template: File of `templates`.
+            entry: Entry of the menu that it belongs to.
+            shows_index: Whether what it shows is as old as the index, and says so.
+            status: HTTP status.
+            values: What the template needs.
+        """
+        root = str(self.request.scope.get("root_path", "")).rstrip("/")
+        version = metadata.version("assay")
+        head = f"{self.watch.look()[0]:,}" if shows_index else None
+        text = (
+            _environment()
+            .get_template(template)
+            .render(
+                root=root,
+                static=lambda name: f"{root}/static/{name}?v={version}",
+                menu=_MENU,
+                page=entry,
+                market={
+                    "chain_id": self.market.chain_id,
+                    "marketplace": self.market.marketplace,
+                    "head_number": head,
+                },
+                **values,
+            )
         )
-    )
-    return HTMLResponse(text, status_code=status, headers=dict(_HEADERS))
+        return HTMLResponse(text, status_code=status, headers=dict(_HEADERS))
+
+    def draw_problem(self, status: int, title: str, message: str) -> HTMLResponse:
+        """Draw an error instead."""
+        return self.draw(
+            "problem.html",
+            "",
+            shows_index=False,
+            status=status,
+            title=title,
+            message=message,
+        )
 
 
-def render_problem(
-    request: Request, services: Services, status: int, title: str, message: str
-) -> HTMLResponse:
-    """Draw the page of an error."""
-    return render(
-        request,
-        services,
-        "problem.html",
-        "",
-        status=status,
-        title=title,
-        message=message,
-    )
+def page_of(request: Request) -> Page:
+    """The page that a request asks for."""
+    services = services_of(request)
+    return Page(request, services.session.market.deployment, services.watch)
+
+
+PageDep = Annotated[Page, Depends(page_of)]

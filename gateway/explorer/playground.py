@@ -8,22 +8,27 @@ from typing import Annotated, Any
 
 import anyio.to_thread
 from fastapi import APIRouter, Form
-from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from gateway.accounts.keys import ApiKey, authenticate
-from gateway.api.access import Parts
+from gateway.accounts.keys import authenticate
+from gateway.api.access import (
+    AdmissionDep,
+    CatalogueDep,
+    DatabaseDep,
+    EngineDep,
+    SettingsDep,
+)
+from gateway.completions.catalogue import Catalogue
 from gateway.completions.delivery import receipt_url
 from gateway.completions.parsing import COMPLETIONS
 from gateway.errors import GatewayError, NothingFound
 from gateway.explorer.page_route import PageRoute
-from gateway.explorer.pages import render
+from gateway.explorer.pages import Page, PageDep
 from gateway.explorer.words import Tone
 from gateway.jobs.calls import find_call
 from gateway.jobs.states import CallState
 from gateway.jobs.tables import CallRow
 from gateway.jobs.terms import outputs_from_json, prompts_from_json
-from gateway.services import Services
 
 __all__ = ["router"]
 
@@ -49,15 +54,18 @@ _PROGRESS = {
 
 
 @router.get("/playground")
-def ask(request: Request, services: Parts) -> Response:
+def ask(page: PageDep, catalogue: CatalogueDep) -> Response:
     """The form."""
-    return _form(request, services, _EMPTY)
+    return _form(page, catalogue, _EMPTY)
 
 
 @router.post("/playground")
 async def take(
-    request: Request,
-    services: Parts,
+    page: PageDep,
+    database: DatabaseDep,
+    catalogue: CatalogueDep,
+    admission: AdmissionDep,
+    engine: EngineDep,
     key: Annotated[str, Form(max_length=200)],
     model: Annotated[str, Form(max_length=200)],
     prompt: Annotated[str, Form(max_length=20_000)],
@@ -74,37 +82,38 @@ async def take(
         "temperature": temperature,
         "seed": seed,
     }
+
+    def admit() -> str:
+        with database.reading() as session:
+            caller = authenticate(session, key.strip())
+        # The page sent twice is one call.
+        return admission.admit(caller.key_id, COMPLETIONS, _body(given), once)[0]
+
     try:
-        call_id = await anyio.to_thread.run_sync(_admit, services, key, given, once)
+        call_id = await anyio.to_thread.run_sync(admit)
     except GatewayError as error:
         # What was written stays in the form, but for the key.
-        return _form(request, services, given, str(error), error.http_status)
-    services.engine.notice()
-    root = str(request.scope.get("root_path", "")).rstrip("/")
+        return _form(page, catalogue, given, str(error), error.http_status)
+    engine.notice()
+    root = str(page.request.scope.get("root_path", "")).rstrip("/")
     return RedirectResponse(f"{root}/playground/{call_id}", _SEE_OTHER)
 
 
 @router.get("/playground/{call_id}")
-def asked(request: Request, services: Parts, call_id: str) -> Response:
+def asked(
+    page: PageDep, database: DatabaseDep, settings: SettingsDep, call_id: str
+) -> Response:
     """How a prompt is doing; whoever has the address may see it."""
-    with services.database.reading() as session:
+    with database.reading() as session:
         row = find_call(session, call_id)
         session.expunge_all()
     if row is None or row.endpoint != COMPLETIONS:
         raise NothingFound(f"there is no call {call_id[:80]}")
-    head, _ = services.watch.look()
-    return render(
-        request,
-        services,
-        "asked.html",
-        "playground",
-        head_number=head,
-        **_state(row, services.settings.base_url),
-    )
+    return page.draw("asked.html", "playground", **_state(row, settings.base_url))
 
 
-def _admit(services: Services, key: str, given: dict[str, str], once: str) -> str:
-    caller = _authenticated(services, key)
+def _body(given: dict[str, str]) -> bytes:
+    """The call that a form makes."""
     body: dict[str, Any] = {
         "model": given["model"],
         "prompt": given["prompt"].replace("\r\n", "\n"),
@@ -113,15 +122,7 @@ def _admit(services: Services, key: str, given: dict[str, str], once: str) -> st
     }
     if given["seed"]:
         body["seed"] = _number(given["seed"])
-    data = json.dumps(body).encode()
-    # The page sent twice is one call.
-    call_id, _ = services.admission.admit(caller.key_id, COMPLETIONS, data, once)
-    return call_id
-
-
-def _authenticated(services: Services, key: str) -> ApiKey:
-    with services.database.reading() as session:
-        return authenticate(session, key.strip())
+    return json.dumps(body).encode()
 
 
 def _number(text: str) -> int | float | str:
@@ -133,19 +134,18 @@ def _number(text: str) -> int | float | str:
 
 
 def _form(
-    request: Request,
-    services: Services,
+    page: Page,
+    catalogue: Catalogue,
     given: dict[str, Any],
     problem: str = "",
     status: int = 200,
 ) -> Response:
-    return render(
-        request,
-        services,
+    return page.draw(
         "playground.html",
         "playground",
+        shows_index=False,
         status=status,
-        models=[one.name for one in services.catalogue.all()],
+        models=[one.name for one in catalogue.all()],
         given=given,
         problem=problem,
         once=secrets.token_hex(16),

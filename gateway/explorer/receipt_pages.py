@@ -7,13 +7,12 @@ from typing import Annotated, Any
 
 import anyio.to_thread
 from fastapi import APIRouter, UploadFile
-from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.access import Parts
+from gateway.api.access import AccessDep, ReceiptsDep
 from gateway.explorer.page_route import PageRoute
-from gateway.explorer.pages import render
-from gateway.services import Services
+from gateway.explorer.pages import Page, PageDep
+from gateway.jobs.market_access import MarketAccess
 from protocol.errors import BadReceipt, MarketError
 from protocol.market.types import JobId
 from requester.receipts.verify import parse_receipt, verify
@@ -27,32 +26,34 @@ _ID = re.compile(r"0x[0-9a-f]{64}")
 
 @router.get("/receipts")
 def by_job(
-    request: Request, services: Parts, job: str = "", output: str = ""
+    page: PageDep,
+    access: AccessDep,
+    shelf: ReceiptsDep,
+    job: str = "",
+    output: str = "",
 ) -> Response:
     """The form, and the check of a job's receipt if one is named."""
     given = {"job": job, "output": output}
     if not job:
-        return _show(request, services, given)
+        return _show(page, given)
     problem = ""
     if not _ID.fullmatch(job):
         problem = "a job's id is 0x and 64 digits"
     elif output and not (output.isdecimal() and len(output) < 10):
         problem = "an output is a number from 0"
     if problem:
-        return _show(request, services, given, problem=problem, status=400)
+        return _show(page, given, problem=problem, status=400)
     chosen = [int(output)] if output else None
     try:
-        value = services.receipts.receipt(JobId(bytes.fromhex(job[2:])), chosen)
+        value = shelf.receipt(JobId(bytes.fromhex(job[2:])), chosen)
     except MarketError as error:
-        status = error.http_status
-        return _show(request, services, given, problem=str(error), status=status)
-    verdict = _verdict(services, value)
-    return _show(request, services, given, verdict=verdict)
+        return _show(page, given, problem=str(error), status=error.http_status)
+    return _show(page, given, verdict=_verdict(access, value))
 
 
 @router.post("/receipts")
 async def by_file(
-    request: Request, services: Parts, receipt: Annotated[UploadFile, ...]
+    page: PageDep, access: AccessDep, receipt: Annotated[UploadFile, ...]
 ) -> Response:
     """Checks a file."""
     data = await receipt.read()
@@ -63,34 +64,32 @@ async def by_file(
         except BadReceipt as error:
             verdict = {"is_valid": False, "reason": str(error), "checks": []}
         else:
-            verdict = _verdict(services, value)
-        return _show(request, services, {"job": "", "output": ""}, verdict=verdict)
+            verdict = _verdict(access, value)
+        return _show(page, {"job": "", "output": ""}, verdict=verdict)
 
     return await anyio.to_thread.run_sync(check)
 
 
-def _verdict(services: Services, value: dict[str, Any]) -> dict[str, Any]:
+def _verdict(access: MarketAccess, value: dict[str, Any]) -> dict[str, Any]:
     try:
-        checks = verify(value, services.access.market)
+        checks = verify(value, access.market)
     except BadReceipt as error:
         return {"is_valid": False, "reason": str(error), "checks": []}
     return {"is_valid": True, "reason": "", "checks": checks}
 
 
 def _show(
-    request: Request,
-    services: Services,
+    page: Page,
     given: dict[str, str],
     *,
     verdict: dict[str, Any] | None = None,
     problem: str = "",
     status: int = 200,
 ) -> Response:
-    return render(
-        request,
-        services,
+    return page.draw(
         "receipts.html",
         "receipts",
+        shows_index=False,
         status=status,
         given=given,
         verdict=verdict,

@@ -11,7 +11,14 @@ from sse_starlette import EventSourceResponse
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.access import Parts
+from gateway.api.access import (
+    AccessDep,
+    CatalogueDep,
+    DatabaseDep,
+    ReceiptsDep,
+    SettingsDep,
+    WatchDep,
+)
 from gateway.errors import GatewayBusy, NothingFound
 from gateway.explorer.job_page import job_page
 from gateway.explorer.market_pages import (
@@ -25,12 +32,12 @@ from gateway.explorer.market_pages import (
 )
 from gateway.explorer.outputs import outputs_of
 from gateway.explorer.page_route import PageRoute
-from gateway.explorer.pages import render
+from gateway.explorer.pages import PageDep
+from gateway.jobs.market_access import MarketAccess
 from gateway.market_data.accounts import find_participant, list_workers
 from gateway.market_data.histories import job_history
 from gateway.market_data.jobs import JobFilter, list_jobs
 from gateway.market_data.models import find_model, list_models
-from gateway.services import Services
 from protocol.errors import RequestError, StoreError
 from protocol.market.types import JobId, JobState, ModelId
 
@@ -45,19 +52,19 @@ _CARD_BYTES = 64 * 1024
 
 
 @router.get("/")
-def market(request: Request, services: Parts) -> Response:
+def market(page: PageDep, database: DatabaseDep, settings: SettingsDep) -> Response:
     """The market at a glance."""
-    with services.database.reading() as session:
-        values = market_page(session, services.amounts)
-    return _show(request, services, "overview.html", "market", values)
+    with database.reading() as session:
+        values = market_page(session, settings.amounts)
+    return page.draw("overview.html", "market", **values)
 
 
 @router.get("/live")
-def live(services: Parts) -> Response:
+def live(watch: WatchDep) -> Response:
     """Says when the index has moved."""
-    if services.watch.is_full:
+    if watch.is_full:
         raise GatewayBusy("too many pages are watched live; they can be reloaded")
-    return EventSourceResponse(services.watch.stream(), sep="\n")
+    return EventSourceResponse(watch.stream(), sep="\n")
 
 
 # ---------------------------------------------------------------- jobs
@@ -66,7 +73,9 @@ def live(services: Parts) -> Response:
 @router.get("/jobs")
 def jobs(
     request: Request,
-    services: Parts,
+    page: PageDep,
+    database: DatabaseDep,
+    settings: SettingsDep,
     state: str = "",
     model: str = "",
     requester: str = "",
@@ -86,18 +95,18 @@ def jobs(
     status = 200
     try:
         wanted = _filter(**chosen)
-        with services.database.reading() as session:
-            page = list_jobs(session, wanted, cursor=after or None, limit=_PAGE)
-        values["jobs"] = [job_row(job, services.amounts) for job in page.items]
+        with database.reading() as session:
+            found = list_jobs(session, wanted, cursor=after or None, limit=_PAGE)
+        values["jobs"] = [job_row(job, settings.amounts) for job in found.items]
         url = request.url.remove_query_params("after")
-        if page.next_cursor:
-            following = url.include_query_params(after=page.next_cursor)
+        if found.next_cursor:
+            following = url.include_query_params(after=found.next_cursor)
             values["next_url"] = f"/jobs?{following.query}"
         if after:
             values["first_url"] = f"/jobs?{url.query}"
     except RequestError as error:
         values["problem"], status = str(error), 400
-    return _show(request, services, "jobs.html", "jobs", values, status)
+    return page.draw("jobs.html", "jobs", status=status, **values)
 
 
 def _filter(state: str, model: str, requester: str, q: str) -> JobFilter:
@@ -117,85 +126,107 @@ def _filter(state: str, model: str, requester: str, q: str) -> JobFilter:
 
 
 @router.get("/jobs/{job_id}")
-def job(request: Request, services: Parts, job_id: str) -> Response:
+def job(
+    page: PageDep,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    shelf: ReceiptsDep,
+    job_id: str,
+) -> Response:
     """One job from its posting to its end."""
     key = JobId(_id_of(job_id, "job"))
-    with services.database.reading() as session:
+    with database.reading() as session:
         history = job_history(session, key)
     if history is None:
         raise NothingFound(f"the index has no job {job_id}")
-    receipts = f"{services.settings.base_url}/v1/receipts"
-    values = job_page(history, services.amounts, receipts)
-    values["outputs"] = outputs_of(services.receipts, history.summary)
-    return _show(request, services, "job.html", "jobs", values)
+    receipts = f"{settings.base_url}/v1/receipts"
+    values = job_page(history, settings.amounts, receipts)
+    values["outputs"] = outputs_of(shelf, history.summary)
+    return page.draw("job.html", "jobs", **values)
 
 
 # ---------------------------------------------------------------- workers, models
 
 
 @router.get("/workers")
-def workers(request: Request, services: Parts, after: str = "") -> Response:
+def workers(
+    page: PageDep, database: DatabaseDep, settings: SettingsDep, after: str = ""
+) -> Response:
     """Everyone who ever opened a seat."""
-    with services.database.reading() as session:
-        page = list_workers(session, cursor=after or None, limit=_PAGE)
-    values = {
-        "workers": [worker_row(one, services.amounts) for one in page.items],
-        "next_url": f"/workers?after={page.next_cursor}" if page.next_cursor else None,
-        "first_url": "/workers" if after else None,
-    }
-    return _show(request, services, "workers.html", "workers", values)
+    with database.reading() as session:
+        found = list_workers(session, cursor=after or None, limit=_PAGE)
+    following = found.next_cursor
+    return page.draw(
+        "workers.html",
+        "workers",
+        workers=[worker_row(one, settings.amounts) for one in found.items],
+        next_url=f"/workers?after={following}" if following else None,
+        first_url="/workers" if after else None,
+    )
 
 
 @router.get("/workers/{address}")
-def worker(request: Request, services: Parts, address: str) -> Response:
+def worker(
+    page: PageDep, database: DatabaseDep, settings: SettingsDep, address: str
+) -> Response:
     """One account, as a worker and as a requester."""
     account = None
     if is_address(address):
-        with services.database.reading() as session:
+        with database.reading() as session:
             account = find_participant(session, to_checksum_address(address))
             if account is not None:
-                values = worker_page(session, account, services.amounts)
+                values = worker_page(session, account, settings.amounts)
     if account is None:
         raise NothingFound(f"the index has no event of the account {address[:80]}")
-    return _show(request, services, "worker.html", "workers", values)
+    return page.draw("worker.html", "workers", **values)
 
 
 @router.get("/models")
-def models(request: Request, services: Parts) -> Response:
+def models(
+    page: PageDep,
+    database: DatabaseDep,
+    catalogue: CatalogueDep,
+    settings: SettingsDep,
+) -> Response:
     """What is registered."""
-    names = services.catalogue.names
-    with services.database.reading() as session:
+    names = catalogue.names
+    with database.reading() as session:
         rows = [
-            model_row(one, names.get(one.model_id, ""), services.amounts)
+            model_row(one, names.get(one.model_id, ""), settings.amounts)
             for one in list_models(session)
         ]
-    return _show(request, services, "models.html", "models", {"models": rows})
+    return page.draw("models.html", "models", models=rows)
 
 
 @router.get("/models/{model_id}")
-def model(request: Request, services: Parts, model_id: str) -> Response:
+def model(
+    page: PageDep,
+    database: DatabaseDep,
+    access: AccessDep,
+    catalogue: CatalogueDep,
+    settings: SettingsDep,
+    model_id: str,
+) -> Response:
     """One model with its card."""
     key = ModelId(_id_of(model_id, "model"))
-    with services.database.reading() as session:
+    with database.reading() as session:
         view = find_model(session, key)
         jobs = list_jobs(session, JobFilter(model_id=key), limit=10).items
     if view is None:
         raise NothingFound(f"the index has no model {model_id}")
-    values = {
-        "model": {
-            "model_id": "0x" + key.hex(),
-            "name": services.catalogue.names.get(key, ""),
-        },
-        "cards": model_cards(view, services.amounts),
-        "card_text": _card_text(services, key),
-        "jobs": [job_row(one, services.amounts) for one in jobs],
-    }
-    return _show(request, services, "model.html", "models", values)
+    return page.draw(
+        "model.html",
+        "models",
+        model={"model_id": "0x" + key.hex(), "name": catalogue.names.get(key, "")},
+        cards=model_cards(view, settings.amounts),
+        card_text=_card_text(access, key),
+        jobs=[job_row(one, settings.amounts) for one in jobs],
+    )
 
 
-def _card_text(services: Services, model_id: ModelId) -> str:
+def _card_text(access: MarketAccess, model_id: ModelId) -> str:
     try:
-        data = services.access.package_file(model_id, _CARD_FILE, _CARD_BYTES)
+        data = access.package_file(model_id, _CARD_FILE, _CARD_BYTES)
     except StoreError:
         return ""
     return "" if data is None else data.decode("utf-8", errors="replace")
@@ -208,17 +239,3 @@ def _id_of(text: str, what: str) -> bytes:
     if not _ID.fullmatch(text):
         raise NothingFound(f"{text[:80]!r} is no {what} id: give 0x and 64 digits")
     return bytes.fromhex(text[2:])
-
-
-def _show(
-    request: Request,
-    services: Services,
-    template: str,
-    page: str,
-    values: dict[str, Any],
-    status: int = 200,
-) -> Response:
-    head, _ = services.watch.look()
-    return render(
-        request, services, template, page, head_number=head, status=status, **values
-    )

@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 
 from gateway.database.engine import Database
 from gateway.indexer.models import TransactionRow
-from protocol.chain.rpc.costs import TransactionCost
+from protocol.chain.rpc.receipts import TxReceipt
 
 __all__ = ["CostSource", "fill_costs"]
 
@@ -16,8 +16,8 @@ __all__ = ["CostSource", "fill_costs"]
 class CostSource(Protocol):
     """Where costs come from; `MarketReader` is one."""
 
-    def transaction_cost(self, tx_hash: str) -> TransactionCost | None:
-        """What a mined transaction cost; None where the node has no such one."""
+    def receipt(self, tx_hash: str) -> TxReceipt | None:
+        """A transaction's receipt; None while it is in no block."""
         ...
 
 
@@ -46,17 +46,18 @@ def fill_costs(database: Database, source: CostSource, *, limit: int) -> int:
     )
     with database.reading() as session:
         hashes = session.scalars(missing).all()
-    costs = [source.transaction_cost("0x" + one.hex()) for one in hashes]
-    found = [cost for cost in costs if cost is not None]
+    receipts = [source.receipt("0x" + one.hex()) for one in hashes]
+    found = [receipt for receipt in receipts if receipt is not None]
     if found:
         with database.writing() as session:
-            for cost in found:
+            for receipt in found:
                 session.execute(
                     update(TransactionRow)
                     .where(
-                        TransactionRow.tx_hash == bytes.fromhex(cost.tx_hash[2:]),
-                        TransactionRow.block_hash == bytes.fromhex(cost.block_hash[2:]),
+                        TransactionRow.tx_hash == bytes.fromhex(receipt.tx_hash[2:]),
+                        TransactionRow.block_hash
+                        == bytes.fromhex(receipt.block_hash[2:]),
                     )
-                    .values(gas_used=cost.gas_used, gas_price=cost.gas_price)
+                    .values(gas_used=receipt.gas_used, gas_price=receipt.gas_price)
                 )
     return len(found)

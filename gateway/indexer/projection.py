@@ -197,12 +197,11 @@ def _deadline(state: JobState, current: RoundHistory | None) -> int | None:
 
 
 def _ending(history: Timeline) -> Row:
-    settled, cancelled = history.settled, history.cancelled
-    ending = settled or cancelled
+    settled, ended = history.settled, history.ended
     return {
-        "ended_block": None if ending is None else ending.log.block_number,
-        "ended_at": None if ending is None else time_of(ending.log),
-        "refunded": None if ending is None else ending.event.refunded,
+        "ended_block": None if ended is None else ended.log.block_number,
+        "ended_at": None if ended is None else time_of(ended.log),
+        "refunded": None if ended is None else ended.event.refunded,
         "paid": None if settled is None else settled.event.paid,
         "fee": None if settled is None else settled.event.fee,
         "transcript": None if settled is None else settled.event.transcript,
@@ -233,23 +232,18 @@ def _round(job_id: JobId, one: RoundHistory) -> Row:
 def _members(history: Timeline, one: RoundHistory) -> Iterator[Row]:
     if one.drawn is None:
         return
-    drawn = one.drawn.event
-    commits = {entry.event.place: entry for entry in one.committed}
-    reveals = {entry.event.place: entry for entry in one.revealed}
-    for place, seat_id in enumerate(drawn.seat_ids):
-        worker = drawn.workers[place]
-        revealed = reveals.get(place)
+    for place in one.places:
         row: Row = {
             "job_id": history.job_id,
             "round_number": one.number,
-            "place": place,
-            "seat_id": seat_id,
-            "worker": None if worker == ZERO_ADDRESS else worker,
+            "place": place.number,
+            "seat_id": place.seat_id,
+            "worker": None if place.worker == ZERO_ADDRESS else place.worker,
             "drawn_block": one.drawn.log.block_number,
             "drawn_at": time_of(one.drawn.log),
         }
-        row |= _commitment(commits.get(place)) | _reveal(revealed)
-        row |= _result(history, one, seat_id, row)
+        row |= _commitment(place.committed) | _reveal(place.revealed)
+        row |= _result(history, one, place.seat_id, row)
         yield row
 
 

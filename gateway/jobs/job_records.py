@@ -16,7 +16,7 @@ from gateway.jobs.shares import Bill, Share, split_bill
 from gateway.jobs.states import LIVE_JOBS, CallState, SharedJobStage
 from gateway.jobs.tables import CallRow, GatewayJobRow
 from gateway.jobs.terms import outputs_to_json
-from protocol.documents.prompts import Output
+from protocol.documents.results import Output
 from protocol.market.types import JobId, JobParams
 from requester.jobs.drafts import Draft
 

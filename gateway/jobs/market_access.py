@@ -18,7 +18,7 @@ from protocol.errors import (
     NotEnoughFunds,
 )
 from protocol.market.events import JobPosted
-from protocol.market.prices import price_of
+from protocol.market.prices import max_job_tokens, price_of
 from protocol.market.round_history import Entry
 from protocol.market.types import JobId, JobState, ModelId, ModelSpec
 from protocol.store.port import ContentStore
@@ -26,7 +26,7 @@ from requester.jobs.connections import Connections
 from requester.jobs.drafts import Draft, Market, draft_job
 from requester.jobs.job import Job
 from requester.prompts.decoding import Decoding
-from requester.prompts.files import PromptRequest
+from requester.prompts.request import PromptRequest
 from requester.prompts.tasks import Task
 
 __all__ = ["JobLimits", "MarketAccess"]
@@ -133,8 +133,7 @@ class MarketAccess:
         """What one job of these terms may hold. Raises ChainError."""
         config = self.market.config
         price = price_of(self.spec_of(terms.model_id), terms.tick)
-        within_bond = (config.seat_bond - config.base_fee) // price
-        return JobLimits(self._max_prompts, min(config.max_job_tokens, within_bond))
+        return JobLimits(self._max_prompts, max_job_tokens(config, price))
 
     def ask(self, terms: JobTerms, prompts: Sequence[PromptRequest]) -> Ask:
         """Checks and prices a call by itself.
@@ -164,7 +163,6 @@ class MarketAccess:
     ) -> Draft:
         """A job of these prompts, with the number of seats that can be drawn."""
         market = Market(
-            chain_id=self.market.chain_id,
             config=self.market.config,
             model_id=terms.model_id,
             spec=self.spec_of(terms.model_id),
@@ -213,6 +211,11 @@ class MarketAccess:
             self.market.approve(_MAX_ALLOWANCE)
 
     # ---------------------------------------------------------------- jobs
+
+    def announce(self) -> None:
+        """Says where workers find the gateway's prompts; as `Introductions` does."""
+        if self._connections.introductions is not None:
+            self._connections.introductions.announce()
 
     def is_posted(self, job_id: JobId) -> bool:
         """Whether a job stands on chain. Raises RpcUnavailable."""

@@ -19,7 +19,7 @@ from protocol.errors import (
     ContractReverted,
     JobNotFound,
     MarketError,
-    NotEnoughFunds,
+    OutboxError,
     ProtocolError,
     RequestError,
     RpcUnavailable,
@@ -27,13 +27,12 @@ from protocol.errors import (
     TransactionDropped,
 )
 from protocol.host.crash_points import crash_point
-from protocol.market.advancing import awaits_seed
-from protocol.market.events import JobPosted, JobSettled
-from protocol.market.prices import price_of
+from protocol.market.events import JobPosted
+from protocol.market.prices import price_of, text_price
 from protocol.market.round_history import Entry
 from protocol.market.timeline import Timeline
 from protocol.market.types import JobId, JobState
-from requester.jobs.job import Job
+from requester.jobs.job import CANNOT_PAY, Job
 from requester.jobs.posting import publish
 
 __all__ = ["JobMeter", "JobRunner"]
@@ -142,16 +141,17 @@ class JobRunner:
     def _store(self, job: LiveJob) -> None:
         if job.content is None:
             raise RequestError("the job's prompts are gone")
+        self._access.announce()
         publish(self._access.store, job.params.prompts_digest, job.content)
 
     def _send(self, job: LiveJob) -> None:
         is_first = job.stage is SharedJobStage.DRAFTED
         try:
             result = self._access.market.post_job(job.params)
-        except (ContractReverted, NotEnoughFunds) as error:
+        except (ContractReverted, *CANNOT_PAY) as error:
             self._explain_refusal(job, error, is_first)
             return
-        except (RpcUnavailable, TransactionDropped) as error:
+        except (OutboxError, RpcUnavailable, TransactionDropped) as error:
             self._doubt(job, error)
             return
         crash_point("gateway.posted")
@@ -209,7 +209,7 @@ class JobRunner:
             cost = _bill(self._access, job, timeline).cost
             self._end(job, SharedJobStage.FAILED, fault, cost=cost)
             return
-        self._advance(posted)
+        posted.move()
 
     def _hand_out(self, job: LiveJob, posted: Job, timeline: Timeline) -> None:
         try:
@@ -235,7 +235,7 @@ class JobRunner:
     def _end_unread(self, job: LiveJob, timeline: Timeline, error: MarketError) -> None:
         """The market accepted results that cannot be used: the gateway bears them."""
         if timeline.settled is None:
-            self._advance_of(job, timeline)
+            self._access.job(timeline.posted).move()
             return
         fault = CallFault(_BAD_GATEWAY, f"the job's results cannot be used: {error}")
         self._end(
@@ -252,7 +252,7 @@ class JobRunner:
         posted, timeline = found
         settled = timeline.settled
         if settled is None:
-            self._advance(posted)
+            posted.move()
         elif self._is_deep(settled.log.block_number):
             self._charge(job, timeline)
 
@@ -279,7 +279,7 @@ class JobRunner:
             bill = _bill(self._access, job, timeline)
             self._database.write(lambda s: records.mark_settled(s, job.job_id, bill))
         else:
-            self._advance(posted)
+            posted.move()
 
     # ---------------------------------------------------------------- shared
 
@@ -297,21 +297,6 @@ class JobRunner:
                 self._post(job)
             return None
         return self._access.job(timeline.posted), timeline
-
-    def _advance(self, posted: Job) -> None:
-        market = self._access.market
-        try:
-            current = market.round_of(posted.job_id)
-            if awaits_seed(current, market.block_number()):
-                market.mine_on_demand()
-            else:
-                posted.advance()
-        except NotEnoughFunds as error:
-            # Workers move the job as well, for the bounty.
-            _log.warning("cannot pay for advancing", extra={"reason": str(error)})
-
-    def _advance_of(self, job: LiveJob, timeline: Timeline) -> None:
-        self._advance(self._access.job(timeline.posted))
 
     def _is_deep(self, block: int) -> bool:
         if self._confirmations == 0:
@@ -336,11 +321,10 @@ def _bill(access: MarketAccess, job: LiveJob, timeline: Timeline) -> Bill:
     settled = timeline.settled
     if settled is None:
         return Bill(paid=0, fee=0, token_price=0)
-    event: JobSettled = settled.event
-    base_fee = access.market.config.base_fee
-    paid = [e for e in timeline.workers_paid if e.event.amount > base_fee]
     price = price_of(access.spec_of(job.params.model_id), job.params.tick)
-    return Bill(event.paid, event.fee, price * len(paid))
+    pays = [entry.event.amount for entry in timeline.workers_paid]
+    token_price = text_price(access.market.config, price, pays)
+    return Bill(settled.event.paid, settled.event.fee, token_price)
 
 
 def _not_posted(error: Exception) -> CallFault:
@@ -349,9 +333,11 @@ def _not_posted(error: Exception) -> CallFault:
         is_passing = error.rule.is_retryable
         status = _UNAVAILABLE if is_passing else error.rule.http_status
         return CallFault(status, f"the market refuses the job: {error}")
-    if isinstance(error, NotEnoughFunds):
+    if isinstance(error, CANNOT_PAY):
         # The wallet's address and balance are the operator's business.
         return CallFault(_UNAVAILABLE, "the gateway's wallet cannot pay for a job now")
+    if isinstance(error, OutboxError):
+        return CallFault(_UNAVAILABLE, "the gateway cannot send transactions now")
     if isinstance(error, StoreError):
         return CallFault(_UNAVAILABLE, "the content store does not answer")
     if isinstance(error, RequestError):
@@ -367,7 +353,7 @@ def _why_failed(job: LiveJob, timeline: Timeline) -> str:
     if last is None:
         return f"job {job_id} failed: no committee could be drawn in time"
     return (
-        f"job {job_id} failed without a quorum: of {len(last.members)} places "
+        f"job {job_id} failed without a quorum: of {len(last.places)} places "
         f"{len(last.committed)} committed and {len(last.revealed)} revealed, "
         f"{job.params.quorum_of(last.number)} had to agree"
     )

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from protocol.documents.prompts import Output
+from protocol.documents.results import Output
 from protocol.market.types import ModelId
 from requester.jobs.drafts import Terms
 from requester.prompts.decoding import Decoding
-from requester.prompts.files import PromptRequest
+from requester.prompts.request import PromptRequest
 
 __all__ = [
     "Ask",

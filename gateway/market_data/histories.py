@@ -230,9 +230,9 @@ def _flows(history: Timeline) -> Iterator[Flow]:
     settled = history.settled
     if settled is not None and settled.event.fee:
         yield _flow(FlowKind.FEE, None, settled.event.fee, settled.log)
-    ending = settled or history.cancelled
-    if ending is not None and ending.event.refunded:
-        yield _flow(FlowKind.REFUND, requester, ending.event.refunded, ending.log)
+    ended = history.ended
+    if ended is not None and ended.event.refunded:
+        yield _flow(FlowKind.REFUND, requester, ended.event.refunded, ended.log)
 
 
 def _bounties(logs: Sequence[Log]) -> list[Log]:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from gateway.database.sums import ExactSum
 from gateway.indexer.models import HourRow, ModelRow, SeatRow
 from protocol.digests import Digest
+from protocol.market.prices import price_of
 from protocol.market.types import ModelId, ModelSpec
 
 __all__ = ["ModelView", "find_model", "list_models"]
@@ -53,7 +54,7 @@ class ModelView:
     def lowest_price(self) -> int | None:
         """Units a token at the lowest tick with a seat; None without seats."""
         ticks = [tick for tick, count in self.open_seats.items() if count]
-        return self.spec.base_price << min(ticks) if ticks else None
+        return price_of(self.spec, min(ticks)) if ticks else None
 
 
 def list_models(session: Session, *, limit: int = 200) -> tuple[ModelView, ...]:

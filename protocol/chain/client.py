@@ -14,8 +14,9 @@ from protocol.chain.deployment import Deployment
 from protocol.chain.permit import sign_permit, takes_permits
 from protocol.chain.reader import BlockId, MarketReader
 from protocol.chain.rpc.provider import RpcRefusal, connect, request
+from protocol.chain.rpc.receipts import TxReceipt
 from protocol.chain.transactions.options import SenderOptions
-from protocol.chain.transactions.sender import Call, Sender, TxResult
+from protocol.chain.transactions.sender import Call, Sender
 from protocol.errors import ConfigError
 from protocol.market.calls import CommitEntry, RevealEntry
 from protocol.market.types import (
@@ -28,7 +29,7 @@ from protocol.market.types import (
     Outcome,
 )
 
-__all__ = ["BlockId", "MarketClient", "TxResult"]
+__all__ = ["BlockId", "MarketClient"]
 
 
 class MarketClient(MarketReader):
@@ -92,51 +93,51 @@ class MarketClient(MarketReader):
 
     # ---------------------------------------------------------------- models, money
 
-    def register_model(self, spec: ModelSpec) -> TxResult:
+    def register_model(self, spec: ModelSpec) -> TxReceipt:
         """Register a model; its id is `spec.model_id()`."""
         data = interface("ModelRegistry").encode_call("registerModel", spec)
         return self._send(self._deployment.registry, "registerModel", data)
 
-    def faucet(self, amount: int) -> TxResult:
+    def faucet(self, amount: int) -> TxReceipt:
         """Mint test dollars to the account, units; development tokens only."""
         data = interface("TestDollar").encode_call("faucet", amount)
         return self._send(self._deployment.token, "faucet", data)
 
-    def approve(self, amount: int) -> TxResult:
+    def approve(self, amount: int) -> TxReceipt:
         """Allow the marketplace to take up to `amount` units of tokens."""
         spender = self._deployment.marketplace
         data = interface("TestDollar").encode_call("approve", spender, amount)
         return self._send(self._deployment.token, "approve", data)
 
-    def deposit(self, amount: int) -> TxResult:
+    def deposit(self, amount: int) -> TxReceipt:
         """Turn tokens into credit, units; needs an allowance."""
         return self._do("deposit", amount)
 
-    def withdraw(self, amount: int, to: ChecksumAddress) -> TxResult:
+    def withdraw(self, amount: int, to: ChecksumAddress) -> TxReceipt:
         """Pay credit out as tokens, units."""
         return self._do("withdraw", amount, to)
 
     # ---------------------------------------------------------------- seats
 
-    def open_seats(self, model_id: ModelId, tick: int, count: int) -> TxResult:
+    def open_seats(self, model_id: ModelId, tick: int, count: int) -> TxReceipt:
         """Open seats, each locking one bond of credit; `SeatOpened` names their ids."""
         return self._do("openSeats", model_id, tick, count)
 
-    def close_seat(self, seat_id: int) -> TxResult:
+    def close_seat(self, seat_id: int) -> TxReceipt:
         """Ask a seat of the account's to close."""
         return self._do("closeSeat", seat_id)
 
-    def leave_seat(self, seat_id: int) -> TxResult:
+    def leave_seat(self, seat_id: int) -> TxReceipt:
         """Take a closing seat off its roster; the bond becomes its owner's credit."""
         return self._do("leaveSeat", seat_id)
 
     # ---------------------------------------------------------------- jobs
 
-    def post_job(self, params: JobParams) -> TxResult:
+    def post_job(self, params: JobParams) -> TxReceipt:
         """Post a job: takes `escrow_of(params)` from credit, the rest in tokens."""
         return self._do("postJob", params)
 
-    def post_job_with_permit(self, params: JobParams, amount: int) -> TxResult:
+    def post_job_with_permit(self, params: JobParams, amount: int) -> TxReceipt:
         """Post a job with a permit (EIP-2612) for `amount` units instead of `approve`.
 
         Raises:
@@ -156,24 +157,24 @@ class MarketClient(MarketReader):
         """Whether the token takes permits (EIP-2612) of the account."""
         return takes_permits(self._web3, self._deployment.token, self.address)
 
-    def cancel_job(self, params: JobParams) -> TxResult:
+    def cancel_job(self, params: JobParams) -> TxReceipt:
         """Withdraw a job before its seed block or after its draw deadline."""
         return self._do("cancelJob", params)
 
-    def advance(self, params: JobParams) -> TxResult:
+    def advance(self, params: JobParams) -> TxReceipt:
         """Do what is due, for a bounty: draw, arm again, settle or fail a job.
 
         The seed block's header is fetched when a draw is due.
         """
         return self._do("advance", params, self._header_if_due(params))
 
-    def commit_result(self, job_id: JobId, place: int, commitment: bytes) -> TxResult:
+    def commit_result(self, job_id: JobId, place: int, commitment: bytes) -> TxReceipt:
         """Commit to an outcome by `commitments.commitment`."""
         return self._do("commitResult", job_id, place, commitment)
 
     def reveal_result(
         self, params: JobParams, place: int, outcome: Outcome, salt: bytes
-    ) -> TxResult:
+    ) -> TxReceipt:
         """Open the account's commitment."""
         data = interface("Marketplace").encode_call(
             "revealResult", params, place, outcome, salt
@@ -182,11 +183,11 @@ class MarketClient(MarketReader):
             self._deployment.marketplace, "revealResult", data, _spare_gas(params)
         )
 
-    def commit_results(self, entries: Sequence[CommitEntry]) -> TxResult:
+    def commit_results(self, entries: Sequence[CommitEntry]) -> TxReceipt:
         """Commit to many jobs at once; `EntrySkipped` names what did not apply."""
         return self._do("commitResults", list(entries))
 
-    def reveal_results(self, entries: Sequence[RevealEntry]) -> TxResult:
+    def reveal_results(self, entries: Sequence[RevealEntry]) -> TxReceipt:
         """Open many commitments at once; `EntrySkipped` names those that did not."""
         data = interface("Marketplace").encode_call("revealResults", list(entries))
         spare = sum(_spare_gas(entry.params) for entry in entries)
@@ -194,7 +195,7 @@ class MarketClient(MarketReader):
 
     def deliver(
         self, params: JobParams, outcome: Outcome, transcript: bytes
-    ) -> TxResult:
+    ) -> TxReceipt:
         """Call the job's callback with its result, for a bounty.
 
         Args:
@@ -206,7 +207,7 @@ class MarketClient(MarketReader):
 
     # ---------------------------------------------------------------- others
 
-    def announce(self, message: bytes) -> TxResult:
+    def announce(self, message: bytes) -> TxReceipt:
         """Say where the account's content can be had, as an IPFS multiaddress."""
         return self._do("announce", message)
 
@@ -237,13 +238,13 @@ class MarketClient(MarketReader):
         is_due = current.state == JobState.OPEN and has_seed
         return self.seed_header(current.seed_block) if is_due else b""
 
-    def _do(self, function: str, *arguments: object) -> TxResult:
+    def _do(self, function: str, *arguments: object) -> TxReceipt:
         data = interface("Marketplace").encode_call(function, *arguments)
         return self._send(self._deployment.marketplace, function, data)
 
     def _send(
         self, to: ChecksumAddress, function: str, data: bytes, spare_gas: int = 0
-    ) -> TxResult:
+    ) -> TxReceipt:
         return self._writer().send(Call(function, to, data, spare_gas))
 
     def _writer(self) -> Sender:

@@ -12,22 +12,23 @@ from web3 import Web3
 from web3.exceptions import BlockNotFound
 
 from protocol.chain.abi.contracts import Interface, interface
+from protocol.chain.abi.decoding import topic_of
 from protocol.chain.deployment import CONTRACT_ROLES, Deployment
 from protocol.chain.proofs.build import prove_job
 from protocol.chain.proofs.verify import JobProof
 from protocol.chain.rpc.blocks import Head, fetch_hash, fetch_head
-from protocol.chain.rpc.costs import TransactionCost, fetch_cost
 from protocol.chain.rpc.event_logs import ChunkSize, fetch_logs
 from protocol.chain.rpc.header import fetch_header
 from protocol.chain.rpc.provider import connect
+from protocol.chain.rpc.receipts import TxReceipt, fetch_receipt
 from protocol.errors import ConfigError, NoContract, RpcUnavailable, WrongChain
-from protocol.market.events import EVENTS, Event, Log, topic_of
+from protocol.market.events import EVENTS, Event, Log
+from protocol.market.terms import MarketConfig
 from protocol.market.types import (
     Account,
     JobId,
     JobParams,
     JobState,
-    MarketConfig,
     ModelId,
     ModelSpec,
     Outcome,
@@ -124,9 +125,9 @@ class MarketReader:
         """What the node suggests to pay for a unit of gas, wei."""
         return int(self._web3.eth.gas_price)
 
-    def transaction_cost(self, tx_hash: str) -> TransactionCost | None:
-        """What a mined transaction cost; None where the node has no such one."""
-        return fetch_cost(self._web3, tx_hash)
+    def receipt(self, tx_hash: str) -> TxReceipt | None:
+        """A transaction's receipt; None while it is in no block."""
+        return fetch_receipt(self._web3, tx_hash)
 
     def balance(self, address: ChecksumAddress) -> int:
         """Money for gas of an account, wei."""

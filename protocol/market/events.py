@@ -1,17 +1,12 @@
-"""The contracts' events as values, and logs decoded into them."""
+"""The contracts' events as values, and where on the chain one stands."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any
 
 from eth_typing import ChecksumAddress
 
-from protocol.chain.abi.contracts import Parameter, decode_log_fields, interface
-from protocol.errors import RpcUnavailable
-from protocol.hexadecimal import checksum_address
 from protocol.market.types import (
     Answer,
     JobId,
@@ -49,8 +44,6 @@ __all__ = [
     "StakeDeposited",
     "Withdrawn",
     "WorkerPaid",
-    "decode_log",
-    "topic_of",
 ]
 
 
@@ -324,53 +317,3 @@ class Log:
     address: ChecksumAddress
     # Older nodes leave it out, so it does not tell two logs apart.
     block_time: int | None = field(default=None, compare=False)
-
-
-def topic_of(kind: type[Event]) -> str:
-    """First topic of an event's logs, as a filter of `eth_getLogs` takes it."""
-    return "0x" + _topics()[kind.__name__].hex()
-
-
-def decode_log(raw: Mapping[str, Any]) -> Log | None:
-    """A log as JSON-RPC returns it, decoded; None if it is no event of `EVENTS`.
-
-    Raises:
-        RpcUnavailable: It is malformed, which no contract of ours can bring about.
-    """
-    try:
-        topics = [bytes.fromhex(topic[2:]) for topic in raw["topics"]]
-        definition = _definitions().get(topics[0]) if topics else None
-        if definition is None:
-            return None
-        fields = decode_log_fields(definition, topics, bytes.fromhex(raw["data"][2:]))
-        return Log(
-            event=EVENTS[definition["name"]](*fields),
-            block_number=int(raw["blockNumber"], 16),
-            block_hash=raw["blockHash"],
-            tx_hash=raw["transactionHash"],
-            log_index=int(raw["logIndex"], 16),
-            address=checksum_address(raw["address"]),
-            block_time=_time_of(raw),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise RpcUnavailable(f"the node returned a malformed log: {error}") from error
-
-
-def _time_of(raw: Mapping[str, Any]) -> int | None:
-    stated = raw.get("blockTimestamp")
-    return None if stated is None else int(stated, 16)
-
-
-@cache
-def _definitions() -> Mapping[bytes, Parameter]:
-    return {
-        topic: definition
-        for name in ("Marketplace", "ModelRegistry")
-        for topic, definition in interface(name).events.items()
-        if definition["name"] in EVENTS
-    }
-
-
-@cache
-def _topics() -> Mapping[str, bytes]:
-    return {definition["name"]: topic for topic, definition in _definitions().items()}

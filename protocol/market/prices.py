@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from protocol.market.types import JobParams, MarketConfig, ModelSpec
+from protocol.market.terms import MarketConfig
+from protocol.market.types import JobParams, ModelSpec
 
 __all__ = [
     "BASIS_POINTS",
@@ -13,8 +14,11 @@ __all__ = [
     "PromptCost",
     "escrow_of",
     "estimate",
+    "max_job_tokens",
+    "no_show_penalty",
     "pay_of",
     "price_of",
+    "text_price",
 ]
 
 BASIS_POINTS = 10_000
@@ -99,6 +103,29 @@ def price_of(spec: ModelSpec, tick: int) -> int:
 def pay_of(config: MarketConfig, price: int, tokens: int) -> int:
     """Units that a seat earns for agreeing on `tokens` tokens."""
     return config.base_fee + tokens * price
+
+
+def max_job_tokens(config: MarketConfig, price: int) -> int:
+    """Most tokens of a job: none of its seats may earn more than its bond."""
+    within_bond = (config.seat_bond - config.base_fee) // price
+    return min(config.max_job_tokens, within_bond)
+
+
+def no_show_penalty(config: MarketConfig) -> int:
+    """Units of its bond that a seat loses for not committing."""
+    return config.seat_bond * config.no_show_bps // BASIS_POINTS
+
+
+def text_price(config: MarketConfig, price: int, pays: Iterable[int]) -> int:
+    """Units that one token of a settled job cost, over all workers.
+
+    Args:
+        config: The marketplace's constructor arguments.
+        price: Price of a token for one worker.
+        pays: What each worker was paid; one that got the base fee alone was paid for
+            no token.
+    """
+    return price * sum(pay > config.base_fee for pay in pays)
 
 
 def escrow_of(config: MarketConfig, spec: ModelSpec, params: JobParams) -> int:

@@ -20,9 +20,9 @@ from protocol.market.events import (
     RoundSplit,
 )
 from protocol.market.transcript import Member, Phase, round_word, transcript
-from protocol.market.types import ZERO_ADDRESS, Answer, OutcomeStatus
+from protocol.market.types import Answer, OutcomeStatus
 
-__all__ = ["Entry", "RoundHistory", "entries_of", "last_entry"]
+__all__ = ["Entry", "Place", "RoundHistory", "entries_of", "last_entry"]
 
 _Event = TypeVar("_Event", bound=Event)
 _RoundEvent = TypeVar(
@@ -59,6 +59,35 @@ def last_entry(logs: Sequence[Log], kind: type[_Event]) -> Entry[_Event] | None:
     """The last event of a kind, if there is one."""
     found = entries_of(logs, kind)
     return found[-1] if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One place of a committee, and what its member has done so far.
+
+    Attributes:
+        number: From 0.
+        seat_id: Zero for a vacant place.
+        worker: The zero address for a vacant place.
+        committed: Its commitment.
+        revealed: Its reveal.
+    """
+
+    number: int
+    seat_id: int
+    worker: ChecksumAddress
+    committed: Entry[ResultCommitted] | None
+    revealed: Entry[ResultRevealed] | None
+
+    @property
+    def is_vacant(self) -> bool:
+        """Whether nobody was drawn for it."""
+        return self.seat_id == 0
+
+    @property
+    def answer(self) -> Answer | None:
+        """What its member answered."""
+        return None if self.revealed is None else self.revealed.event.outcome.answer()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,30 +129,23 @@ class RoundHistory:
         )
 
     @property
-    def members(self) -> tuple[Member, ...]:
-        """The committee's places with what each of them has done so far."""
+    def places(self) -> tuple[Place, ...]:
+        """The committee, place by place; empty before the draw."""
         if self.drawn is None:
             return ()
         drawn = self.drawn.event
-        commitments = {e.event.place: e.event.commitment for e in self.committed}
-        answers = {e.event.place: e.event.outcome.answer() for e in self.revealed}
-        places = enumerate(zip(drawn.seat_ids, drawn.workers, strict=True))
+        commits = {entry.event.place: entry for entry in self.committed}
+        reveals = {entry.event.place: entry for entry in self.revealed}
+        members = zip(drawn.seat_ids, drawn.workers, strict=True)
         return tuple(
-            Member(seat_id, worker, commitments.get(place), answers.get(place))
-            for place, (seat_id, worker) in places
+            Place(number, seat_id, worker, commits.get(number), reveals.get(number))
+            for number, (seat_id, worker) in enumerate(members)
         )
-
-    @property
-    def workers(self) -> frozenset[ChecksumAddress]:
-        """Who is on the committee."""
-        workers = () if self.drawn is None else self.drawn.event.workers
-        return frozenset(workers) - {ZERO_ADDRESS}
 
     @property
     def answers(self) -> dict[ChecksumAddress, Answer]:
         """What each worker that revealed has answered."""
-        reveals = (entry.event for entry in self.revealed)
-        return {event.worker: event.outcome.answer() for event in reveals}
+        return {e.event.worker: e.event.outcome.answer() for e in self.revealed}
 
     @property
     def word(self) -> int:
@@ -134,7 +156,7 @@ class RoundHistory:
         if self.opened is not None:
             phase, deadline = Phase.REVEALING, self.opened.event.reveal_deadline
         return round_word(
-            self.members,
+            self._members,
             round_number=self.number,
             phase=phase,
             deadline=deadline,
@@ -143,7 +165,19 @@ class RoundHistory:
 
     def transcript(self, earlier: bytes) -> bytes:
         """Hash of the round at its end; see `transcript.transcript`."""
-        return transcript(self.word, self.members, earlier)
+        return transcript(self.word, self._members, earlier)
+
+    @property
+    def _members(self) -> list[Member]:
+        return [
+            Member(
+                place.seat_id,
+                place.worker,
+                None if place.committed is None else place.committed.event.commitment,
+                place.answer,
+            )
+            for place in self.places
+        ]
 
     @property
     def _was_noted(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from protocol.errors import JobNotFound
@@ -10,19 +10,58 @@ from protocol.market.events import (
     BountyPaid,
     CommitteeDrawn,
     DrawArmed,
+    Event,
     JobCancelled,
     JobPosted,
     JobSettled,
     Log,
     ResultAccepted,
+    ResultCommitted,
     ResultDelivered,
+    ResultRevealed,
+    RevealOpened,
+    RoundSplit,
     SeatSlashed,
     WorkerPaid,
 )
 from protocol.market.round_history import Entry, RoundHistory, entries_of, last_entry
 from protocol.market.types import JobId, JobParams, JobState, Outcome
 
-__all__ = ["Timeline"]
+__all__ = ["RESULT_EVENTS", "Timeline", "logs_to_end"]
+
+RESULT_EVENTS: tuple[type[Event], ...] = (
+    JobPosted,
+    CommitteeDrawn,
+    ResultCommitted,
+    RevealOpened,
+    ResultRevealed,
+    ResultAccepted,
+    RoundSplit,
+    WorkerPaid,
+    BountyPaid,
+    SeatSlashed,
+    JobSettled,
+)
+"""Every event of a job up to its end but `DrawArmed` and `EntrySkipped`, which say
+nothing about the result."""
+
+
+def logs_to_end(logs: Iterable[Log]) -> list[Log]:
+    """What shows how a job came to its end.
+
+    Args:
+        logs: Its events, in the chain's order.
+
+    Returns:
+        Those of `RESULT_EVENTS`, up to `JobSettled`.
+    """
+    kept: list[Log] = []
+    for log in logs:
+        if isinstance(log.event, RESULT_EVENTS):
+            kept.append(log)
+            if isinstance(log.event, JobSettled):
+                break
+    return kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +166,25 @@ class Timeline:
         return JobState.REVEALING if is_revealing else JobState.COMMITTING
 
     @property
+    def ended(self) -> Entry[JobSettled] | Entry[JobCancelled] | None:
+        """The end of whatever kind."""
+        return self.settled or self.cancelled
+
+    @property
     def refunded(self) -> int:
         """Units that have come back to the requester so far."""
-        ending = self.settled or self.cancelled
-        return 0 if ending is None else ending.event.refunded
+        return 0 if self.ended is None else self.ended.event.refunded
+
+    @property
+    def deliverable(self) -> tuple[Outcome, bytes] | None:
+        """Outcome and transcript that the callback is called with.
+
+        The outcome of a Failed job is `Outcome.none()`. None while the job goes on, and
+        if it was cancelled.
+        """
+        if self.settled is None:
+            return None
+        return self.outcome or Outcome.none(), self.settled.event.transcript
 
     @property
     def outcome(self) -> Outcome | None:

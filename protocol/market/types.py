@@ -23,13 +23,13 @@ __all__ = [
     "EXACT_PROFILES",
     "TICKS",
     "ZERO_ADDRESS",
+    "AbiStruct",
     "Account",
     "Answer",
     "JobId",
     "JobParams",
     "JobState",
     "KeptRound",
-    "MarketConfig",
     "ModelId",
     "ModelSpec",
     "Outcome",
@@ -96,8 +96,13 @@ class SlashReason(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class _AbiStruct:
+class AbiStruct:
     """A Solidity struct of static members, in their order."""
+
+    @classmethod
+    def abi_names(cls) -> tuple[str, ...]:
+        """The members' names, in order."""
+        return tuple(field.name for field in fields(cls))
 
     @classmethod
     def abi_types(cls) -> tuple[str, ...]:
@@ -111,13 +116,18 @@ class _AbiStruct:
 
     def to_abi(self) -> tuple[Any, ...]:
         """The members' values, in order, as `eth_abi` and web3 take them."""
-        return tuple(getattr(self, field.name) for field in fields(self))
+        return tuple(getattr(self, name) for name in self.abi_names())
 
     @classmethod
     def from_abi(cls, values: Any) -> Self:
         """Rebuild from the tuple that a decoder returns."""
-        typed = zip(cls.abi_types(), values, strict=True)
-        return cls(*(checksum_address(v) if t == "address" else v for t, v in typed))
+        members = zip(cls.abi_names(), cls.abi_types(), values, strict=True)
+        return cls(
+            **{
+                name: checksum_address(value) if kind == "address" else value
+                for name, kind, value in members
+            }
+        )
 
     def to_bytes(self) -> bytes:
         """`abi.encode(struct)`."""
@@ -130,7 +140,7 @@ class _AbiStruct:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelSpec(_AbiStruct):
+class ModelSpec(AbiStruct):
     """Everything that makes a model what it is (`types/Model.sol`).
 
     Attributes:
@@ -172,7 +182,7 @@ class ModelSpec(_AbiStruct):
 
 
 @dataclass(frozen=True, slots=True)
-class JobParams(_AbiStruct):
+class JobParams(AbiStruct):
     """What a requester asks for (`types/Job.sol`); see there for the members."""
 
     requester: ChecksumAddress
@@ -226,7 +236,7 @@ class JobParams(_AbiStruct):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome(_AbiStruct):
+class Outcome(AbiStruct):
     """What a worker claims about a job (`types/Outcome.sol`)."""
 
     status: OutcomeStatus
@@ -264,38 +274,6 @@ class Outcome(_AbiStruct):
         """The word that tallies compare: hash, token count and status in one."""
         head = int.from_bytes(self.hash()) >> _ANSWER_TAIL_BITS << _ANSWER_TAIL_BITS
         return Answer((head | self.token_count << 2 | self.status).to_bytes(32))
-
-
-@dataclass(frozen=True, slots=True)
-class MarketConfig(_AbiStruct):
-    """Constructor arguments of a marketplace (`interfaces/IMarketplace.sol`)."""
-
-    token: ChecksumAddress
-    registry: ChecksumAddress
-    treasury: ChecksumAddress
-    sink: ChecksumAddress
-    seat_bond: int
-    base_fee: int
-    bounty: int
-    fee_bps: int
-    no_show_bps: int
-    max_redundancy: int
-    max_rounds: int
-    max_job_tokens: int
-    max_callback_gas: int
-    commit_floor_seconds: int
-    reveal_window_seconds: int
-    draw_deadline_blocks: int
-
-    @classmethod
-    def abi_types(cls) -> tuple[str, ...]:
-        """The members' ABI types, in order."""
-        return (
-            *("address",) * 4,
-            *("uint96",) * 3,
-            *("uint16", "uint16", "uint8", "uint8"),
-            *("uint32",) * 5,
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,6 @@ __all__ = [
     "AnnouncementSource",
     "Announcer",
     "Introductions",
-    "announce",
 ]
 
 logger = logging.getLogger(__name__)
@@ -77,40 +76,7 @@ class Announcer(AnnouncementSource, Protocol):
         ...
 
 
-def announce(
-    client: Announcer, node: PeerNode, setting: str, *, allow_private: bool
-) -> str | None:
-    """Says on the chain where one's content can be had, unless it was said lately.
-
-    Args:
-        client: Whose account announces, and pays for gas.
-        node: The account's IPFS node.
-        setting: `auto` for an address that the node itself knows, `off`, or an address.
-        allow_private: Whether the address may be one of a private network.
-
-    Returns:
-        The address that peers find now; None if there is none to announce.
-
-    Raises:
-        ConfigError: The address in the setting may not be dialled by others.
-        StoreError: The node does not tell its addresses.
-        ChainError: The announcement could not be made.
-    """
-    address = _chosen(node, setting, allow_private=allow_private)
-    if address is None:
-        return None
-    known = _latest(client, client.address, _RENEW_BLOCKS)
-    if known != address.text.encode("ascii"):
-        client.announce(address.text.encode("ascii"))
-        logger.info("announced", extra={"address": address.text})
-    return address.text
-
-
-def _chosen(node: PeerNode, setting: str, *, allow_private: bool) -> PeerAddress | None:
-    if setting == OFF:
-        return None
-    if setting == AUTO:
-        return own_address(node.addresses(), allow_private=allow_private)
+def _given(setting: str, *, allow_private: bool) -> PeerAddress:
     try:
         return PeerAddress.parse(setting, allow_private=allow_private)
     except AddressRefused as error:
@@ -138,54 +104,59 @@ class Introductions:
 
     def __init__(
         self,
-        source: AnnouncementSource,
+        client: Announcer,
         node: PeerNode,
         *,
         allow_private: bool,
+        own_address: str = OFF,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Nobody is met before `meet`.
+        """Nobody is met before `meet`, and nothing announced before `announce`.
 
         Args:
-            source: Where announcements are read.
-            node: The node that connects.
-            allow_private: Whether to connect to addresses of private networks.
+            client: Where announcements are read; its account announces.
+            node: The account's node, which connects.
+            allow_private: Whether addresses of private networks are announced and
+                connected to.
+            own_address: What to announce: an address, `auto` for one that the node
+                itself knows, or `off`.
             clock: Seconds that only go forward.
+
+        Raises:
+            ConfigError: The address to announce may not be dialled by others.
         """
-        self._source = source
+        self._client = client
         self._node = node
         self._allow_private = allow_private
+        self._is_auto = own_address == AUTO
+        self._own: PeerAddress | None = None
+        if own_address not in (AUTO, OFF):
+            self._own = _given(own_address, allow_private=allow_private)
         self._clock = clock
         self._tried: dict[ChecksumAddress, float] = {}
         self._dials: list[float] = []
         self._waiting: dict[ChecksumAddress, None] = {}
         self._changed = threading.Condition()
         self._is_closed = False
+        self._announcing = threading.Lock()
         self._has_announced = False
         self._thread: threading.Thread | None = None
 
-    def announce(self, client: Announcer, setting: str) -> None:
-        """Announce one's own address, once for each process.
+    def announce(self) -> None:
+        """Say on the chain where the account's content can be had, once a process.
 
-        A failure is logged; the next call tries again.
-
-        Args:
-            client: As for the function `announce`.
-            setting: As for the function `announce`.
-
-        Raises:
-            ConfigError: The address in the setting may not be dialled by others.
+        What was said lately is not said again. A failure is logged; the next call
+        tries again.
         """
-        if self._has_announced:
-            return
-        try:
-            announce(client, self._node, setting, allow_private=self._allow_private)
-        except ConfigError:
-            raise
-        except MarketError as error:
-            logger.warning("not announced", extra={"reason": str(error)})
-        else:
-            self._has_announced = True
+        with self._announcing:
+            if self._has_announced:
+                return
+            try:
+                self._announce()
+            except MarketError as error:
+                logger.warning("not announced", extra={"reason": str(error)})
+            else:
+                self._has_announced = True
 
     def meet(self, accounts: Iterable[ChecksumAddress]) -> None:
         """Connect to their nodes soon. Never waits.
@@ -245,7 +216,7 @@ class Introductions:
             As `meet_now`.
         """
         try:
-            logs = self._source.events(kinds=(ModelRegistered,))
+            logs = self._client.events(kinds=(ModelRegistered,))
         except MarketError as error:
             logger.info("publisher not found", extra={"reason": str(error)})
             return None
@@ -264,12 +235,24 @@ class Introductions:
             self._waiting.clear()
             self._changed.notify()
 
+    def _announce(self) -> None:
+        own = self._own
+        if self._is_auto:
+            told = self._node.addresses()
+            own = own_address(told, allow_private=self._allow_private)
+        if own is None:
+            return
+        message = own.text.encode("ascii")
+        if _latest(self._client, self._client.address, _RENEW_BLOCKS) != message:
+            self._client.announce(message)
+            logger.info("announced", extra={"address": own.text})
+
     def _is_due(self, account: ChecksumAddress) -> bool:
         tried = self._tried.get(account)
         return tried is None or self._clock() - tried >= _AGAIN_SECONDS
 
     def _connect(self, account: ChecksumAddress) -> str | None:
-        message = _latest(self._source, account, _LOOK_BACK_BLOCKS)
+        message = _latest(self._client, account, _LOOK_BACK_BLOCKS)
         if message is None:
             return None
         peer = PeerAddress.parse(message, allow_private=self._allow_private)

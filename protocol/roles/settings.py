@@ -54,6 +54,8 @@ class RoleSettings(BaseSettings):
         key_file: File with the role's private key, plain or a keystore, mode 600.
         password_file: File with the keystore's password, mode 600; None asks at the
             terminal.
+        data_dir: Folder of what the role keeps; among it `outbox.sqlite`, which
+            remembers transactions across restarts.
         replace_after_seconds: A transaction that is not mined after so long is sent
             again with higher fees.
         max_fee_per_gas_gwei: Most to pay for a unit of gas; None for any price.
@@ -73,6 +75,7 @@ class RoleSettings(BaseSettings):
     private_peers: bool = False
     key_file: Path | None = None
     password_file: Path | None = None
+    data_dir: Path = Path(".assay")
     replace_after_seconds: float = Field(default=REPLACE_AFTER_SECONDS, ge=1, le=3_600)
     max_fee_per_gas_gwei: Decimal | None = Field(default=None, gt=0)
     max_gas_wei_per_day: int | None = Field(default=None, ge=0)
@@ -108,20 +111,16 @@ class RoleSettings(BaseSettings):
                 f"set it by flag, {cls._variable(name)} or in {settings_file()}"
             ) from error
 
-    def sender_options(self, data_dir: Path) -> SenderOptions:
-        """How the role's transactions are sent.
-
-        Args:
-            data_dir: Folder for the file that remembers them across restarts; made if
-                it is missing.
-        """
-        most = self.max_fee_per_gas_gwei
+    @property
+    def sender_options(self) -> SenderOptions:
+        """How the role's transactions are sent, and where they are remembered."""
+        gwei = self.max_fee_per_gas_gwei
         return SenderOptions(
             replace_after_seconds=self.replace_after_seconds,
-            max_fee_per_gas_wei=None if most is None else int(most * _WEI_PER_GWEI),
+            max_fee_per_gas_wei=None if gwei is None else int(gwei * _WEI_PER_GWEI),
             max_gas_wei_per_day=self.max_gas_wei_per_day,
             low_balance_wei=self.low_gas_wei,
-            outbox_path=data_dir / "outbox.sqlite",
+            outbox_path=self.data_dir / "outbox.sqlite",
         )
 
     def require_key_file(self) -> Path:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import fcntl
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
 from protocol.errors import BatchError, ConfigError
+from protocol.host.file_lock import FileHeld, FileLock
 from requester.batches.journal import BatchJournal
 from requester.batches.output import check_out, write_results
 from requester.batches.plan import BatchEstimate, PlannedChunk, plan_chunks
 from requester.batches.records import BatchOptions, BatchProgress, RowResult
 from requester.batches.runner import BatchRunner
 from requester.client import Client
-from requester.prompts.files import PromptRequest, PromptRow, RowFault, stream_prompts
+from requester.prompts.files import PromptRow, RowFault, stream_prompts
+from requester.prompts.request import PromptRequest
 
-__all__ = ["MAX_BATCH_BYTES", "Batch", "estimate_batch", "saved_batches"]
+__all__ = ["MAX_BATCH_BYTES", "Batch", "Source", "estimate_batch", "saved_batches"]
 
 MAX_BATCH_BYTES = 1024 * 1024 * 1024
 """Most bytes of a batch's file."""
@@ -27,6 +28,7 @@ _ID_BYTES = 4
 _SUFFIX = ".sqlite"
 
 Source = Path | Iterable[str | PromptRequest]
+"""A file of prompts, or prompts."""
 
 
 class Batch:
@@ -38,7 +40,7 @@ class Batch:
     """
 
     def __init__(
-        self, client: Client, journal: BatchJournal, lock: IO[bytes], batch_id: str
+        self, client: Client, journal: BatchJournal, lock: FileLock, batch_id: str
     ) -> None:
         """Take what `create` or `open` made ready."""
         self._client = client
@@ -101,7 +103,7 @@ class Batch:
                 client, BatchJournal.open(path, _owner_of(client)), lock, batch_id
             )
         except BaseException:
-            lock.close()
+            lock.release()
             raise
 
     def __enter__(self) -> Self:
@@ -173,7 +175,7 @@ class Batch:
     def close(self) -> None:
         """Lets others work on it."""
         self._journal.close()
-        self._lock.close()
+        self._lock.release()
 
     def discard(self) -> None:
         """Forgets it, as if it had never been made; only before it was run.
@@ -188,7 +190,7 @@ class Batch:
                 f"{self._journal.path}"
             )
         self._journal.discard()
-        self._lock.close()
+        self._lock.release()
         _lock_path(self._journal.path).unlink(missing_ok=True)
 
 
@@ -274,17 +276,13 @@ def _owner_of(client: Client) -> dict[str, str]:
     }
 
 
-def _lock(path: Path) -> IO[bytes]:
-    """Holds a batch for this process; the system lets go when the process ends."""
-    file = _lock_path(path).open("ab")
+def _lock(path: Path) -> FileLock:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.close()
+        return FileLock(_lock_path(path), says="")
+    except FileHeld as held:
         raise BatchError(
             f"another process works on batch {path.stem}: wait for it, or stop it first"
-        ) from error
-    return file
+        ) from held
 
 
 def _lock_path(path: Path) -> Path:

@@ -14,14 +14,8 @@ from typing import Any, Self
 
 from protocol.errors import BatchError
 from protocol.host.crash_points import crash_point
+from protocol.host.sqlite_file import SqliteFile
 from protocol.market.types import JobId, JobParams
-from requester.batches.database import Database
-from requester.batches.encoding import (
-    decode_options,
-    decode_request,
-    encode_options,
-    encode_request,
-)
 from requester.batches.plan import PlannedChunk
 from requester.batches.records import (
     Attempt,
@@ -32,7 +26,8 @@ from requester.batches.records import (
     RowResult,
     RowStatus,
 )
-from requester.prompts.files import PromptRequest
+from requester.batches.schema import SCHEMA
+from requester.prompts.request import PromptRequest
 
 __all__ = ["BatchJournal"]
 
@@ -57,9 +52,9 @@ class BatchJournal:
     Every method raises `BatchError` when the file cannot be read or written.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, file: SqliteFile) -> None:
         """Wrap an open file; use `create` or `open`."""
-        self._database = database
+        self._file = file
 
     @classmethod
     def create(
@@ -83,36 +78,25 @@ class BatchJournal:
             BatchError: The file cannot be written.
             RequestError: As the chunks raise it; the file is gone then.
         """
+        file = SqliteFile(path, SCHEMA, is_new=True)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # Prompts are nobody else's business.
-            path.touch(mode=0o600, exist_ok=False)
-        except OSError as error:
-            raise BatchError(
-                f"batch journal {path} cannot be made: {error.strerror}; set data_dir "
-                "to a folder that can be written to"
-            ) from error
-        database = Database(path)
-        try:
-            with database.transaction():
-                database.migrate()
-                database.set_about(
-                    {**owner, "options": encode_options(options), "out": str(out)}
-                )
+            with file.transaction():
+                file.migrate(owner)
+                file.set_about({"options": options.to_json(), "out": str(out)})
                 for planned in chunks:
-                    _add_chunk(database, planned)
+                    _add_chunk(file, planned)
                 crash_point("batch.creating")
         except BaseException:
-            database.discard()
+            file.discard()
             raise
         crash_point("batch.created")
-        return cls(database)
+        return cls(file)
 
     @staticmethod
     def is_complete(path: Path) -> bool:
         """Whether a batch was written down to its end. Raises BatchError."""
-        with Database(path) as database:
-            return not database.is_empty
+        with SqliteFile(path, SCHEMA) as file:
+            return file.version > 0
 
     @classmethod
     def open(cls, path: Path, owner: Mapping[str, str] | None = None) -> Self:
@@ -127,106 +111,100 @@ class BatchJournal:
             BatchError: It is locked, damaged, of a later version, never completed, or
                 belongs to others.
         """
-        database = Database(path)
+        file = SqliteFile(path, SCHEMA)
         try:
-            if database.is_empty:
+            if not file.version:
                 raise BatchError(
                     f"batch journal {path} was never completed, so nothing was posted: "
                     "remove it and submit the batch again"
                 )
-            database.migrate()
-            for name, value in (owner or {}).items():
-                if database.about(name) != value:
-                    raise BatchError(
-                        f"batch journal {path} belongs to {name} "
-                        f"{database.about(name)}, not {value}: use its deployment and "
-                        "key"
-                    )
+            file.migrate(owner)
         except BaseException:
-            database.close()
+            file.close()
             raise
-        return cls(database)
+        return cls(file)
 
     def close(self) -> None:
         """Closes the file."""
-        self._database.close()
+        self._file.close()
 
     def discard(self) -> None:
         """Closes and removes the file; for a batch of which nothing was posted."""
-        self._database.discard()
+        self._file.discard()
 
     # ---------------------------------------------------------------- about
 
     @property
     def path(self) -> Path:
         """The file."""
-        return self._database.path
+        return self._file.path
 
     @property
     def options(self) -> BatchOptions:
         """The batch's options."""
-        with self._database.decoded():
-            return decode_options(self._database.about("options"))
+        with self._file.decoded():
+            return BatchOptions.from_json(self._file.about("options"))
 
     @options.setter
     def options(self, options: BatchOptions) -> None:
-        self._database.set_about({"options": encode_options(options)})
+        self._file.set_about({"options": options.to_json()})
 
     @property
     def out(self) -> Path:
         """Where the results go."""
-        return Path(self._database.about("out"))
+        return Path(self._file.about("out"))
 
     # ---------------------------------------------------------------- jobs
 
     def chunks(self) -> Iterator[Chunk]:
         """All chunks, in order."""
         query = f"SELECT {_CHUNK_COLUMNS} FROM chunks ORDER BY number"
-        yield from map(self._chunk, self._database.rows(query))
+        yield from map(self._chunk, self._file.stream(query))
 
     def next_chunk(self) -> Chunk | None:
         """The first chunk that needs a job, if there is one."""
-        row = self._database.row(
+        rows = self._file.rows(
             f"SELECT {_CHUNK_COLUMNS} FROM chunks WHERE is_waiting "
             "ORDER BY number LIMIT 1"
         )
-        return None if row is None else self._chunk(row)
+        return self._chunk(rows[0]) if rows else None
 
     def requests_of(self, chunk: Chunk) -> list[PromptRequest]:
         """A chunk's prompts, in order, with their seeds."""
-        rows = self._database.rows(
-            "SELECT request FROM rows WHERE chunk = ? ORDER BY number", chunk.number
+        rows = self._file.rows(
+            "SELECT request FROM rows WHERE chunk = ? ORDER BY number", (chunk.number,)
         )
-        with self._database.decoded():
-            return [decode_request(text) for (text,) in rows]
+        with self._file.decoded():
+            return [_request(text) for (text,) in rows]
 
     def prepare(self, attempt: Attempt, content: bytes) -> None:
         """Writes a job and its prompts document down. Must come before its posting."""
         crash_point("job.preparing")
-        with self._database.transaction():
-            self._database.run(
+        with self._file.transaction():
+            self._file.run(
                 "INSERT INTO attempts (job_id, chunk, params, content, escrow, "
                 "from_block, state) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                *(attempt.job_id, attempt.chunk, attempt.params.to_bytes(), content),
-                *(str(attempt.escrow), attempt.from_block, attempt.state),
+                (
+                    *(attempt.job_id, attempt.chunk, attempt.params.to_bytes()),
+                    *(content, str(attempt.escrow), attempt.from_block, attempt.state),
+                ),
             )
-            self._database.run(
+            self._file.run(
                 "UPDATE chunks SET is_waiting = 0, attempt = ? WHERE number = ?",
-                *(attempt.job_id, attempt.chunk),
+                (attempt.job_id, attempt.chunk),
             )
         crash_point("job.prepared")
 
     def content_of(self, attempt: Attempt) -> bytes:
         """The prompts document of a job that has not ended."""
-        row = self._database.row(
-            "SELECT content FROM attempts WHERE job_id = ?", attempt.job_id
+        rows = self._file.rows(
+            "SELECT content FROM attempts WHERE job_id = ?", (attempt.job_id,)
         )
-        if row is None or row[0] is None:
-            raise BatchError(
-                f"batch journal {self.path} lacks the prompts document of job "
-                f"0x{attempt.job_id.hex()}: it is damaged"
+        if not rows or rows[0][0] is None:
+            raise self._file.unusable(
+                f"it lacks the prompts document of job 0x{attempt.job_id.hex()}"
             )
-        return bytes(row[0])
+        return bytes(rows[0][0])
 
     def unsettled(self) -> list[Attempt]:
         """Jobs that are posted, or may be, and have not ended; oldest first."""
@@ -234,12 +212,12 @@ class BatchJournal:
 
     def unfetched(self) -> list[Attempt]:
         """Accepted jobs whose results are not here yet; oldest first."""
-        return self._attempts("state = ?", AttemptState.UNFETCHED)
+        return self._attempts("state = ?", (AttemptState.UNFETCHED,))
 
     def mark(self, attempt: Attempt, state: AttemptState) -> None:
         """Notes that a job stands on the chain, or that it does not any more."""
-        self._database.run(
-            "UPDATE attempts SET state = ? WHERE job_id = ?", state, attempt.job_id
+        self._file.run(
+            "UPDATE attempts SET state = ? WHERE job_id = ?", (state, attempt.job_id)
         )
         crash_point("job.marked")
 
@@ -248,34 +226,36 @@ class BatchJournal:
     ) -> None:
         """Notes how a job ended and what came back, units."""
         crash_point("job.settling")
-        self._database.run(
+        self._file.run(
             "UPDATE attempts SET state = ?, refunded = ?, reason = ?, content = NULL "
             "WHERE job_id = ?",
-            *(state, str(refunded), reason, attempt.job_id),
+            (state, str(refunded), reason, attempt.job_id),
         )
         crash_point("job.settled")
 
     def note_reason(self, attempt: Attempt, reason: str) -> None:
         """Notes why an accepted job's results are not here."""
-        self._database.run(
-            "UPDATE attempts SET reason = ? WHERE job_id = ?", reason, attempt.job_id
+        self._file.run(
+            "UPDATE attempts SET reason = ? WHERE job_id = ?",
+            (reason, attempt.job_id),
         )
 
     def collect(self, attempt: Attempt, outputs: Sequence[Mapping[str, Any]]) -> None:
         """Keeps an accepted job's outputs, all or none."""
         crash_point("results.keeping")
-        with self._database.transaction():
-            numbers = self._database.rows(
-                "SELECT number FROM rows WHERE chunk = ? ORDER BY number", attempt.chunk
+        with self._file.transaction():
+            numbers = self._file.rows(
+                "SELECT number FROM rows WHERE chunk = ? ORDER BY number",
+                (attempt.chunk,),
             )
-            for (number,), output in zip(list(numbers), outputs, strict=True):
-                self._database.run(
+            for (number,), output in zip(numbers, outputs, strict=True):
+                self._file.run(
                     "UPDATE rows SET output = ? WHERE number = ?",
-                    *(json.dumps(output), number),
+                    (json.dumps(output), number),
                 )
-            self._database.run(
+            self._file.run(
                 "UPDATE attempts SET state = ?, reason = '' WHERE job_id = ?",
-                *(AttemptState.ACCEPTED, attempt.job_id),
+                (AttemptState.ACCEPTED, attempt.job_id),
             )
         crash_point("results.kept")
 
@@ -285,10 +265,10 @@ class BatchJournal:
         Returns:
             How many there are.
         """
-        return self._database.run(
+        return self._file.run(
             "UPDATE chunks SET is_waiting = 1 WHERE NOT is_waiting AND attempt IN "
             "(SELECT job_id FROM attempts WHERE state IN (?, ?))",
-            *_LOST,
+            _LOST,
         )
 
     # ---------------------------------------------------------------- what came of it
@@ -296,14 +276,14 @@ class BatchJournal:
     def progress(self) -> BatchProgress:
         """How far the batch has come."""
         counts = dict.fromkeys(RowStatus, 0)
-        for state, is_waiting, rows in self._database.rows(
+        for state, is_waiting, rows in self._file.rows(
             "SELECT state, is_waiting, sum(row_count) FROM chunks LEFT JOIN attempts "
             "ON attempt = job_id GROUP BY state, is_waiting"
         ):
             counts[_status(state, is_waiting)] += rows
         spent = locked = in_flight = 0
-        with self._database.decoded():
-            for escrow, refunded in self._database.rows(
+        with self._file.decoded():
+            for escrow, refunded in self._file.rows(
                 "SELECT escrow, refunded FROM attempts"
             ):
                 if refunded is None:
@@ -311,8 +291,8 @@ class BatchJournal:
                     locked += int(escrow)
                 else:
                     spent += int(escrow) - int(refunded)
-        jobs = self._database.row("SELECT count(*) FROM chunks")
-        return BatchProgress(counts, jobs[0] if jobs else 0, in_flight, spent, locked)
+        ((jobs,),) = self._file.rows("SELECT count(*) FROM chunks")
+        return BatchProgress(counts, jobs, in_flight, spent, locked)
 
     def results(self) -> Iterator[RowResult]:
         """Every prompt and what came of it, in the order of the prompts."""
@@ -321,39 +301,44 @@ class BatchJournal:
             "FROM rows JOIN chunks ON chunks.number = rows.chunk "
             "LEFT JOIN attempts ON attempt = job_id ORDER BY rows.number"
         )
-        for row in self._database.rows(query):
-            with self._database.decoded():
+        for row in self._file.stream(query):
+            with self._file.decoded():
                 result = _result(row)
             yield result
 
     # ---------------------------------------------------------------- private
 
-    def _attempts(self, condition: str, *arguments: object) -> list[Attempt]:
-        rows = self._database.rows(
+    def _attempts(self, condition: str, values: Sequence[object] = ()) -> list[Attempt]:
+        rows = self._file.rows(
             "SELECT job_id, chunk, params, escrow, state, from_block FROM attempts "
             f"WHERE {condition} ORDER BY from_block, chunk",
-            *arguments,
+            values,
         )
-        with self._database.decoded():
+        with self._file.decoded():
             return [_attempt(row) for row in rows]
 
     def _chunk(self, row: tuple[Any, ...]) -> Chunk:
-        with self._database.decoded():
+        with self._file.decoded():
             return Chunk(*map(int, row))
 
 
-def _add_chunk(database: Database, planned: PlannedChunk) -> None:
+def _add_chunk(file: SqliteFile, planned: PlannedChunk) -> None:
     chunk = planned.chunk
-    database.run(
+    file.run(
         f"INSERT INTO chunks ({_CHUNK_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        *(*astuple(chunk)[:5], str(chunk.escrow), str(chunk.min_cost)),
+        (*astuple(chunk)[:5], str(chunk.escrow), str(chunk.min_cost)),
     )
     for number, row in enumerate(planned.rows, start=chunk.first_row):
-        database.run(
+        request = json.dumps(row.request.to_json())
+        file.run(
             "INSERT INTO rows (number, chunk, line, name, request) "
             "VALUES (?, ?, ?, ?, ?)",
-            *(number, chunk.number, row.line, row.name, encode_request(row.request)),
+            (number, chunk.number, row.line, row.name, request),
         )
+
+
+def _request(text: str) -> PromptRequest:
+    return PromptRequest.from_json(json.loads(text))
 
 
 def _attempt(row: tuple[Any, ...]) -> Attempt:
@@ -379,7 +364,7 @@ def _result(row: tuple[Any, ...]) -> RowResult:
     return RowResult(
         line=line,
         name=name,
-        prompt=decode_request(request).text,
+        prompt=_request(request).text,
         status=_status(state, is_waiting),
         job_id=None if job_id is None else JobId(job_id),
         output=None if output is None else json.loads(output),

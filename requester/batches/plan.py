@@ -5,25 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from protocol.digests import Digest
 from protocol.documents.tokenizer import TokenCodec
 from protocol.errors import BadTokenizer, RequestError
-from protocol.market.prices import estimate
-from protocol.market.types import ZERO_ADDRESS
+from protocol.market.prices import max_job_tokens, price_of
 from requester.batches.records import BatchOptions, Chunk
-from requester.jobs.drafts import Market, check_terms, draft_prompt, job_params
+from requester.jobs.drafts import Market, check_terms, price_job
 from requester.prompts.files import PromptRow, RowFault
+from requester.prompts.tasks import decoding_of
+from requester.prompts.tokenising import tokenise
 
 __all__ = ["BatchEstimate", "PlannedChunk", "max_tokens", "plan_chunks"]
 
 _SHOWN_LINES = 20
 _MAX_FAULTS = 1_000
-_SEEDS = 1 << 64
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedChunk:
-    """A chunk and its prompts, each with the seed that it will have."""
+    """A chunk and its prompts, each with the seed and token ids that it will have."""
 
     chunk: Chunk
     rows: tuple[PromptRow, ...]
@@ -71,9 +70,9 @@ def max_tokens(market: Market, options: BatchOptions) -> int:
         RequestError: Not even one token would do.
     """
     config = market.config
-    price = market.spec.base_price << options.terms.tick
-    by_bond = (config.seat_bond - config.base_fee) // price
-    if by_bond < 1:
+    price = price_of(market.spec, options.terms.tick)
+    limit = max_job_tokens(config, price)
+    if limit < 1:
         raise RequestError(
             f"at tick {options.terms.tick} a single token costs more than a seat's "
             f"bond of {config.seat_bond} units, so lying could pay; lower the tick"
@@ -81,7 +80,7 @@ def max_tokens(market: Market, options: BatchOptions) -> int:
     chosen = options.terms.max_job_tokens
     if chosen is not None and chosen < 1:
         raise RequestError(f"max_job_tokens is {chosen}; give 1 or more")
-    return min(by_bond, config.max_job_tokens, chosen or config.max_job_tokens)
+    return min(limit, chosen or limit)
 
 
 def plan_chunks(
@@ -124,6 +123,7 @@ class _Planner:
     ) -> None:
         self._source = source
         self._options = options
+        self._decoding = options.decoding.over(decoding_of(options.task))
         self._market = market
         self._codec = codec
         self._limit = limit
@@ -153,14 +153,14 @@ class _Planner:
     def _check(
         self, index: int, row: PromptRow
     ) -> tuple[PromptRow, int, int] | RowFault:
-        """The row with its seed, its prompt tokens and its bound."""
+        """The row with its seed and ids, its prompt tokens and its bound."""
         options = self._options
         try:
-            prompt = draft_prompt(
+            prompt = tokenise(
                 row.request,
                 index=index,
                 task=options.task,
-                decoding=options.decoding,
+                decoding=self._decoding,
                 spec=self._market.spec,
                 codec=self._codec,
             )
@@ -173,28 +173,21 @@ class _Planner:
                 f"{prompt.max_new_tokens} more; a job may have {self._limit}: shorten "
                 "it, or lower maxNewTokens",
             )
-        decoding = replace(row.request.decoding, seed=prompt.seed % _SEEDS)
-        seeded = replace(row, request=replace(row.request, decoding=decoding))
-        return seeded, len(prompt.ids), prompt.max_tokens
+        decoding = replace(row.request.decoding, seed=prompt.seed)
+        # With its ids, so that no text is tokenised twice.
+        request = replace(row.request, decoding=decoding, ids=prompt.ids)
+        return replace(row, request=request), len(prompt.ids), prompt.max_tokens
 
     def _close(self, held: Sequence[tuple[PromptRow, int, int]]) -> PlannedChunk:
         own = [tokens for _, tokens, _ in held]
         new = [bound - tokens for _, tokens, bound in held]
-        params = job_params(
-            ZERO_ADDRESS,
-            self._options.terms,
-            model_id=self._market.model_id,
-            digest=Digest(bytes(32)),
-            prompt_count=len(held),
-            max_tokens=sum(own) + sum(new),
-        )
-        costs = estimate(self._market.config, self._market.spec, params, own, new)
+        costs = price_job(own, new, terms=self._options.terms, market=self._market)
         chunk = Chunk(
             number=self._next_chunk,
             first_row=self._next_row,
             row_count=len(held),
             prompt_tokens=sum(own),
-            max_tokens=params.max_tokens,
+            max_tokens=costs.max_tokens,
             escrow=costs.escrow,
             min_cost=costs.min_cost,
         )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from protocol.errors import RequestError
-from protocol.market.types import JobId, JobParams
+from protocol.market.types import JobId, JobParams, ModelId
 from requester.jobs.drafts import Terms
 from requester.prompts.decoding import Decoding
 from requester.prompts.tasks import Task
@@ -103,6 +104,37 @@ class BatchOptions:
             self,
             budget=self.budget if budget is None else budget,
             in_flight=self.in_flight if in_flight is None else in_flight,
+        )
+
+    def to_json(self) -> str:
+        """JSON text, for the batch's journal."""
+        terms = asdict(self.terms)
+        if self.terms.model_id is not None:
+            terms["model_id"] = self.terms.model_id.hex()
+        value = {
+            "task": self.task.value,
+            "decoding": self.decoding.to_json(),
+            "terms": terms,
+            "job_size": self.job_size,
+            "in_flight": self.in_flight,
+            "budget": self.budget,
+        }
+        return json.dumps(value)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The inverse of `to_json`."""
+        value = json.loads(text)
+        terms = value["terms"]
+        if terms["model_id"] is not None:
+            terms["model_id"] = ModelId(bytes.fromhex(terms["model_id"]))
+        return cls(
+            task=Task(value["task"]),
+            decoding=Decoding.from_json(value["decoding"]),
+            terms=Terms(**terms),
+            job_size=value["job_size"],
+            in_flight=value["in_flight"],
+            budget=value["budget"],
         )
 
 

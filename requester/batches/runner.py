@@ -21,7 +21,7 @@ from protocol.errors import (
     StoreError,
     WaitTimedOut,
 )
-from protocol.market.advancing import Due, awaits_seed, due
+from protocol.market.advancing import Due
 from protocol.market.timeline import Timeline
 from protocol.market.types import JobId, JobState, OutcomeStatus, Round
 from requester.batches.journal import BatchJournal
@@ -240,33 +240,19 @@ class BatchRunner:
 
     def _move(self, attempt: Attempt, current: Round) -> None:
         """Does what is due, unless somebody else does it before the next look."""
-        number = self._market.block_number()
-        if awaits_seed(current, number):
-            self._market.mine_on_demand()
-            return
-        # A chain that mines on demand has an old latest block.
-        now = max(self._market.block_time(), int(self._clock.now()))
-        if due(current, number, now) is Due.NOTHING:
-            self._seen_due.discard(attempt.job_id)
-        elif attempt.job_id not in self._seen_due:
+        task = self._client.connections.due(current)
+        if task.is_call and attempt.job_id not in self._seen_due:
             self._seen_due.add(attempt.job_id)
-        else:
-            self._advance(attempt)
-
-    def _advance(self, attempt: Attempt) -> None:
+            return
         self._seen_due.discard(attempt.job_id)
-        try:
-            self._job(attempt).advance()
-        except NotEnoughFunds as error:
-            # Workers move the job as well, for the bounty.
-            _log.warning("cannot pay for advancing", extra={"reason": str(error)})
+        if task is not Due.NOTHING:
+            self._job(attempt).move(task)
 
     def _settle(self, attempt: Attempt) -> None:
         timeline = self._job(attempt).timeline()
-        ending = timeline.settled or timeline.cancelled
-        if ending is None:
+        if timeline.ended is None:
             return
-        depth = self._market.block_number() - ending.log.block_number
+        depth = self._market.block_number() - timeline.ended.log.block_number
         if depth < self._client.connections.confirmations:
             return
         state, reason = _verdict(timeline)

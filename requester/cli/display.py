@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -11,27 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from protocol.amounts import Amounts
-from protocol.market.events import (
-    BountyPaid,
-    CommitteeDrawn,
-    DrawArmed,
-    JobCancelled,
-    JobPosted,
-    JobSettled,
-    Log,
-    ResultAccepted,
-    ResultCommitted,
-    ResultDelivered,
-    ResultRevealed,
-    RevealOpened,
-    RoundSplit,
-    SeatSlashed,
-    WorkerPaid,
-)
+from protocol.market.events import Log
 from protocol.market.prices import Estimate
-from protocol.market.round_history import RoundHistory
+from protocol.market.round_history import Entry, RoundHistory
+from protocol.market.sentences import sentence_of
 from protocol.market.timeline import Timeline
-from protocol.market.types import ZERO_ADDRESS, JobState, OutcomeStatus
+from protocol.market.types import JobState
 
 __all__ = ["estimate_lines", "event_line", "progress", "timeline_lines"]
 
@@ -83,99 +69,8 @@ def estimate_lines(estimate: Estimate, amounts: Amounts) -> list[str]:
 
 def event_line(log: Log, amounts: Amounts) -> str | None:
     """One event of a job as a line; None for one that says nothing to people."""
-    text = _event_text(log.event, amounts)
-    return None if text is None else f"block {log.block_number}: {text}"
-
-
-def _event_text(event: object, amounts: Amounts) -> str | None:
-    for kind, describe in _TEXTS.items():
-        if isinstance(event, kind):
-            return describe(event, amounts)
-    return None
-
-
-def _posted(event: JobPosted, amounts: Amounts) -> str:
-    return f"posted, {amounts.text(event.escrowed)} locked"
-
-
-def _armed(event: DrawArmed, amounts: Amounts) -> str:
-    return f"draw armed for the seed of block {event.seed_block}"
-
-
-def _drawn(event: CommitteeDrawn, amounts: Amounts) -> str:
-    drawn = [worker for worker in event.workers if worker != ZERO_ADDRESS]
-    return f"committee drawn: {', '.join(drawn)}"
-
-
-def _committed(event: ResultCommitted, amounts: Amounts) -> str:
-    return f"{event.worker} committed"
-
-
-def _opened(event: RevealOpened, amounts: Amounts) -> str:
-    return "all have committed, reveals open"
-
-
-def _revealed(event: ResultRevealed, amounts: Amounts) -> str:
-    outcome = event.outcome
-    if outcome.status == OutcomeStatus.OK:
-        return f"{event.worker} revealed, {outcome.token_count} tokens"
-    said = outcome.status.name.lower().replace("_", " ")
-    return f"{event.worker} revealed: {said}"
-
-
-def _accepted(event: ResultAccepted, amounts: Amounts) -> str:
-    return "accepted: a quorum agrees"
-
-
-def _split(event: RoundSplit, amounts: Amounts) -> str:
-    return f"round {event.round} is split, round {event.round + 1} decides"
-
-
-def _paid(event: WorkerPaid, amounts: Amounts) -> str:
-    return f"{event.worker} paid {amounts.text(event.amount)}"
-
-
-def _bounty(event: BountyPaid, amounts: Amounts) -> str:
-    return f"bounty of {amounts.text(event.amount)} to {event.caller}"
-
-
-def _slashed(event: SeatSlashed, amounts: Amounts) -> str:
-    reason = event.reason.name.lower().replace("_", " ")
-    return f"{event.worker} slashed {amounts.text(event.amount)}: {reason}"
-
-
-def _settled(event: JobSettled, amounts: Amounts) -> str:
-    return (
-        f"settled as {event.state.label}: {amounts.text(event.paid)} paid, "
-        f"{amounts.text(event.fee)} fee, {amounts.text(event.refunded)} refunded"
-    )
-
-
-def _cancelled(event: JobCancelled, amounts: Amounts) -> str:
-    return f"cancelled, {amounts.text(event.refunded)} refunded"
-
-
-def _delivered(event: ResultDelivered, amounts: Amounts) -> str:
-    how = "delivered to" if event.has_succeeded else "delivered in vain to"
-    return f"{how} {event.callback}"
-
-
-_TEXTS: dict[type, Callable[..., str]] = {
-    JobPosted: _posted,
-    DrawArmed: _armed,
-    CommitteeDrawn: _drawn,
-    ResultCommitted: _committed,
-    RevealOpened: _opened,
-    ResultRevealed: _revealed,
-    ResultAccepted: _accepted,
-    RoundSplit: _split,
-    WorkerPaid: _paid,
-    BountyPaid: _bounty,
-    SeatSlashed: _slashed,
-    JobSettled: _settled,
-    JobCancelled: _cancelled,
-    ResultDelivered: _delivered,
-}
+    sentence = sentence_of(log.event, amounts)
+    return None if sentence is None else f"block {log.block_number}: {sentence}"
 
 
 def timeline_lines(timeline: Timeline, amounts: Amounts) -> list[str]:
@@ -256,24 +151,22 @@ def _track(timeline: Timeline) -> Text:
 
 
 def _committee(one: RoundHistory, timeline: Timeline, amounts: Amounts) -> Table:
-    commits = {e.event.place: e.log.block_number for e in one.committed}
-    reveals = {e.event.place: e.log.block_number for e in one.revealed}
     table = Table(box=None, pad_edge=False)
     for column in ("worker", "committed", "revealed", "money"):
         table.add_column(column, style="dim" if column == "worker" else None)
-    for place, member in enumerate(one.members):
-        if member.seat_id != 0:
+    for place in one.places:
+        if not place.is_vacant:
             table.add_row(
-                member.worker,
-                _block(commits.get(place)),
-                _block(reveals.get(place)),
-                _money_of(member.worker, timeline, amounts),
+                place.worker,
+                _block(place.committed),
+                _block(place.revealed),
+                _money_of(place.worker, timeline, amounts),
             )
     return table
 
 
-def _block(number: int | None) -> str:
-    return "…" if number is None else f"block {number}"
+def _block(entry: Entry[Any] | None) -> str:
+    return "…" if entry is None else f"block {entry.log.block_number}"
 
 
 def _money_of(worker: str, timeline: Timeline, amounts: Amounts) -> str:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from eth_typing import ChecksumAddress
 
     from protocol.market.timeline import Timeline
-    from requester.jobs.job import Job
+    from requester.jobs.job import Job, Milestone
     from requester.settings import RequesterSettings
 
 __all__ = ["job"]
@@ -260,7 +260,7 @@ def _follow(
     from requester.cli.display import progress
 
     console = Console(stderr=True, quiet=as_json)
-    until = "settled" if given.get("receipt_file") else given["until"]
+    until: Milestone = "settled" if given.get("receipt_file") else given["until"]
     job_id = "0x" + found.job_id.hex()
     try:
         with progress(console, settings.amounts) as follower:

@@ -17,7 +17,8 @@ from protocol.market.types import JobId, ModelId
 from requester.batches.records import DEFAULT_JOB_SIZE, BatchOptions
 from requester.jobs.drafts import Terms
 from requester.prompts.decoding import Decoding
-from requester.prompts.files import PromptRequest, read_prompts
+from requester.prompts.files import read_prompts
+from requester.prompts.request import PromptRequest
 from requester.prompts.tasks import Task
 from requester.settings import RequesterSettings
 

@@ -72,13 +72,11 @@ def verify(
 def _ask(
     value: dict[str, Any], held: list[ReceiptCheck], settings: RequesterSettings
 ) -> list[ReceiptCheck]:
-    from protocol.chain.client import MarketClient
-    from protocol.chain.deployment import Deployment
+    from protocol.roles.session import open_read_only
     from requester.receipts.verify import verify as verify_receipt
 
     try:
-        deployment = Deployment.load(settings.deployment)
-        market = MarketClient.connect(settings.rpc_url, deployment)
+        market = open_read_only(settings).market
     except (ConfigError, RpcUnavailable) as error:
         # A receipt that agrees with itself may still be made up.
         kind = ConfigError if isinstance(error, ConfigError) else RpcUnavailable

@@ -11,34 +11,35 @@ from eth_typing import ChecksumAddress
 from protocol.digests import Digest
 from protocol.documents.prompts import Prompt, PromptsDocument
 from protocol.documents.tokenizer import TokenCodec
-from protocol.errors import BadDocument, BadTokenizer, RequestError
+from protocol.errors import BadDocument, RequestError
 from protocol.market.prices import Estimate, estimate
+from protocol.market.terms import MarketConfig
 from protocol.market.types import (
     EXACT_PROFILES,
     TICKS,
     ZERO_ADDRESS,
     JobParams,
-    MarketConfig,
     ModelId,
     ModelSpec,
 )
 from protocol.store.unixfs import file_digest
 from requester.jobs.budget import fit_new_tokens
 from requester.prompts.decoding import Decoding
-from requester.prompts.files import PromptRequest
-from requester.prompts.tasks import Task, decoding_of, frame
+from requester.prompts.request import PromptRequest
+from requester.prompts.tasks import Task
+from requester.prompts.tokenising import tokenise_all
 
 __all__ = [
     "Draft",
     "Market",
     "Terms",
+    "assemble_job",
     "check_terms",
     "draft_job",
-    "draft_prompt",
     "job_params",
+    "price_job",
 ]
 
-_SEEDS = 1 << 64
 _NONCE_BITS = 64
 
 
@@ -76,14 +77,12 @@ class Market:
     """What a draft depends on of the chain.
 
     Attributes:
-        chain_id: Chain id (EIP-155).
         config: The marketplace's terms.
         model_id: The model asked for.
         spec: That model.
         seats: Seats at or under the tick asked for.
     """
 
-    chain_id: int
     config: MarketConfig
     model_id: ModelId
     spec: ModelSpec
@@ -136,12 +135,28 @@ def draft_job(
         RequestError: It could not be posted; the message says what to change.
     """
     check_terms(terms, market)
-    prompts = _prompts(requests, task, decoding, market, codec)
+    prompts = tokenise_all(
+        requests, task=task, decoding=decoding, spec=market.spec, codec=codec
+    )
+    return assemble_job(prompts, requester=requester, terms=terms, market=market)
+
+
+def assemble_job(
+    prompts: Sequence[Prompt],
+    *,
+    requester: ChecksumAddress,
+    terms: Terms,
+    market: Market,
+) -> Draft:
+    """Builds a job of prompts that fit the model, on terms that were checked.
+
+    Raises:
+        RequestError: It would be too large or too dear.
+    """
     own = [len(prompt.ids) for prompt in prompts]
     asked = [prompt.max_new_tokens for prompt in prompts]
     new = fit_new_tokens(own, asked, _budget(terms, market.config))
-    pairs = zip(prompts, new, strict=True)
-    fitted = tuple(_with_limit(prompt, limit) for prompt, limit in pairs)
+    fitted = tuple(map(_limited, prompts, new))
     document = PromptsDocument(model_id="0x" + market.model_id.hex(), prompts=fitted)
     content = _content(document)
     params = job_params(
@@ -155,6 +170,32 @@ def draft_job(
     costs = estimate(market.config, market.spec, params, own, new, asked)
     _check_costs(costs, terms)
     return Draft(document, content, params, costs)
+
+
+def price_job(
+    prompt_tokens: Sequence[int],
+    new_tokens: Sequence[int],
+    *,
+    terms: Terms,
+    market: Market,
+) -> Estimate:
+    """What a job would cost of which only the sizes are known.
+
+    Args:
+        prompt_tokens: Tokens of each prompt.
+        new_tokens: Most tokens that each may generate.
+        terms: The job's terms.
+        market: What the chain says.
+    """
+    params = job_params(
+        ZERO_ADDRESS,
+        terms,
+        model_id=market.model_id,
+        digest=Digest(bytes(32)),
+        prompt_count=len(prompt_tokens),
+        max_tokens=sum(prompt_tokens) + sum(new_tokens),
+    )
+    return estimate(market.config, market.spec, params, prompt_tokens, new_tokens)
 
 
 def check_terms(terms: Terms, market: Market) -> None:
@@ -233,95 +274,10 @@ def _budget(terms: Terms, config: MarketConfig) -> int:
     return min(terms.max_job_tokens, config.max_job_tokens)
 
 
-def _prompts(
-    requests: Sequence[PromptRequest],
-    task: Task,
-    decoding: Decoding,
-    market: Market,
-    codec: TokenCodec,
-) -> list[Prompt]:
-    if not requests:
-        raise RequestError("there are no prompts; give at least one")
-    prompts = []
-    for index, request in enumerate(requests):
-        try:
-            prompt = draft_prompt(
-                request,
-                index=index,
-                task=task,
-                decoding=decoding,
-                spec=market.spec,
-                codec=codec,
-            )
-        except (RequestError, BadTokenizer) as error:
-            raise RequestError(f"prompt {index + 1}: {error}") from error
-        prompts.append(prompt)
-    return prompts
-
-
-def draft_prompt(
-    request: PromptRequest,
-    *,
-    index: int,
-    task: Task,
-    decoding: Decoding,
-    spec: ModelSpec,
-    codec: TokenCodec,
-) -> Prompt:
-    """Frames and tokenises one prompt.
-
-    Args:
-        request: The prompt; its own parameters win.
-        index: Its place, from 0: what is added to the common seed.
-        task: How to frame it.
-        decoding: Parameters for all prompts.
-        spec: The model, which it must fit.
-        codec: The model's tokenizer.
-
-    Raises:
-        RequestError: It is empty or does not fit the model.
-        BadTokenizer: Its text cannot be encoded.
-    """
-    is_empty = not request.text.strip() if request.ids is None else not request.ids
-    if is_empty:
-        raise RequestError("it is empty; write some text")
-    general = decoding.over(decoding_of(task))
-    seed = ((general.seed or 0) + index) % _SEEDS
-    chosen = request.decoding.over(Decoding(seed=seed)).over(general)
-    text = frame(task, request.text)
-    values = {
-        "ids": codec.encode(text) if request.ids is None else request.ids,
-        "logprobs": 0 if chosen.logprobs is None else chosen.logprobs + 1,
-        "max_new_tokens": chosen.max_new_tokens,
-        "seed": chosen.seed,
-        "stop": chosen.stop,
-        "stop_ids": chosen.stop_ids or (),
-        "temperature": chosen.temperature,
-        "text": text,
-        "top_k": chosen.top_k,
-        "top_p": chosen.top_p,
-    }
-    prompt = Prompt.model_validate(values)
-    _check_prompt(prompt, spec)
-    return prompt
-
-
-def _check_prompt(prompt: Prompt, spec: ModelSpec) -> None:
-    if max(prompt.ids) >= spec.vocab_size:
-        raise RequestError(
-            f"its token {max(prompt.ids)} is outside the model's vocabulary, which "
-            f"ends at {spec.vocab_size - 1}; the model's package does not fit its spec"
-        )
-    if prompt.max_tokens > spec.context_length:
-        raise RequestError(
-            f"it has {len(prompt.ids)} tokens and asks for {prompt.max_new_tokens} "
-            f"more; the model's context is {spec.context_length}: shorten the prompt "
-            "or ask for fewer new tokens"
-        )
-
-
-def _with_limit(prompt: Prompt, limit: int) -> Prompt:
-    return prompt.model_copy(update={"max_new_tokens": limit})
+def _limited(prompt: Prompt, new_tokens: int) -> Prompt:
+    if new_tokens == prompt.max_new_tokens:
+        return prompt
+    return prompt.model_copy(update={"max_new_tokens": new_tokens})
 
 
 def _content(document: PromptsDocument) -> bytes:

@@ -5,42 +5,48 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from enum import StrEnum
+from typing import Literal, get_args
 
 from eth_typing import ChecksumAddress
 
 from protocol.chain.proofs.verify import JobProof
 from protocol.digests import Digest
-from protocol.documents.prompts import PromptsDocument, ResultsDocument
+from protocol.documents.prompts import PromptsDocument
+from protocol.documents.results import ResultsDocument
 from protocol.errors import (
     BadDocument,
     ContentNotFound,
     ContractReverted,
+    GasPriceTooHigh,
     MarketError,
     NotEnoughFunds,
     RequestError,
+    SpendingCapReached,
     StoreError,
     WaitTimedOut,
 )
 from protocol.host.crash_points import crash_point
-from protocol.market.advancing import Due, awaits_seed, due
-from protocol.market.endings import ending_of
+from protocol.market.advancing import Due
 from protocol.market.events import JobPosted, ResultRevealed
 from protocol.market.round_history import Entry
-from protocol.market.timeline import Timeline
+from protocol.market.timeline import Timeline, logs_to_end
 from protocol.market.types import (
     JobId,
     JobParams,
     JobState,
     Outcome,
     OutcomeStatus,
-    Round,
 )
 from requester.jobs.connections import Connections
 from requester.jobs.results import Results, check_results, fetch_document
-from requester.receipts.sections import RECEIPT_EVENTS
 
-__all__ = ["Job", "Milestone"]
+__all__ = ["CANNOT_PAY", "Job", "Milestone"]
+
+CANNOT_PAY = (GasPriceTooHigh, NotEnoughFunds, SpendingCapReached)
+"""Why an account could not pay for a transaction: it has too little, or its limits."""
+
+Milestone = Literal["accepted", "settled"]
+"""What to wait for."""
 
 _log = logging.getLogger(__name__)
 
@@ -49,13 +55,6 @@ _log = logging.getLogger(__name__)
 _LOST_RACES = frozenset({"NothingDue", "UnexpectedJobState", "WrongHeader"})
 # A node that restarts is back within a few looks; one that is gone must be reported.
 _TOLERATED_FAILURES = 10
-
-
-class Milestone(StrEnum):
-    """What to wait for."""
-
-    ACCEPTED = "accepted"
-    SETTLED = "settled"
 
 
 class Job:
@@ -116,21 +115,14 @@ class Job:
             ChainError: The chain is of a fork that this version does not know.
             RpcUnavailable: The node failed.
         """
-        settled = timeline.settled
-        if settled is None:
+        if timeline.settled is None:
             raise RequestError(f"job 0x{self.job_id.hex()} is not settled yet")
-        end = (settled.log.block_number, settled.log.log_index)
-        logs = [
-            log
-            for log in timeline.logs
-            if isinstance(log.event, RECEIPT_EVENTS)
-            and (log.block_number, log.log_index) <= end
-        ]
+        logs = logs_to_end(timeline.logs)
         return self._connections.market.prove_job(self.job_id, logs)
 
     def wait(
         self,
-        until: Milestone | str = Milestone.ACCEPTED,
+        until: Milestone = "accepted",
         timeout_seconds: float | None = None,
         on_change: Callable[[Timeline], None] | None = None,
     ) -> Timeline:
@@ -150,10 +142,12 @@ class Job:
             The timeline that ended the waiting.
 
         Raises:
+            ValueError: `until` is no milestone.
             WaitTimedOut: The time is over; the job goes on.
             RpcUnavailable: The node failed again and again.
         """
-        milestone = Milestone(until)
+        if until not in get_args(Milestone):
+            raise ValueError(f"{until!r} is not one of {get_args(Milestone)}")
         clock = self._connections.clock
         deadline = None if timeout_seconds is None else clock.now() + timeout_seconds
         seen: Timeline | None = None
@@ -161,9 +155,10 @@ class Job:
         while True:
             try:
                 seen = self._look(seen, on_change)
-                if _is_reached(seen, milestone):
+                if _is_reached(seen, until):
                     return seen
-                self._advance_if_possible()
+                if self._connections.account is not None:
+                    self.move()
                 failures = 0
             except MarketError as error:
                 failures += 1
@@ -172,7 +167,7 @@ class Job:
                 _log.warning("look at the chain failed", extra={"reason": str(error)})
             if deadline is not None and clock.now() >= deadline:
                 raise WaitTimedOut(
-                    f"job 0x{self.job_id.hex()} is not {milestone} after "
+                    f"job 0x{self.job_id.hex()} is not {until} after "
                     f"{timeout_seconds:g} s; it goes on, wait for it again"
                 )
             clock.sleep(self._connections.poll_seconds)
@@ -188,12 +183,38 @@ class Job:
             ConfigError: There is no account.
             ChainError: The transaction failed for another reason.
         """
-        market = self._connections.market
-        if not self._is_due(market.round_of(self.job_id)):
-            return False
+        return self._due().is_call and self._advance()
+
+    def move(self, task: Due | None = None) -> None:
+        """Does what is due, as far as the account can pay its gas.
+
+        Mines a block where that is all it takes, on a chain that mines on demand.
+
+        Args:
+            task: What is due, where that is known.
+
+        Raises:
+            ConfigError: There is no account.
+            ChainError: The transaction failed.
+        """
+        task = task or self._due()
+        if task is Due.BLOCK:
+            self._connections.market.mine_on_demand()
+        elif task.is_call:
+            try:
+                self._advance()
+            except CANNOT_PAY as error:
+                # Workers move the job as well, for the bounty.
+                _log.warning("cannot pay for advancing", extra={"reason": str(error)})
+
+    def _due(self) -> Due:
+        current = self._connections.market.round_of(self.job_id)
+        return self._connections.due(current)
+
+    def _advance(self) -> bool:
         crash_point("advance.sending")
         try:
-            market.advance(self.params)
+            self._connections.market.advance(self.params)
         except ContractReverted as error:
             if error.name in _LOST_RACES:
                 return False
@@ -242,14 +263,13 @@ class Job:
             ContractReverted: `NoCallback`, `AlreadyDelivered`.
         """
         timeline = self.timeline()
-        ending = ending_of(timeline.logs)
-        if ending is None:
+        deliverable = timeline.deliverable
+        if deliverable is None:
             raise RequestError(
                 f"job 0x{self.job_id.hex()} is {timeline.state.label}; a result is "
                 "delivered once a job is Accepted or Failed"
             )
-        market = self._connections.market
-        market.deliver(self.params, ending.outcome, ending.transcript)
+        self._connections.market.deliver(self.params, *deliverable)
         return self.timeline()
 
     def results(self, timeout_seconds: float | None = None) -> Results:
@@ -328,28 +348,9 @@ class Job:
             )
         return outcome
 
-    def _advance_if_possible(self) -> None:
-        if self._connections.account is None:
-            return
-        market = self._connections.market
-        if awaits_seed(market.round_of(self.job_id), market.block_number()):
-            market.mine_on_demand()
-            return
-        try:
-            self.advance()
-        except NotEnoughFunds as error:
-            # Workers move the job as well, for the bounty.
-            _log.warning("cannot pay for advancing", extra={"reason": str(error)})
-
-    def _is_due(self, current: Round) -> bool:
-        market = self._connections.market
-        # A chain that mines on demand has an old latest block.
-        now = max(market.block_time(), int(self._connections.clock.now()))
-        return due(current, market.block_number(), now) is not Due.NOTHING
-
 
 def _is_reached(timeline: Timeline, milestone: Milestone) -> bool:
-    is_accepted = milestone is Milestone.ACCEPTED and timeline.accepted is not None
+    is_accepted = milestone == "accepted" and timeline.accepted is not None
     return is_accepted or timeline.state.is_final
 
 

@@ -68,7 +68,7 @@ def post(
             f"{needed} are needed; approve them, or let this client do it"
         )
     if connections.introductions is not None:
-        connections.introductions.announce(market, connections.announce)
+        connections.introductions.announce()
     publish(connections.store, params.prompts_digest, content)
     try:
         return _send(connections, params, 0 if allowance >= needed else needed)

@@ -6,14 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from protocol.digests import Digest
-from protocol.documents.prompts import (
-    MAX_DOCUMENT_BYTES,
-    Finish,
-    Output,
-    Prompt,
-    PromptsDocument,
-    ResultsDocument,
-)
+from protocol.documents.canonical import MAX_DOCUMENT_BYTES
+from protocol.documents.prompts import Prompt, PromptsDocument
+from protocol.documents.results import Finish, Output, ResultsDocument
 from protocol.documents.tokenizer import TokenCodec
 from protocol.errors import BadDocument, DigestMismatch, StoreError
 from protocol.market.types import JobParams, ModelSpec, Outcome

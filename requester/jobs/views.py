@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from protocol.digests import digest_to_cid
-from protocol.documents.prompts import LOGPROB_SCALE, Output, Prompt
+from protocol.documents.prompts import Prompt
+from protocol.documents.results import LOGPROB_SCALE, Output
 from protocol.market.prices import Estimate
-from protocol.market.round_history import RoundHistory
+from protocol.market.round_history import Entry, RoundHistory
 from protocol.market.timeline import Timeline
 from requester.jobs.results import Results
 
@@ -45,10 +46,7 @@ def estimate_view(estimate: Estimate) -> dict[str, Any]:
 def timeline_view(timeline: Timeline) -> dict[str, Any]:
     """A job's parameters, committee and money, as far as it has come."""
     params = timeline.params
-    settled, cancelled = timeline.settled, timeline.cancelled
-    refunded = settled.event.refunded if settled else None
-    if cancelled:
-        refunded = cancelled.event.refunded
+    settled, ended = timeline.settled, timeline.ended
     return {
         "jobId": _hex(timeline.job_id),
         "state": timeline.state.label,
@@ -68,7 +66,7 @@ def timeline_view(timeline: Timeline) -> dict[str, Any]:
         "isDelivered": timeline.delivered is not None,
         "escrowed": timeline.posted.event.escrowed,
         "paid": settled.event.paid if settled else None,
-        "refunded": refunded,
+        "refunded": ended.event.refunded if ended else None,
         "fees": settled.event.fee if settled else None,
         "slashed": sum(entry.event.amount for entry in timeline.slashed),
         "workersPaid": [
@@ -112,19 +110,21 @@ def _round(one: RoundHistory) -> dict[str, Any]:
 
 
 def _committee(one: RoundHistory) -> list[dict[str, Any]]:
-    commits = {e.event.place: e.log.block_number for e in one.committed}
-    reveals = {e.event.place: e.log.block_number for e in one.revealed}
     return [
         {
-            "place": place,
-            "seatId": member.seat_id,
-            "worker": member.worker,
-            "committedBlock": commits.get(place),
-            "revealedBlock": reveals.get(place),
+            "place": place.number,
+            "seatId": place.seat_id,
+            "worker": place.worker,
+            "committedBlock": _block(place.committed),
+            "revealedBlock": _block(place.revealed),
         }
-        for place, member in enumerate(one.members)
-        if member.seat_id != 0
+        for place in one.places
+        if not place.is_vacant
     ]
+
+
+def _block(entry: Entry[Any] | None) -> int | None:
+    return None if entry is None else entry.log.block_number
 
 
 def _hex(value: bytes) -> str:

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import Any, Self
 
-from protocol.documents.prompts import MILLION
+from protocol.documents.prompts import (
+    MAX_ALTERNATIVES,
+    MAX_NEW_TOKENS,
+    MAX_SEED,
+    MAX_STOP_CHARACTERS,
+    MAX_STOP_IDS,
+    MAX_STOPS,
+    MAX_TEMPERATURE,
+    MAX_TOP_K,
+    MILLION,
+)
 from protocol.errors import RequestError
 
 __all__ = ["Decoding"]
 
-_MAX_STOPS = 4
-_MAX_STOP_CHARACTERS = 64
-_MAX_STOP_IDS = 4
-# Name, least and most of every integer; the names are those of a JSONL line.
+# Name, minimum and maximum of every integer; the names are those of a JSONL line.
 _RANGES = {
-    "max_new_tokens": ("maxNewTokens", 1, (1 << 32) - 1),
-    "temperature": ("temperature in millionths", 0, 10 * MILLION),
-    "top_k": ("topK", 0, (1 << 32) - 1),
+    "max_new_tokens": ("maxNewTokens", 1, MAX_NEW_TOKENS),
+    "temperature": ("temperature in millionths", 0, MAX_TEMPERATURE),
+    "top_k": ("topK", 0, MAX_TOP_K),
     "top_p": ("topP in millionths", 1, MILLION),
-    "seed": ("seed", 0, (1 << 64) - 1),
-    "logprobs": ("logprobs", 0, 20),
+    "seed": ("seed", 0, MAX_SEED),
+    "logprobs": ("logprobs", 0, MAX_ALTERNATIVES),
 }
 
 
@@ -69,22 +77,33 @@ class Decoding:
             merged[field.name] = getattr(fallback, field.name) if mine is None else mine
         return type(self)(**merged)
 
+    def to_json(self) -> dict[str, Any]:
+        """What was said, as a JSON value."""
+        said = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in said.items() if value is not None}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`, also after lists have taken the place of tuples."""
+        lists = {k: tuple(v) for k, v in value.items() if isinstance(v, list)}
+        return cls(**{**value, **lists})
+
 
 def _check_stops(stops: tuple[str, ...]) -> None:
-    if len(stops) > _MAX_STOPS:
-        raise RequestError(f"stop has {len(stops)} strings; give at most {_MAX_STOPS}")
+    if len(stops) > MAX_STOPS:
+        raise RequestError(f"stop has {len(stops)} strings; give at most {MAX_STOPS}")
     for stop in stops:
-        if not 1 <= len(stop) <= _MAX_STOP_CHARACTERS:
+        if not 1 <= len(stop) <= MAX_STOP_CHARACTERS:
             raise RequestError(
                 f"stop holds a string of {len(stop)} characters; "
-                f"give 1 to {_MAX_STOP_CHARACTERS}"
+                f"give 1 to {MAX_STOP_CHARACTERS}"
             )
         _require_unicode(stop)
 
 
 def _check_stop_ids(ids: tuple[int, ...]) -> None:
-    if len(ids) > _MAX_STOP_IDS:
-        raise RequestError(f"stopIds has {len(ids)} ids; give at most {_MAX_STOP_IDS}")
+    if len(ids) > MAX_STOP_IDS:
+        raise RequestError(f"stopIds has {len(ids)} ids; give at most {MAX_STOP_IDS}")
     for token_id in ids:
         if not 0 <= token_id < 1 << 32:
             raise RequestError(f"stopIds holds {token_id}; give token ids of the model")

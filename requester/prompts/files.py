@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ from protocol.strict_json import parse_json
 from requester.prompts.csv_cells import csv_rows
 from requester.prompts.decoding import Decoding
 from requester.prompts.lines import numbered_lines
+from requester.prompts.request import PromptRequest
 
 __all__ = [
     "MAX_FILE_BYTES",
-    "PromptRequest",
     "PromptRow",
     "RowFault",
     "read_prompts",
@@ -43,21 +43,6 @@ _FIELDS = (
     "stopIds",
     "logprobs",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class PromptRequest:
-    """One prompt, and what was said about decoding it.
-
-    Attributes:
-        text: The text as handed in, before a task frames it.
-        decoding: Parameters of this prompt alone.
-        ids: Token ids to send instead of those of the text, which is then for people.
-    """
-
-    text: str
-    decoding: Decoding = field(default_factory=Decoding)
-    ids: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

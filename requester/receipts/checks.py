@@ -7,25 +7,82 @@ otherwise. The order matters: later steps rely on what earlier ones established.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Self
 
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from protocol.digests import Digest, digest_to_cid
-from protocol.documents.prompts import Output, ResultsDocument
+from protocol.documents.results import Output, ResultsDocument
 from protocol.errors import BadDocument, BadReceipt
 from protocol.market.commitments import commitment
 from protocol.market.events import ResultRevealed
 from protocol.market.output_tree import root_of_proof
 from protocol.market.round_history import RoundHistory
-from protocol.market.types import ZERO_ADDRESS, Outcome, OutcomeStatus
+from protocol.market.timeline import Timeline
+from protocol.market.types import (
+    ZERO_ADDRESS,
+    JobId,
+    JobParams,
+    Outcome,
+    OutcomeStatus,
+)
 from protocol.store.unixfs import file_digest
-from requester.receipts.case import ReceiptCase, require
-from requester.receipts.format import ContentSection, RoundSection
-from requester.receipts.money import check_money
-from requester.receipts.sections import from_hex
+from requester.receipts.format import ContentSection, Receipt, RoundSection
+from requester.receipts.sections import from_hex, logs_of, params_of
 
-__all__ = ["ALONE"]
+__all__ = ["ALONE", "ReceiptCase", "require"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptCase:
+    """A receipt under examination.
+
+    Attributes:
+        receipt: Well-formed; nothing it says is believed yet.
+        params: The job's parameters as stated.
+        timeline: The job's events as stated.
+    """
+
+    receipt: Receipt
+    params: JobParams
+    timeline: Timeline
+
+    @classmethod
+    def of(cls, receipt: Receipt) -> Self:
+        """Take up a well-formed receipt."""
+        job_id = JobId(from_hex(receipt.job_id))
+        timeline = Timeline.of(job_id, logs_of(receipt))
+        return cls(receipt, params_of(receipt.params), timeline)
+
+    @property
+    def job_id(self) -> JobId:
+        """The job as stated."""
+        return self.timeline.job_id
+
+    @property
+    def votes(self) -> int:
+        """Members of the last round that gave the accepted answer."""
+        answers = [*self.timeline.rounds[-1].answers.values()]
+        return answers.count(self.outcome.answer())
+
+    @property
+    def outcome(self) -> Outcome:
+        """The accepted outcome. Raises BadReceipt if nobody revealed it."""
+        outcome = self.timeline.outcome
+        if outcome is None:
+            raise BadReceipt("no reveal has the accepted answer")
+        return outcome
+
+
+def require(condition: bool, reason: str) -> None:
+    """Raise BadReceipt with the reason unless the condition holds."""
+    if not condition:
+        raise BadReceipt(reason)
+
+
+# ---------------------------------------------------------------- steps
 
 
 def _check_job_id(case: ReceiptCase) -> str:
@@ -234,6 +291,67 @@ def _check_content(name: str, section: ContentSection, expected: Digest) -> None
     require(section.cid == cid, f"{name}.cid is {section.cid}, the digest makes {cid}")
 
 
+# ---------------------------------------------------------------- money
+
+
+def _check_money(case: ReceiptCase) -> str:
+    money, settled = case.receipt.money, case.receipt.settled
+    for name, found, expected in (
+        ("escrowed", money.escrowed, case.receipt.posted.escrowed),
+        ("paid", money.paid, settled.paid),
+        ("refunded", money.refunded, settled.refunded),
+        ("fee", money.fee, settled.fee),
+        ("slashed", money.slashed, sum(s.amount for s in money.seats_slashed)),
+    ):
+        require(found == expected, f"{name} is {found}, the events say {expected}")
+    payments = (*money.workers_paid, *money.bounties_paid)
+    parts = sum(payment.amount for payment in payments) + money.delivery
+    require(parts == money.paid, f"the payments sum to {parts}, paid is {money.paid}")
+    require(
+        case.params.has_callback or money.delivery == 0,
+        f"{money.delivery} units wait for a delivery, but there is no callback",
+    )
+    spent = money.paid + money.refunded + money.fee
+    require(
+        spent == money.escrowed,
+        f"paid, refunded and fee sum to {spent}, {money.escrowed} was escrowed",
+    )
+    _check_workers(case)
+    return f"{spent} units escrowed, all accounted for"
+
+
+def _check_workers(case: ReceiptCase) -> None:
+    answer = case.outcome.answer()
+    answers = {
+        worker: given
+        for one in case.timeline.rounds
+        for worker, given in one.answers.items()
+    }
+    agreeing = {worker for worker, given in answers.items() if given == answer}
+    payable = agreeing | _released(case)
+    paid = [entry.address for entry in case.receipt.money.workers_paid]
+    require(len(set(paid)) == len(paid), "a worker was paid twice")
+    require(set(paid) <= payable, "a worker was paid that did not agree")
+    slashed = {entry.worker for entry in case.receipt.money.seats_slashed}
+    require(not slashed & payable, "a worker was slashed that agreed")
+
+
+def _released(case: ReceiptCase) -> set[str]:
+    """Who answered otherwise in an earlier round, and is not judged for it.
+
+    A later round could copy, so it takes two thirds of its places to condemn.
+    """
+    *earlier, last = case.timeline.rounds
+    if 3 * case.votes >= 2 * case.params.places_of(last.number):
+        return set()
+    return {
+        entry.event.worker
+        for one in earlier
+        for entry in one.revealed
+        if entry.event.outcome.status == OutcomeStatus.OK
+    }
+
+
 ALONE: Mapping[str, Callable[[ReceiptCase], str]] = {
     "job id": _check_job_id,
     "committees": _check_committees,
@@ -241,6 +359,6 @@ ALONE: Mapping[str, Callable[[ReceiptCase], str]] = {
     "quorum": _check_quorum,
     "transcript": _check_transcript,
     "outputs": _check_outputs,
-    "money": check_money,
+    "money": _check_money,
 }
 """Steps that show that a receipt agrees with itself."""

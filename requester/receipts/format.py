@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic.alias_generators import to_camel
 
 from protocol.chain.proofs.build import MAX_HEADERS
-from protocol.documents.prompts import Output
+from protocol.documents.results import Output
 
 __all__ = [
     "RECEIPT_VERSION",

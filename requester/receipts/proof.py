@@ -9,6 +9,7 @@ from typing import Self
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 
+from protocol.chain.abi.decoding import decode_log
 from protocol.chain.deployment import Deployment
 from protocol.chain.proofs.verify import (
     Header,
@@ -20,14 +21,14 @@ from protocol.chain.proofs.verify import (
     record_slot,
 )
 from protocol.errors import BadProof, BadReceipt, RpcUnavailable
-from protocol.market.events import JobSettled, Log, decode_log
+from protocol.market.events import JobSettled, Log
+from protocol.market.timeline import RESULT_EVENTS
 from protocol.market.transcript import final_word
 from protocol.market.types import JobState
-from requester.receipts.case import ReceiptCase, require
+from requester.receipts.checks import ReceiptCase, require
 from requester.receipts.format import ProofSection, TransactionSection
 from requester.receipts.sections import (
     NOT_STATED,
-    RECEIPT_EVENTS,
     from_hex,
     ordered_logs,
     to_hex,
@@ -213,7 +214,7 @@ def _decoder(case: ReceiptCase, header: Header) -> Callable[[RawLog], Log | None
             )
         except RpcUnavailable as error:
             raise BadProof(f"a log that is no event: {error}") from error
-        if log is None or not isinstance(log.event, RECEIPT_EVENTS):
+        if log is None or not isinstance(log.event, RESULT_EVENTS):
             return None
         return log if getattr(log.event, "job_id", None) == case.job_id else None
 

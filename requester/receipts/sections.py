@@ -1,16 +1,15 @@
-"""A receipt's sections as the events they stand for, and the other way round."""
+"""A receipt's sections and the events that they stand for, either made of the other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from enum import IntEnum
-from typing import Any, TypeVar
+from typing import Any
 
 from eth_utils.address import to_checksum_address
 from pydantic import BaseModel
 
-from protocol.digests import Digest
 from protocol.market.events import (
     BountyPaid,
     CommitteeDrawn,
@@ -27,13 +26,10 @@ from protocol.market.events import (
     WorkerPaid,
 )
 from protocol.market.round_history import Entry, RoundHistory
-from protocol.market.timeline import Timeline
+from protocol.market.timeline import Timeline, logs_to_end
 from protocol.market.types import (
-    Answer,
-    JobId,
     JobParams,
     JobState,
-    ModelId,
     Outcome,
     OutcomeStatus,
     SlashReason,
@@ -59,7 +55,6 @@ from requester.receipts.format import (
 
 __all__ = [
     "NOT_STATED",
-    "RECEIPT_EVENTS",
     "from_hex",
     "logs_of",
     "ordered_logs",
@@ -68,26 +63,8 @@ __all__ = [
     "to_hex",
 ]
 
-_SectionT = TypeVar("_SectionT", bound=Position)
-
 NOT_STATED = ""
 """Hashes of a log that a receipt's proof makes needless."""
-
-RECEIPT_EVENTS: tuple[type[Event], ...] = (
-    JobPosted,
-    CommitteeDrawn,
-    ResultCommitted,
-    RevealOpened,
-    ResultRevealed,
-    ResultAccepted,
-    RoundSplit,
-    WorkerPaid,
-    BountyPaid,
-    SeatSlashed,
-    JobSettled,
-)
-"""Every event of a job up to its end but `DrawArmed` and `EntrySkipped`, which say
-nothing about the result."""
 
 
 def to_hex(value: bytes) -> str:
@@ -100,147 +77,147 @@ def from_hex(text: str) -> bytes:
     return bytes.fromhex(text[2:])
 
 
+# ---------------------------------------------------------------- the table
+
+_SECTIONS: Mapping[type[Event], type[Position]] = {
+    JobPosted: PostedSection,
+    CommitteeDrawn: DrawnSection,
+    ResultCommitted: CommittedSection,
+    RevealOpened: OpenedSection,
+    ResultRevealed: RevealedSection,
+    RoundSplit: SplitSection,
+    ResultAccepted: AcceptedSection,
+    JobSettled: SettledSection,
+    WorkerPaid: PaidSection,
+    BountyPaid: PaidSection,
+    SeatSlashed: SlashedSection,
+}
+"""A section states those of its event's fields that do not follow from others."""
+
+# The event's names of fields that the section calls otherwise.
+_NAMES: Mapping[type[Event], Mapping[str, str]] = {
+    WorkerPaid: {"address": "worker"},
+    BountyPaid: {"address": "caller"},
+}
+_BYTES = (
+    *("seed", "commitment", "salt", "transcript", "answer", "model_id"),
+    *("prompts_digest", "results_root", "results_digest", "fingerprint"),
+)
+# How fields are read that a section does not hold as they are.
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(_BYTES, from_hex),
+    "outcome": lambda section: Outcome(**_read_all(section)),
+    "status": OutcomeStatus,
+    "state": lambda label: JobState[label.upper()],
+    "reason": SlashReason,
+}
+
+
+def _fields(kind: type[Event]) -> Iterator[tuple[str, str]]:
+    """A section's fields, and what they are called in the event."""
+    for field in _SECTIONS[kind].model_fields.keys() - Position.model_fields.keys():
+        yield field, _NAMES.get(kind, {}).get(field, field)
+
+
+def _event(kind: type[Event], section: Position, context: Mapping[str, Any]) -> Event:
+    fields = _fields(kind)
+    stated = {name: _read(name, getattr(section, field)) for field, name in fields}
+    return kind(**{**context, **stated})
+
+
+def _section(entry: Entry[Any]) -> Any:
+    event, log = entry.event, entry.log
+    fields = _fields(type(event))
+    stated = {field: _write(getattr(event, name)) for field, name in fields}
+    section = _SECTIONS[type(event)]
+    return section(block_number=log.block_number, order=log.log_index, **stated)
+
+
+def _read(name: str, value: Any) -> Any:
+    reader = _READERS.get(name)
+    return value if reader is None else reader(value)
+
+
+def _read_all(section: BaseModel) -> dict[str, Any]:
+    return {name: _read(name, value) for name, value in section}
+
+
+def _write(value: Any) -> Any:
+    match value:
+        case bytes():
+            return to_hex(value)
+        case Outcome():
+            return _write_all(OutcomeSection, value)
+        case JobState():
+            return value.label
+        case IntEnum():
+            return int(value)
+        case _:
+            return value
+
+
+def _write_all(kind: type[BaseModel], source: object) -> Any:
+    return kind(**{name: _write(getattr(source, name)) for name in kind.model_fields})
+
+
 # ---------------------------------------------------------------- reading
 
 
 def params_of(section: ParamsSection) -> JobParams:
     """The parameters that a receipt states."""
-    values = section.model_dump()
-    values["model_id"] = ModelId(from_hex(section.model_id))
-    values["prompts_digest"] = Digest(from_hex(section.prompts_digest))
-    return JobParams(**values)
+    return JobParams(**_read_all(section))
 
 
 def logs_of(receipt: Receipt) -> list[Log]:
     """The logs that a receipt claims to be the job's."""
-    pairs: list[tuple[Position, Event]] = [
-        (receipt.posted, _posted(receipt)),
-        *(pair for one in receipt.rounds for pair in _round_events(receipt, one)),
-        (receipt.accepted, _accepted(receipt)),
-        (receipt.settled, _settled(receipt)),
-        *_money_events(receipt),
-    ]
-    ordered = sorted(pairs, key=lambda pair: pair[0].order)
-    return [_log(receipt, position, event) for position, event in ordered]
-
-
-def _log(receipt: Receipt, position: Position, event: Event) -> Log:
-    return Log(
-        event=event,
-        block_number=position.block_number,
-        block_hash=NOT_STATED,
-        tx_hash=NOT_STATED,
-        log_index=position.order,
-        address=to_checksum_address(receipt.marketplace),
-    )
-
-
-def _job_id(receipt: Receipt) -> JobId:
-    return JobId(from_hex(receipt.job_id))
-
-
-def _posted(receipt: Receipt) -> Event:
-    params = params_of(receipt.params)
-    return JobPosted(
-        job_id=_job_id(receipt),
-        requester=params.requester,
-        model_id=params.model_id,
-        params=params,
-        escrowed=receipt.posted.escrowed,
-    )
-
-
-def _round_events(receipt: Receipt, one: RoundSection) -> list[tuple[Position, Event]]:
-    job_id, number = _job_id(receipt), one.drawn.round
-    pairs: list[tuple[Position, Event]] = [
-        (one.drawn, _drawn(job_id, one.drawn)),
-        *((section, _committed(job_id, number, section)) for section in one.committed),
-        *((section, _revealed(job_id, number, section)) for section in one.revealed),
-    ]
-    opened, split = one.reveal_opened, one.split
-    if opened is not None:
-        pairs.append((opened, RevealOpened(job_id, number, opened.reveal_deadline)))
-    if split is not None:
-        pairs.append((split, RoundSplit(job_id, number, from_hex(split.transcript))))
-    return pairs
-
-
-def _drawn(job_id: JobId, drawn: DrawnSection) -> Event:
-    return CommitteeDrawn(
-        job_id=job_id,
-        round=drawn.round,
-        seed_block=drawn.seed_block,
-        seed=from_hex(drawn.seed),
-        seat_ids=drawn.seat_ids,
-        workers=tuple(to_checksum_address(worker) for worker in drawn.workers),
-        commit_deadline=drawn.commit_deadline,
-    )
-
-
-def _committed(job_id: JobId, number: int, section: CommittedSection) -> Event:
-    return ResultCommitted(
-        job_id=job_id,
-        worker=to_checksum_address(section.worker),
-        round=number,
-        place=section.place,
-        commitment=from_hex(section.commitment),
-    )
-
-
-def _revealed(job_id: JobId, number: int, section: RevealedSection) -> Event:
-    outcome = section.outcome
-    return ResultRevealed(
-        job_id=job_id,
-        worker=to_checksum_address(section.worker),
-        round=number,
-        place=section.place,
-        outcome=Outcome(
-            status=OutcomeStatus(outcome.status),
-            token_count=outcome.token_count,
-            results_root=from_hex(outcome.results_root),
-            results_digest=Digest(from_hex(outcome.results_digest)),
-            fingerprint=from_hex(outcome.fingerprint),
-        ),
-        salt=from_hex(section.salt),
-    )
-
-
-def _accepted(receipt: Receipt) -> Event:
-    answer = Answer(from_hex(receipt.accepted.answer))
-    return ResultAccepted(_job_id(receipt), receipt.rounds[-1].drawn.round, answer)
-
-
-def _settled(receipt: Receipt) -> Event:
-    settled = receipt.settled
-    return JobSettled(
-        job_id=_job_id(receipt),
-        state=JobState.ACCEPTED,
-        paid=settled.paid,
-        refunded=settled.refunded,
-        fee=settled.fee,
-        transcript=from_hex(settled.transcript),
-    )
-
-
-def _money_events(receipt: Receipt) -> list[tuple[Position, Event]]:
-    job_id, money = _job_id(receipt), receipt.money
-    pairs: list[tuple[Position, Event]] = []
-    for paid in money.workers_paid:
-        worker = to_checksum_address(paid.address)
-        pairs.append((paid, WorkerPaid(job_id, worker, paid.amount)))
-    for bounty in money.bounties_paid:
-        caller = to_checksum_address(bounty.address)
-        pairs.append((bounty, BountyPaid(job_id, caller, bounty.amount)))
-    for slash in money.seats_slashed:
-        event = SeatSlashed(
-            job_id=job_id,
-            worker=to_checksum_address(slash.worker),
-            seat_id=slash.seat_id,
-            reason=SlashReason(slash.reason),
-            amount=slash.amount,
+    marketplace = to_checksum_address(receipt.marketplace)
+    job_id = from_hex(receipt.job_id)
+    return [
+        Log(
+            event=_event(kind, section, {"job_id": job_id, **context}),
+            block_number=section.block_number,
+            block_hash=NOT_STATED,
+            tx_hash=NOT_STATED,
+            log_index=section.order,
+            address=marketplace,
         )
-        pairs.append((slash, event))
-    return pairs
+        for kind, section, context in sorted(
+            _stated(receipt), key=lambda stated: stated[1].order
+        )
+    ]
+
+
+_Stated = tuple[type[Event], Position, Mapping[str, Any]]
+
+
+def _stated(receipt: Receipt) -> Iterator[_Stated]:
+    """Sections, the events that they stand for, and what these take from elsewhere."""
+    params, money = params_of(receipt.params), receipt.money
+    last = {"round": receipt.rounds[-1].drawn.round}
+    posting = {
+        "requester": params.requester,
+        "model_id": params.model_id,
+        "params": params,
+    }
+    yield JobPosted, receipt.posted, posting
+    for one in receipt.rounds:
+        yield from _stated_round(one)
+    yield ResultAccepted, receipt.accepted, last
+    yield JobSettled, receipt.settled, {}
+    yield from ((WorkerPaid, section, {}) for section in money.workers_paid)
+    yield from ((BountyPaid, section, {}) for section in money.bounties_paid)
+    yield from ((SeatSlashed, section, {}) for section in money.seats_slashed)
+
+
+def _stated_round(one: RoundSection) -> Iterator[_Stated]:
+    context = {"round": one.drawn.round}
+    yield CommitteeDrawn, one.drawn, context
+    yield from ((ResultCommitted, section, context) for section in one.committed)
+    yield from ((ResultRevealed, section, context) for section in one.revealed)
+    if one.reveal_opened is not None:
+        yield RevealOpened, one.reveal_opened, context
+    if one.split is not None:
+        yield RoundSplit, one.split, context
 
 
 # ---------------------------------------------------------------- writing
@@ -252,16 +229,10 @@ def ordered_logs(logs: Iterable[Log]) -> list[Log]:
     Args:
         logs: The job's, in the chain's order. What follows the end is left out.
     """
-    kept: list[Log] = []
-    for log in logs:
-        if not isinstance(log.event, RECEIPT_EVENTS):
-            continue
-        kept.append(
-            replace(log, block_hash=NOT_STATED, tx_hash=NOT_STATED, log_index=len(kept))
-        )
-        if isinstance(log.event, JobSettled):
-            break
-    return kept
+    return [
+        replace(log, block_hash=NOT_STATED, tx_hash=NOT_STATED, log_index=order)
+        for order, log in enumerate(logs_to_end(logs))
+    ]
 
 
 def sections_of(timeline: Timeline) -> dict[str, Any]:
@@ -278,71 +249,39 @@ def sections_of(timeline: Timeline) -> dict[str, Any]:
         raise ValueError("only an accepted and settled job has all sections")
     return {
         "job_id": to_hex(timeline.job_id),
-        "params": ParamsSection(**_fields(ParamsSection, timeline.params)),
-        "posted": _section(PostedSection, timeline.posted),
+        "params": _write_all(ParamsSection, timeline.params),
+        "posted": _section(timeline.posted),
         "rounds": tuple(_round(one) for one in timeline.rounds if one.drawn),
-        "accepted": _section(AcceptedSection, accepted),
-        "settled": _section(SettledSection, settled),
+        "accepted": _section(accepted),
+        "settled": _section(settled),
         "money": _money(timeline, settled.event),
     }
 
 
 def _round(one: RoundHistory) -> RoundSection:
-    assert one.drawn is not None
-    opened, split = one.opened, one.split
     return RoundSection(
-        drawn=_section(DrawnSection, one.drawn),
-        committed=tuple(_section(CommittedSection, e) for e in one.committed),
-        reveal_opened=_section(OpenedSection, opened) if opened else None,
-        revealed=tuple(_section(RevealedSection, e) for e in one.revealed),
-        split=_section(SplitSection, split) if split else None,
+        drawn=_section_or_none(one.drawn),
+        committed=tuple(map(_section, one.committed)),
+        reveal_opened=_section_or_none(one.opened),
+        revealed=tuple(map(_section, one.revealed)),
+        split=_section_or_none(one.split),
     )
+
+
+def _section_or_none(entry: Entry[Any] | None) -> Any:
+    return None if entry is None else _section(entry)
 
 
 def _money(timeline: Timeline, settled: JobSettled) -> MoneySection:
-    workers = [(e.log, e.event.worker, e.event.amount) for e in timeline.workers_paid]
-    callers = [(e.log, e.event.caller, e.event.amount) for e in timeline.bounties]
-    already_paid = sum(amount for _, _, amount in workers + callers)
+    payments: tuple[Entry[Any], ...] = (*timeline.workers_paid, *timeline.bounties)
     return MoneySection(
         escrowed=timeline.posted.event.escrowed,
         paid=settled.paid,
-        delivery=settled.paid - already_paid,
+        delivery=settled.paid - sum(entry.event.amount for entry in payments),
         refunded=settled.refunded,
         fee=settled.fee,
         slashed=sum(entry.event.amount for entry in timeline.slashed),
-        workers_paid=tuple(_paid(*payment) for payment in workers),
-        bounties_paid=tuple(_paid(*payment) for payment in callers),
-        seats_slashed=tuple(_section(SlashedSection, e) for e in timeline.slashed),
+        workers_paid=tuple(map(_section, timeline.workers_paid)),
+        bounties_paid=tuple(map(_section, timeline.bounties)),
+        seats_slashed=tuple(map(_section, timeline.slashed)),
     )
-
-
-def _paid(log: Log, address: str, amount: int) -> PaidSection:
-    return PaidSection(**_position(log), address=address, amount=amount)
-
-
-def _section(kind: type[_SectionT], entry: Entry[Any]) -> _SectionT:
-    return kind(**_position(entry.log), **_fields(kind, entry.event))
-
-
-def _position(log: Log) -> dict[str, Any]:
-    return {"block_number": log.block_number, "order": log.log_index}
-
-
-def _fields(kind: type[BaseModel], source: object) -> dict[str, Any]:
-    """Those of a section's fields that the event has, under the same names."""
-    names = (name for name in kind.model_fields if hasattr(source, name))
-    return {name: _plain(getattr(source, name)) for name in names}
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case bytes():
-            return to_hex(value)
-        case Outcome():
-            return OutcomeSection(**_fields(OutcomeSection, value))
-        case JobState():
-            return value.label
-        case IntEnum():
-            return int(value)
-        case _:
-            return value

@@ -18,15 +18,14 @@ from pydantic import ValidationError
 
 from protocol.chain.reader import MarketReader
 from protocol.digests import Digest, digest_to_cid
-from protocol.documents.prompts import ResultsDocument
+from protocol.documents.results import ResultsDocument
 from protocol.errors import BadProof, BadReceipt, RequestError
 from protocol.market.output_tree import output_proofs
 from protocol.market.timeline import Timeline
 from protocol.market.types import JobState, OutcomeStatus
 from protocol.strict_json import parse_json
 from requester.jobs.job import Job
-from requester.receipts.case import ReceiptCase
-from requester.receipts.checks import ALONE
+from requester.receipts.checks import ALONE, ReceiptCase
 from requester.receipts.format import (
     RECEIPT_VERSION,
     ContentSection,

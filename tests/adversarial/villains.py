@@ -28,7 +28,7 @@ from protocol.chain.client import MarketClient
 from protocol.chain.deployment import Deployment
 from protocol.chain.keys.accounts import load_account, salt_secret
 from protocol.digests import cid_to_digest
-from protocol.documents.prompts import ResultsDocument
+from protocol.documents.results import ResultsDocument
 from protocol.errors import BadDocument, ContractReverted, StoreError
 from protocol.host.log_format import configure_logging
 from protocol.market.commitments import commitment, derive_salt

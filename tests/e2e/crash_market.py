@@ -22,7 +22,6 @@ from eth_account.signers.local import LocalAccount
 from inference.packages.package import PACKAGE_FILES, read_package
 from protocol.chain.client import MarketClient
 from protocol.chain.deploying.deploy import deploy_market
-from protocol.chain.deploying.terms import MarketTerms
 from protocol.chain.deployment import Deployment
 from protocol.chain.keys.accounts import save_key
 from protocol.digests import digest_to_cid
@@ -35,6 +34,7 @@ from protocol.market.events import (
     SeatSlashed,
     WorkerPaid,
 )
+from protocol.market.terms import MarketTerms
 from protocol.market.types import ZERO_ADDRESS, JobParams, JobState, ModelSpec, Round
 from protocol.store.ipfs import IpfsStore
 from tests.support.machines.processes import eventually

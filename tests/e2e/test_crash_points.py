@@ -135,7 +135,7 @@ def test_worker_killed_at_a_point_ends_its_job_after_a_restart(
 
 
 def test_crash_points_of_the_source_are_all_killed_at() -> None:
-    sources = [*_ROOT.glob("worker/*.py"), *_ROOT.glob("protocol/**/*.py")]
+    sources = [*_ROOT.glob("worker/**/*.py"), *_ROOT.glob("protocol/**/*.py")]
     found = {label for path in sources for label in _LABEL.findall(path.read_text())}
 
     assert {point.partition(":")[0] for point in POINTS} | LATE_POINTS == found

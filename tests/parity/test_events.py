@@ -8,7 +8,8 @@ from dataclasses import fields
 import pytest
 
 from protocol.chain.abi.contracts import Parameter, interface
-from protocol.market.events import EVENTS, topic_of
+from protocol.chain.abi.decoding import topic_of
+from protocol.market.events import EVENTS
 
 
 def _declared() -> dict[str, Parameter]:

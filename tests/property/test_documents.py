@@ -10,15 +10,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from protocol.digests import Digest
-from protocol.documents.prompts import (
-    MILLION,
-    Finish,
-    Output,
-    Prompt,
-    PromptsDocument,
-    ResultsDocument,
-    canonical_json,
-)
+from protocol.documents.canonical import canonical_json
+from protocol.documents.prompts import MILLION, Prompt, PromptsDocument
+from protocol.documents.results import Finish, Output, ResultsDocument
 from protocol.errors import BadDocument
 from protocol.market.types import ModelId
 

@@ -27,7 +27,8 @@ from hypothesis.stateful import (
 
 from inference.engine import FinishReason, Generation, GenerationRequest, ModelLimits
 from protocol.digests import Digest
-from protocol.documents.prompts import Prompt, PromptsDocument, ResultsDocument
+from protocol.documents.prompts import Prompt, PromptsDocument
+from protocol.documents.results import ResultsDocument
 from protocol.documents.tokenizer import TokenCodec
 from protocol.market.types import ZERO_ADDRESS, JobId, JobParams, JobState, ModelSpec
 from protocol.store.memory import MemoryStore

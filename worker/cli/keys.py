@@ -89,7 +89,7 @@ def change_password(
     """Encrypt KEY_FILE anew; a plain one is encrypted for the first time."""
     from protocol.chain.keys.accounts import change_password as change
     from protocol.chain.keys.passwords import PasswordSource
-    from worker.process.key_lock import hold_key
+    from worker.process.data_dir import hold_key
 
     # Whoever runs with the file holds it as it is.
     with hold_key(key_file):

@@ -6,13 +6,8 @@ from dataclasses import dataclass
 
 from inference.engine import Engine, Generation, GenerationRequest
 from inference.errors import InvalidRequest
-from protocol.documents.prompts import (
-    Finish,
-    Output,
-    Prompt,
-    PromptsDocument,
-    ResultsDocument,
-)
+from protocol.documents.prompts import Prompt, PromptsDocument
+from protocol.documents.results import Finish, Output, ResultsDocument
 from protocol.documents.tokenizer import TokenCodec
 from protocol.errors import BadDocument
 from protocol.market.types import JobParams, ModelSpec, Outcome, OutcomeStatus

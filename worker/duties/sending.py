@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 from protocol.chain.abi.reverts import error_name
-from protocol.chain.client import TxResult
+from protocol.chain.rpc.receipts import TxReceipt
 from protocol.errors import ContractReverted
 from protocol.host.backoff import Pauses
 from protocol.market.calls import CommitEntry, RevealEntry
@@ -50,7 +50,7 @@ class Outgoing(Generic[_Entry]):
     def __init__(
         self,
         step: Step,
-        send: Callable[[list[_Entry]], TxResult],
+        send: Callable[[list[_Entry]], TxReceipt],
         *,
         errands: Errands,
         rounds: Rounds,
@@ -72,7 +72,7 @@ class Outgoing(Generic[_Entry]):
         """
         self._step = step
         self._done = "committed" if step is Step.COMMIT else "revealed"
-        self._send: Callable[[list[_Entry]], TxResult] = send
+        self._send: Callable[[list[_Entry]], TxReceipt] = send
         self._errands = errands
         self._rounds = rounds
         self._metrics = metrics
@@ -163,7 +163,7 @@ class Outgoing(Generic[_Entry]):
             failed=lambda error: self._fail(batch, error),
         )
 
-    def _succeed(self, batch: list[tuple[Duty, _Entry]], result: TxResult) -> None:
+    def _succeed(self, batch: list[tuple[Duty, _Entry]], result: TxReceipt) -> None:
         self._end(batch)
         skipped = {
             log.event.job_id: log.event.reason

@@ -9,15 +9,16 @@ from typing import Any
 
 from eth_typing import ChecksumAddress
 
-from protocol.chain.client import MarketClient, TxResult
-from protocol.documents.prompts import MAX_DOCUMENT_BYTES
+from protocol.chain.client import MarketClient
+from protocol.chain.rpc.receipts import TxReceipt
+from protocol.documents.canonical import MAX_DOCUMENT_BYTES
 from protocol.errors import StoreError
 from protocol.host.crash_points import crash_point
 from protocol.market.calls import CommitEntry, RevealEntry
 from protocol.market.commitments import commitment, derive_salt
+from protocol.market.terms import MarketConfig
 from protocol.market.types import (
     JobParams,
-    MarketConfig,
     ModelId,
     Outcome,
     OutcomeStatus,
@@ -257,7 +258,7 @@ class Serving:
         )
         return CommitEntry(duty.job_id, duty.place, value)
 
-    def _commit_all(self, entries: list[CommitEntry]) -> TxResult:
+    def _commit_all(self, entries: list[CommitEntry]) -> TxReceipt:
         client = self._tools.client
         crash_point("commit.sending")
         if len(entries) > 1:
@@ -296,7 +297,7 @@ class Serving:
         assert duty.outcome is not None
         return RevealEntry(params, duty.place, duty.outcome, self._salt(duty))
 
-    def _reveal_all(self, entries: list[RevealEntry]) -> TxResult:
+    def _reveal_all(self, entries: list[RevealEntry]) -> TxReceipt:
         client = self._tools.client
         crash_point("reveal.sending")
         if len(entries) > 1:

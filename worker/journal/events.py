@@ -23,11 +23,11 @@ from protocol.market.events import (
     SeatSlashed,
     WorkerPaid,
 )
+from protocol.market.round_state import ROUND_EVENTS
 from worker.duty import Duty
 from worker.journal.journal import Journal
 from worker.journal.live import Book
 from worker.metrics import WorkerMetrics
-from worker.rounds.following import ROUND_EVENTS
 
 __all__ = ["Inbox"]
 

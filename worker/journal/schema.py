@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Mapping
+from protocol.errors import JournalError
+from protocol.host.sqlite_file import SqliteSchema
 
-__all__ = ["SCHEMA_VERSION", "migrate"]
+__all__ = ["SCHEMA"]
 
 _FIRST = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -46,21 +46,12 @@ CREATE INDEX closed_jobs ON jobs (closed_at) WHERE closed_at IS NOT NULL;
 CREATE INDEX published_outcomes ON duties (outcome) WHERE is_published;
 """
 
-# What makes each version out of the one before; version 1 was never released.
-_MIGRATIONS: Mapping[int, str] = {2: _FIRST, 3: _WITH_ENDS}
-
-SCHEMA_VERSION = max(_MIGRATIONS)
-
-
-def migrate(connection: sqlite3.Connection, version: int) -> None:
-    """Bring a journal to `SCHEMA_VERSION`, inside the caller's transaction.
-
-    Args:
-        connection: The open journal.
-        version: Its version; 0 for an empty file.
-    """
-    for target, statements in _MIGRATIONS.items():
-        if target > version:
-            for statement in statements.split(";\n"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {target}")
+SCHEMA = SqliteSchema(
+    what="journal",
+    advice="a worker without it loses no bond: move it away to start anew",
+    error=JournalError,
+    # Version 1 was never released.
+    versions={2: _FIRST, 3: _WITH_ENDS},
+    is_checked=True,
+)
+"""What `SqliteFile` needs to know of a worker's journal."""

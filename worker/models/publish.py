@@ -8,12 +8,9 @@ from inference.loading import load_model
 from inference.packages.package import package_files, read_package
 from inference.packages.vectors import check_vectors
 from protocol.chain.client import MarketClient
-from protocol.chain.deployment import Deployment
-from protocol.chain.keys.accounts import load_account
 from protocol.errors import ContractReverted
 from protocol.market.types import ModelId, ModelSpec
-from protocol.peers.introductions import Introductions
-from protocol.store.failover import open_store
+from protocol.roles.session import open_session, unlock_account
 from protocol.store.port import ContentStore
 from worker.settings import WorkerSettings
 
@@ -45,26 +42,20 @@ def publish_from_settings(
             compute what its vectors say.
         MarketError: As `publish_model`, or a setting is missing.
     """
-    key_file = settings.require_key_file()
-    deployment = Deployment.load(settings.deployment)
-    account = load_account(
-        key_file, chain_id=deployment.chain_id, password=settings.password
-    )
+    account = unlock_account(settings)
     package = read_package(folder)
     options = settings.engine_options
     model = load_model(package, threads=options.threads, backend=options.backend)
     check_vectors(folder, model)
-    store = open_store(settings.ipfs_api)
-    client = MarketClient.connect(settings.rpc_url, deployment, account)
-    introductions = Introductions(client, store, allow_private=settings.private_peers)
-    introductions.announce(client, settings.announce)
-    return publish_model(
-        folder,
-        store,
-        client,
-        base_price=BASE_PRICE if base_price is None else base_price,
-        ms_per_token=MS_PER_TOKEN if ms_per_token is None else ms_per_token,
-    )
+    with open_session(settings, account) as session:
+        session.introductions.announce()
+        return publish_model(
+            folder,
+            session.store,
+            session.market,
+            base_price=BASE_PRICE if base_price is None else base_price,
+            ms_per_token=MS_PER_TOKEN if ms_per_token is None else ms_per_token,
+        )
 
 
 def publish_model(

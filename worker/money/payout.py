@@ -6,7 +6,8 @@ import logging
 
 from eth_typing import ChecksumAddress
 
-from protocol.chain.client import MarketClient, TxResult
+from protocol.chain.client import MarketClient
+from protocol.chain.rpc.receipts import TxReceipt
 from protocol.host.backoff import Pauses
 from protocol.host.crash_points import crash_point
 from worker.process.background import Errands
@@ -63,13 +64,13 @@ class Payout:
             self._pay(excess)
 
     def _pay(self, amount: int) -> None:
-        def work() -> TxResult:
+        def work() -> TxReceipt:
             crash_point("withdraw.sending")
             result = self._client.withdraw(amount, self._to)
             crash_point("withdraw.mined")
             return result
 
-        def done(result: TxResult) -> None:
+        def done(result: TxReceipt) -> None:
             self._pauses.clear(_KEY)
             facts = {"amount": amount, "tx_hash": result.tx_hash}
             logger.info("withdrawn", extra=facts)

@@ -26,6 +26,7 @@ def present(
     reader: MarketReader,
     worker: ChecksumAddress,
     ping_content: Callable[[], object],
+    metrics: WorkerMetrics,
 ) -> Iterator[LifeSigns]:
     """Hold the data folder, and answer at the monitor's address, while inside.
 
@@ -34,12 +35,13 @@ def present(
         reader: Of the market.
         worker: The worker's address.
         ping_content: Raises StoreError if the IPFS node does not answer.
+        metrics: What the worker counts.
 
     Raises:
         AlreadyRunning: Another worker uses the folder.
         ConfigError: The folder or the address cannot be used.
     """
-    signs = LifeSigns(Health(), WorkerMetrics())
+    signs = LifeSigns(Health(), metrics)
     with ExitStack() as stack:
         url = ""
         if settings.monitor_address is not None:

@@ -6,7 +6,6 @@ Nothing is written and no key is needed: the running worker's metrics and
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,10 +14,11 @@ from pathlib import Path
 from eth_typing import ChecksumAddress
 
 from protocol.chain.reader import MarketReader
-from protocol.errors import JournalError
+from protocol.host.sqlite_file import SqliteFile
 from protocol.market.types import Account, JobId, JobState, ModelId, Round
 from worker.duty import Duty
 from worker.journal.journal import Journal
+from worker.journal.schema import SCHEMA
 from worker.metrics import JobStage, SeatState
 from worker.seats.holdings import HeldSeat, Holdings
 
@@ -172,12 +172,5 @@ def _duties_in(path: Path) -> list[Duty]:
     """Live duties in a journal that another process may be writing."""
     if not path.exists():
         return []
-    uri = f"{path.resolve().as_uri()}?mode=ro"
-    try:
-        connection = sqlite3.connect(uri, uri=True, timeout=5, isolation_level=None)
-        try:
-            return Journal(connection, path).live_duties()
-        finally:
-            connection.close()
-    except sqlite3.Error as error:
-        raise JournalError(f"journal {path} cannot be read ({error})") from error
+    with SqliteFile(path, SCHEMA, is_read_only=True) as file:
+        return Journal(file).live_duties()

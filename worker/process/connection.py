@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from protocol.chain.client import MarketClient
-from protocol.chain.deployment import Deployment
-from protocol.chain.keys.accounts import load_account
-from worker.process.key_lock import hold_key
+from protocol.roles.session import open_session
+from worker.process.data_dir import hold_key
 from worker.settings import WorkerSettings
 
 __all__ = ["acting_as_worker"]
@@ -25,14 +24,9 @@ def acting_as_worker(settings: WorkerSettings) -> Iterator[MarketClient]:
         ConfigError: The key cannot be used.
         ChainError: The market cannot be read.
     """
-    key_file = settings.require_key_file()
-    deployment = Deployment.load(settings.deployment)
     # Before the password is asked for. A worker that was just drained takes a moment.
-    with hold_key(key_file, patience_seconds=_PATIENCE_SECONDS):
-        account = load_account(
-            key_file, chain_id=deployment.chain_id, password=settings.password
-        )
-        options = settings.sender_options(settings.data_dir)
-        yield MarketClient.connect(
-            settings.rpc_url, deployment, account, options=options
-        )
+    with (
+        hold_key(settings.require_key_file(), patience_seconds=_PATIENCE_SECONDS),
+        open_session(settings) as session,
+    ):
+        yield session.market

@@ -1,24 +1,26 @@
-"""Which process works in a data folder, for commands that talk to it."""
+"""One process for each key and for each data folder, and which one it is.
+
+Two with one key would commit twice and cost each other's bonds.
+"""
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
 
 from protocol.errors import AlreadyRunning, ConfigError
+from protocol.host.file_lock import FileHeld, FileLock, holder_of
 
-__all__ = ["RunRecord", "hold_data_dir", "running_in"]
+__all__ = ["RunRecord", "hold_data_dir", "hold_key", "running_in"]
 
 _NAME = "run.json"
 _MODE_PRIVATE_FOLDER = 0o700
-# Whoever looks holds the lock for a moment.
+# Whoever looks holds the file for a moment.
+_PATIENCE_SECONDS = 0.5
 _ATTEMPTS = 10
 _PAUSE_SECONDS = 0.05
 
@@ -41,6 +43,33 @@ class RunRecord:
 
 
 @contextmanager
+def hold_key(key_file: Path, *, patience_seconds: float = 0.0) -> Iterator[None]:
+    """Hold the key file for this process; the system lets go when the process ends.
+
+    Args:
+        key_file: The key file.
+        patience_seconds: How long to wait for a process that is about to end.
+
+    Raises:
+        AlreadyRunning: Another worker holds it.
+        ConfigError: There is no such file.
+    """
+    try:
+        lock = FileLock(key_file, patience_seconds=patience_seconds)
+    except FileHeld as held:
+        raise AlreadyRunning(
+            f"another worker runs with key file {key_file}: stop it first, "
+            "or give this one a key of its own"
+        ) from held
+    except OSError as error:
+        raise ConfigError(
+            f"key file {key_file} cannot be read: {error.strerror}"
+        ) from error
+    with lock:
+        yield
+
+
+@contextmanager
 def hold_data_dir(data_dir: Path, record: RunRecord) -> Iterator[None]:
     """Say who works here; the system lets go when the process ends, however it does.
 
@@ -48,58 +77,32 @@ def hold_data_dir(data_dir: Path, record: RunRecord) -> Iterator[None]:
         AlreadyRunning: Another process works here.
         ConfigError: The folder cannot be written to.
     """
+    says = json.dumps(asdict(record))
     try:
         data_dir.mkdir(_MODE_PRIVATE_FOLDER, parents=True, exist_ok=True)
-        descriptor = os.open(data_dir / _NAME, os.O_RDWR | os.O_CREAT, 0o600)
+        lock = FileLock(data_dir / _NAME, says=says, patience_seconds=_PATIENCE_SECONDS)
+    except FileHeld as held:
+        raise AlreadyRunning(
+            f"another worker runs in {data_dir}: stop it first, or give this one "
+            "another --data-dir"
+        ) from held
     except OSError as error:
         raise ConfigError(
             f"data folder {data_dir} cannot be written: {error.strerror}"
         ) from error
-    with os.fdopen(descriptor, "r+", encoding="utf-8") as file:
-        if not _locked(file, fcntl.LOCK_EX):
-            raise AlreadyRunning(
-                f"another worker runs in {data_dir}: stop it first, or give this one "
-                "another --data-dir"
-            )
-        file.truncate(0)
-        json.dump(asdict(record), file)
-        file.flush()
+    with lock:
         yield
-        file.seek(0)
-        file.truncate(0)
 
 
 def running_in(data_dir: Path) -> RunRecord | None:
     """The process that works in a data folder; None if nobody does."""
-    try:
-        file = (data_dir / _NAME).open(encoding="utf-8")
-    except OSError:
-        return None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return _read(file)
-    return None
-
-
-def _locked(file: IO[str], kind: int) -> bool:
     for _ in range(_ATTEMPTS):
+        holder = holder_of(data_dir / _NAME)
+        if holder is None:
+            break
         try:
-            fcntl.flock(file, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(_PAUSE_SECONDS)
-        else:
-            return True
-    return False
-
-
-def _read(file: IO[str]) -> RunRecord | None:
-    for _ in range(_ATTEMPTS):
-        file.seek(0)
-        try:
-            return RunRecord(**json.load(file))
+            return RunRecord(**json.loads(holder))
         except (ValueError, TypeError):
-            # Between taking the lock and signing it.
+            # Between taking the file and signing it.
             time.sleep(_PAUSE_SECONDS)
     return None

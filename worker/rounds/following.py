@@ -8,36 +8,18 @@ the worker ask again; so does age, for whoever holds a bond trusts nothing for l
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from protocol.chain.cursor import EventBatch
-from protocol.market.events import (
-    CommitteeDrawn,
-    DrawArmed,
-    Event,
-    JobCancelled,
-    JobSettled,
-    ResultCommitted,
-    ResultRevealed,
-    RevealOpened,
-)
-from protocol.market.types import JobId, JobState, Round
+from protocol.market.events import Event
+from protocol.market.round_state import ROUND_EVENTS, round_after, round_at
+from protocol.market.types import JobId, Round
 
-__all__ = ["ROUND_EVENTS", "RoundSource", "Rounds", "round_after", "round_at"]
+__all__ = ["RoundSource", "Rounds"]
 
-ROUND_EVENTS: tuple[type[Event], ...] = (
-    DrawArmed,
-    CommitteeDrawn,
-    ResultCommitted,
-    RevealOpened,
-    ResultRevealed,
-    JobSettled,
-    JobCancelled,
-)
 # Blocks after which the chain is asked again.
 _TRUST_BLOCKS = 64
-_NO_RECORD = bytes(32)
 
 
 class RoundSource(Protocol):
@@ -52,48 +34,6 @@ class RoundSource(Protocol):
 class _Known:
     current: Round
     asked_at: int
-
-
-def round_after(current: Round | None, event: Event) -> Round | None:
-    """A job's round after one more of its events.
-
-    Args:
-        current: The round before; None if nothing is known.
-        event: One of `ROUND_EVENTS`, of this job.
-
-    Returns:
-        The round, or None if it is over or cannot be told.
-    """
-    if isinstance(event, DrawArmed):
-        return _open(event)
-    if isinstance(event, CommitteeDrawn):
-        return _drawn(event)
-    if isinstance(event, JobSettled | JobCancelled) or current is None:
-        return None
-    if isinstance(event, ResultCommitted):
-        return replace(current, committed=current.committed | 1 << event.place)
-    if isinstance(event, ResultRevealed):
-        return replace(current, revealed=current.revealed | 1 << event.place)
-    if isinstance(event, RevealOpened):
-        return replace(
-            current, state=JobState.REVEALING, deadline=event.reveal_deadline
-        )
-    raise TypeError(f"{type(event).__name__} moves no round")
-
-
-def round_at(current: Round, now: int, *, reveal_window_seconds: int) -> Round:
-    """The round as time alone has moved it since the last event.
-
-    Args:
-        current: The round after its last event.
-        now: Time of the latest block, Unix seconds.
-        reveal_window_seconds: The market's.
-    """
-    is_over = current.state is JobState.COMMITTING and now > current.deadline
-    if not is_over or not current.committed:
-        return current
-    deadline = current.deadline + reveal_window_seconds
-    return replace(current, state=JobState.REVEALING, deadline=deadline)
 
 
 class Rounds:
@@ -163,33 +103,3 @@ class Rounds:
             self._known[job_id] = _Known(current, self._head)
         else:
             known.current = current
-
-
-def _open(event: DrawArmed) -> Round:
-    return Round(
-        state=JobState.OPEN,
-        number=event.round,
-        seed_block=event.seed_block,
-        expiry_block=event.expiry_block,
-        deadline=0,
-        seat_ids=(),
-        committed=0,
-        revealed=0,
-        record=_NO_RECORD,
-        is_delivered=False,
-    )
-
-
-def _drawn(event: CommitteeDrawn) -> Round:
-    return Round(
-        state=JobState.COMMITTING,
-        number=event.round,
-        seed_block=0,
-        expiry_block=0,
-        deadline=event.commit_deadline,
-        seat_ids=event.seat_ids,
-        committed=0,
-        revealed=0,
-        record=_NO_RECORD,
-        is_delivered=False,
-    )

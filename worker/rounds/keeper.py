@@ -7,11 +7,12 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 
-from protocol.chain.client import MarketClient, TxResult
+from protocol.chain.client import MarketClient
+from protocol.chain.rpc.receipts import TxReceipt
 from protocol.host.backoff import Pauses
 from protocol.host.crash_points import crash_point
-from protocol.market.advancing import Due, awaits_seed, due
-from protocol.market.endings import ENDING_EVENTS, ending_of
+from protocol.market.advancing import Due, due
+from protocol.market.timeline import Timeline
 from protocol.market.types import DEVELOPMENT_CHAIN_IDS, JobId, JobParams
 from worker.gas_policy import GasGuard
 from worker.process.background import Errands
@@ -81,8 +82,8 @@ class Keeper:
         for job_id, params in jobs:
             current = self._rounds.of(job_id, now)
             task = due(current, head, soon)
-            if task is Due.NOTHING:
-                is_waiting = is_waiting or awaits_seed(current, head)
+            is_waiting = is_waiting or task is Due.BLOCK
+            if not task.is_call:
                 continue
             since = self._due_since.get((job_id, task), head)
             still_due[job_id, task] = since
@@ -124,12 +125,13 @@ class Keeper:
     def _deliver(self, job_id: JobId, params: JobParams) -> None:
         client = self._client
 
-        def work() -> TxResult | None:
-            ending = ending_of(client.events(job_id=job_id, kinds=ENDING_EVENTS))
-            if ending is None:
+        def work() -> TxReceipt | None:
+            timeline = Timeline.of(job_id, client.events(job_id=job_id))
+            deliverable = timeline.deliverable
+            if deliverable is None:
                 return None
             crash_point("deliver.sending")
-            result = client.deliver(params, ending.outcome, ending.transcript)
+            result = client.deliver(params, *deliverable)
             crash_point("deliver.mined")
             return result
 
@@ -138,7 +140,7 @@ class Keeper:
     def _advance(self, job_id: JobId, params: JobParams, task: Due) -> None:
         client = self._client
 
-        def work() -> TxResult:
+        def work() -> TxReceipt:
             crash_point("advance.sending")
             result = client.advance(params)
             crash_point("advance.mined")
@@ -147,7 +149,7 @@ class Keeper:
         self._start(job_id, task.value, work)
 
     def _start(
-        self, job_id: JobId, task: str, work: Callable[[], TxResult | None]
+        self, job_id: JobId, task: str, work: Callable[[], TxReceipt | None]
     ) -> None:
         """Send on a thread, unless that was done, or failed a moment ago."""
         is_mined = self._mined.get(job_id, 0) > self._rounds.head
@@ -155,7 +157,7 @@ class Keeper:
             return
         facts = {"job_id": "0x" + job_id.hex(), "task": task}
 
-        def done(result: TxResult | None) -> None:
+        def done(result: TxReceipt | None) -> None:
             self._pauses.clear(job_id)
             if result is not None:
                 self._mined[job_id] = result.block_number

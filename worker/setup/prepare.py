@@ -13,12 +13,12 @@ from eth_utils.address import to_checksum_address
 
 from protocol.amounts import format_scaled
 from protocol.chain.client import MarketClient
-from protocol.chain.deployment import Deployment
-from protocol.chain.keys.accounts import address_in, load_account
+from protocol.chain.keys.accounts import address_in
 from protocol.errors import ConfigError, MarketError
 from protocol.host.private_files import create_private
 from protocol.market.gas_costs import duty_gas
-from protocol.store.failover import IpfsContent, open_store
+from protocol.roles.session import open_read_only, unlock_account
+from protocol.store.failover import IpfsContent
 from worker.models.serve import ServedModel, serve_model
 from worker.seats.holdings import Holdings
 from worker.seats.opening import affordable_seats
@@ -88,15 +88,11 @@ def prepare(settings: WorkerSettings, file: Path) -> Prepared:
         is_new = not key_file.exists()
         if is_new:
             ring.new(_KEY_NAME, settings.password)
+    complete = settings.model_copy(update={"key_file": key_file})
     address = address_in(key_file)
     if address is None:
         # A keystore that keeps its address to itself.
-        deployment = Deployment.load(settings.deployment)
-        account = load_account(
-            key_file, chain_id=deployment.chain_id, password=settings.password
-        )
-        address = to_checksum_address(account.address)
-    complete = settings.model_copy(update={"key_file": key_file})
+        address = to_checksum_address(unlock_account(complete).address)
     has_table = write_worker_table(file, _table(complete))
     return Prepared(complete, address, is_new, has_table)
 
@@ -164,15 +160,15 @@ def examine(settings: WorkerSettings, worker: ChecksumAddress) -> Iterator[Setup
         settings: What the worker would run with.
         worker: Its address.
     """
-    store = open_store(settings.ipfs_api)
     try:
-        deployment = Deployment.load(settings.deployment)
-        client = MarketClient.connect(settings.rpc_url, deployment)
+        session = open_read_only(settings)
+        client, store = session.market, session.store
         block = client.block_number()
     except MarketError as error:
         yield SetupCheck("chain", False, _told(error), "see --rpc-url and --deployment")
         return
-    fact = f"chain {client.chain_id}, block {block}, market {deployment.marketplace}"
+    marketplace = client.deployment.marketplace
+    fact = f"chain {client.chain_id}, block {block}, market {marketplace}"
     yield SetupCheck("chain", True, fact)
     try:
         yield SetupCheck("ipfs", True, f"version {store.ping()} at {store.api}")

@@ -26,12 +26,12 @@ from contracts import load_artifact
 from protocol.errors import RequestError
 from protocol.hexadecimal import checksum_address
 from protocol.market.calls import CommitEntry, PermitSignature, RevealEntry
+from protocol.market.terms import MarketConfig
 from protocol.market.types import (
     Account,
     JobParams,
     JobState,
     KeptRound,
-    MarketConfig,
     ModelSpec,
     Outcome,
     OutcomeStatus,
@@ -46,7 +46,6 @@ __all__ = [
     "TWINS",
     "Interface",
     "Parameter",
-    "decode_log_fields",
     "decode_parameters",
     "encode_parameters",
     "interface",
@@ -173,24 +172,6 @@ def decode_parameters(parameters: Sequence[Parameter], data: bytes) -> tuple[Any
     except (DecodingError, OverflowError, TypeError) as error:
         raise ValueError(f"not ABI data: {error}") from error
     return _to_twins(parameters, raw)
-
-
-def decode_log_fields(
-    definition: Parameter, topics: Sequence[bytes], data: bytes
-) -> tuple[Any, ...]:
-    """Fields of a log in the order of the event's declaration.
-
-    Raises:
-        ValueError: Topics or data do not fit the event.
-    """
-    inputs = definition["inputs"]
-    indexed = [field for field in inputs if field["indexed"]]
-    if len(topics) != len(indexed) + 1:
-        raise ValueError(f"{definition['name']} with {len(topics)} topics")
-    from_topics = iter(decode_parameters(indexed, b"".join(topics[1:])))
-    unindexed = [field for field in inputs if not field["indexed"]]
-    from_data = iter(decode_parameters(unindexed, data))
-    return tuple(next(from_topics if f["indexed"] else from_data) for f in inputs)
 
 
 def _selector(definition: Parameter) -> bytes:

@@ -17,11 +17,11 @@ from contracts import Artifact, load_artifact
 from protocol.chain.abi.contracts import encode_parameters, interface
 from protocol.chain.client import MarketClient
 from protocol.chain.deploying import create2
-from protocol.chain.deploying.terms import MarketTerms
 from protocol.chain.deployment import Deployment
 from protocol.chain.rpc.provider import connect, request
 from protocol.chain.transactions.sender import Call, Sender
 from protocol.errors import ChainError, NoContract, RpcUnavailable
+from protocol.market.terms import MarketTerms
 
 __all__ = ["deploy_market", "is_instance"]
 

@@ -9,9 +9,10 @@ from typing import Any
 from eth_typing import ChecksumAddress
 from web3 import Web3
 
+from protocol.chain.abi.decoding import decode_log
 from protocol.chain.rpc.provider import RpcRefusal, request
 from protocol.errors import RpcRateLimited, RpcUnavailable
-from protocol.market.events import Log, decode_log
+from protocol.market.events import Log
 
 __all__ = ["MAX_BLOCKS_AT_ONCE", "ChunkSize", "fetch_logs"]
 

@@ -1,49 +1,72 @@
-"""A receipt, as far as it is not about events."""
+"""What became of a transaction, from its receipt."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from eth_typing import ChecksumAddress
+from web3 import Web3
+
+from protocol.chain.abi.decoding import decode_log
+from protocol.chain.rpc.provider import request
 from protocol.errors import RpcUnavailable
+from protocol.hexadecimal import checksum_address
+from protocol.market.events import Log
 
-__all__ = ["Mined", "mined_of"]
+__all__ = ["TxReceipt", "fetch_receipt"]
 
 
 @dataclass(frozen=True, slots=True)
-class Mined:
-    """A transaction that is in a block, whether it succeeded or not.
+class TxReceipt:
+    """A transaction that is in a block.
 
     Attributes:
-        tx_hash: Of the one of its nonce that was mined.
-        receipt: As the node wrote it.
+        tx_hash: The transaction, `0x` and 64 digits.
+        block_number: Block that holds it.
+        block_hash: That block's hash, in the same form.
+        has_succeeded: Whether it did what it was sent for; else it only cost gas.
         gas_used: Gas that it took.
-        gas_price: Wei paid for a unit.
+        gas_price: Wei paid for a unit of gas.
+        logs: Its events of our contracts, in order.
+        contract_address: Contract that it created, if any.
     """
 
     tx_hash: str
-    receipt: dict[str, Any]
+    block_number: int
+    block_hash: str
+    has_succeeded: bool
     gas_used: int
     gas_price: int
+    logs: tuple[Log, ...] = ()
+    contract_address: ChecksumAddress | None = None
 
 
-def mined_of(tx_hash: str, receipt: Mapping[str, Any]) -> Mined:
-    """Read a receipt.
+def fetch_receipt(web3: Web3, tx_hash: str) -> TxReceipt | None:
+    """A transaction's receipt; None while it is in no block.
 
     Args:
-        tx_hash: Of the transaction.
-        receipt: As the node wrote it.
+        web3: From `rpc.connect`.
+        tx_hash: The transaction, `0x` and 64 digits.
 
     Raises:
-        RpcUnavailable: It is malformed.
+        RpcUnavailable: The node failed, or its receipt is malformed.
     """
+    raw = request(web3, "eth_getTransactionReceipt", tx_hash)
+    if raw is None or raw.get("blockNumber") is None:
+        return None
     try:
-        return Mined(
+        decoded = [decode_log(log) for log in raw["logs"]]
+        created = raw.get("contractAddress")
+        return TxReceipt(
             tx_hash=tx_hash,
-            receipt=dict(receipt),
-            gas_used=int(receipt["gasUsed"], 16),
-            gas_price=int(receipt["effectiveGasPrice"], 16),
+            block_number=int(raw["blockNumber"], 16),
+            block_hash=raw["blockHash"],
+            has_succeeded=int(raw["status"], 16) == 1,
+            gas_used=int(raw["gasUsed"], 16),
+            # Nodes of before EIP-1559 do not state it.
+            gas_price=int(raw.get("effectiveGasPrice", "0x0"), 16),
+            logs=tuple(log for log in decoded if log is not None),
+            contract_address=checksum_address(created) if created else None,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RpcUnavailable(f"malformed receipt of {tx_hash}: {error}") from error

@@ -1,10 +1,12 @@
-"""What to offer for gas (EIP-1559): pure decisions, in wei a unit of gas."""
+"""What to offer for gas (EIP-1559), in wei a unit of gas."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Fees", "Quote", "first_fees", "raised_fees"]
+from web3 import Web3
+
+__all__ = ["Fees", "Quote", "fetch_quote", "first_fees", "raised_fees"]
 
 # The base fee grows by an eighth a block at most: enough for six full blocks.
 _BASE_FEE_FACTOR = 2
@@ -36,6 +38,21 @@ class Fees:
 
     max_fee: int
     priority_fee: int
+
+    def to_fields(self) -> dict[str, int]:
+        """The offer as a transaction holds it."""
+        return {"maxFeePerGas": self.max_fee, "maxPriorityFeePerGas": self.priority_fee}
+
+
+def fetch_quote(web3: Web3) -> Quote:
+    """What gas costs now. Raises RpcUnavailable."""
+    block = web3.eth.get_block("latest")
+    base_fee = block.get("baseFeePerGas", 0)
+    # `eth_gasPrice` is base fee plus the priority fee that the node suggests.
+    priority_fee = max(web3.eth.gas_price - base_fee, 0)
+    return Quote(
+        base_fee=base_fee, priority_fee=priority_fee, block_gas=block["gasLimit"]
+    )
 
 
 def first_fees(quote: Quote, cap: int | None) -> Fees | None:

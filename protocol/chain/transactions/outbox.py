@@ -6,23 +6,17 @@ killed finds it again: mined, waiting, or gone.
 
 from __future__ import annotations
 
-import os
-import sqlite3
 import threading
-import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from protocol.chain.transactions.fees import Fees
 from protocol.errors import OutboxError
+from protocol.host.sqlite_file import SqliteFile, SqliteSchema
 
 __all__ = ["Broadcast", "FileOutbox", "MemoryOutbox", "Outbox"]
 
-_VERSION = 1
-_BUSY_SECONDS = 10.0
 # Spending is looked back at for a day; older lines are dropped.
 _KEPT_SECONDS = 7 * 24 * 3_600
 _TABLES = """
@@ -47,6 +41,15 @@ CREATE TABLE spending (
 );
 CREATE INDEX spending_by_time ON spending (chain_id, account, spent_at);
 """
+_SCHEMA = SqliteSchema(
+    what="file of sent transactions",
+    advice="free it, restore it or move it away",
+    error=OutboxError,
+    versions={1: _TABLES},
+    busy_seconds=10.0,
+    # What a power cut takes is found again by asking the chain.
+    is_durable=False,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,21 +160,9 @@ class FileOutbox:
             OutboxError: It cannot be opened, is damaged or of another version. It is
                 left as it is.
         """
-        self._path = path
         self._key = (chain_id, account)
-        self._lock = threading.Lock()
-        with self._faults():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # Nobody else needs to see what an account is about to do.
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            self._database = sqlite3.connect(
-                path, timeout=_BUSY_SECONDS, check_same_thread=False
-            )
-            weakref.finalize(self, self._database.close)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            # What a power cut takes is found again by asking the chain.
-            self._database.execute("PRAGMA synchronous = NORMAL")
-            self._migrate()
+        self._file = SqliteFile(path, _SCHEMA)
+        self._file.migrate()
 
     def add(self, broadcast: Broadcast) -> None:
         """See `Outbox`."""
@@ -188,96 +179,53 @@ class FileOutbox:
             broadcast.sent_at,
         )
         places = ", ".join("?" * len(row))
-        with self._change() as database:
-            database.execute(f"INSERT OR IGNORE INTO broadcasts VALUES ({places})", row)
+        self._file.run(f"INSERT OR IGNORE INTO broadcasts VALUES ({places})", row)
 
     def pending(self) -> list[Broadcast]:
         """See `Outbox`."""
-        with self._change() as database:
-            rows = database.execute(
-                "SELECT nonce, tx_hash, call, raw, gas, max_fee, priority_fee, sent_at "
-                "FROM broadcasts WHERE chain_id = ? AND account = ?",
-                self._key,
-            ).fetchall()
+        rows = self._file.rows(
+            "SELECT nonce, tx_hash, call, raw, gas, max_fee, priority_fee, sent_at "
+            "FROM broadcasts WHERE chain_id = ? AND account = ?",
+            self._key,
+        )
         found = [
-            Broadcast(
-                nonce,
-                tx_hash,
-                call,
-                raw,
-                gas,
-                Fees(int(max_fee), int(priority_fee)),
-                at,
-            )
-            for nonce, tx_hash, call, raw, gas, max_fee, priority_fee, at in rows
+            Broadcast(nonce, tx_hash, call, raw, gas, Fees(int(most), int(tip)), at)
+            for nonce, tx_hash, call, raw, gas, most, tip, at in rows
         ]
         return sorted(found, key=lambda x: (x.nonce, x.fees.max_fee))
 
     def drop(self, tx_hash: str) -> None:
         """See `Outbox`."""
-        with self._change() as database:
-            database.execute(
-                "DELETE FROM broadcasts "
-                "WHERE chain_id = ? AND account = ? AND tx_hash = ?",
-                (*self._key, tx_hash),
-            )
+        self._file.run(
+            "DELETE FROM broadcasts WHERE chain_id = ? AND account = ? AND tx_hash = ?",
+            (*self._key, tx_hash),
+        )
 
     def settle(self, nonce: int, *, wei: int, now: float) -> None:
         """See `Outbox`."""
-        with self._change() as database:
-            found = database.execute(
+        with self._file.transaction():
+            found = self._file.run(
                 "DELETE FROM broadcasts "
                 "WHERE chain_id = ? AND account = ? AND nonce = ?",
                 (*self._key, nonce),
             )
-            database.execute(
+            self._file.run(
                 "DELETE FROM spending "
                 "WHERE chain_id = ? AND account = ? AND spent_at <= ?",
                 (*self._key, now - _KEPT_SECONDS),
             )
             # Another process may have settled it, and counted its cost, before.
-            if wei and found.rowcount:
-                database.execute(
+            if wei and found:
+                self._file.run(
                     "INSERT INTO spending VALUES (?, ?, ?, ?)",
                     (*self._key, now, str(wei)),
                 )
 
     def spent_since(self, time: float) -> int:
         """See `Outbox`."""
-        with self._change() as database:
-            rows = database.execute(
-                "SELECT wei FROM spending "
-                "WHERE chain_id = ? AND account = ? AND spent_at >= ?",
-                (*self._key, time),
-            ).fetchall()
+        rows = self._file.rows(
+            "SELECT wei FROM spending "
+            "WHERE chain_id = ? AND account = ? AND spent_at >= ?",
+            (*self._key, time),
+        )
         return sum(int(wei) for (wei,) in rows)
-
-    def _migrate(self) -> None:
-        with self._database:
-            # Whoever else opens a new file at this moment waits.
-            self._database.execute("BEGIN IMMEDIATE")
-            (version,) = self._database.execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                for statement in _TABLES.split(";")[:-1]:
-                    self._database.execute(statement)
-                self._database.execute(f"PRAGMA user_version = {_VERSION}")
-        if version not in (0, _VERSION):
-            raise OutboxError(
-                f"{self._path} is of version {version}, this program knows "
-                f"{_VERSION}: use the program that wrote it"
-            )
-
-    @contextmanager
-    def _change(self) -> Iterator[sqlite3.Connection]:
-        with self._faults(), self._lock, self._database:
-            yield self._database
-
-    @contextmanager
-    def _faults(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            raise OutboxError(
-                f"the file of sent transactions {self._path} cannot be used: {error}; "
-                "it was left as it is: free it, restore it or move it away"
-            ) from error

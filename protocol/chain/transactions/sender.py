@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from eth_account.signers.local import LocalAccount
 from eth_typing import ChecksumAddress
-from eth_utils.address import to_checksum_address
 from hexbytes import HexBytes
 from web3 import Web3
 from web3.types import TxParams
 
 from protocol.chain.abi.reverts import NO_REASON
 from protocol.chain.rpc.provider import RpcRefusal
-from protocol.chain.rpc.receipts import Mined
-from protocol.chain.transactions.fees import first_fees
-from protocol.chain.transactions.nonces import Line, NonceTaken, fields_of
-from protocol.chain.transactions.options import RECEIPT_TIMEOUT_SECONDS, SenderOptions
-from protocol.chain.transactions.outbox import FileOutbox, MemoryOutbox
-from protocol.chain.transactions.waiting import Patience
+from protocol.chain.rpc.receipts import TxReceipt
+from protocol.chain.transactions.broadcaster import Broadcaster, NonceTaken
+from protocol.chain.transactions.budget import GasBudget
+from protocol.chain.transactions.fees import fetch_quote, first_fees
+from protocol.chain.transactions.nonces import NONCE_REGISTRY, NonceManager
+from protocol.chain.transactions.options import SenderOptions
+from protocol.chain.transactions.outbox import FileOutbox, MemoryOutbox, Outbox
+from protocol.chain.transactions.waiting import ReceiptWait
 from protocol.errors import (
     ContractReverted,
     GasPriceTooHigh,
@@ -29,9 +30,9 @@ from protocol.errors import (
     RpcUnavailable,
     TransactionDropped,
 )
-from protocol.market.events import Log, decode_log
+from protocol.hexadecimal import checksum_address
 
-__all__ = ["RECEIPT_TIMEOUT_SECONDS", "Call", "Sender", "TxResult"]
+__all__ = ["Call", "Sender"]
 
 _log = logging.getLogger(__name__)
 
@@ -63,27 +64,6 @@ class Call:
     spare_gas: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class TxResult:
-    """A transaction that was mined and succeeded.
-
-    Attributes:
-        tx_hash: `0x` and 64 digits.
-        block_number: Block that holds it.
-        gas_used: Gas that it took.
-        logs: Its events of our contracts, in order.
-        effective_gas_price: Price paid, wei a unit of gas.
-        contract_address: Contract that it created, if any.
-    """
-
-    tx_hash: str
-    block_number: int
-    gas_used: int
-    logs: tuple[Log, ...]
-    effective_gas_price: int
-    contract_address: ChecksumAddress | None = None
-
-
 class Sender:
     """Sends the transactions of one account, one nonce after the other.
 
@@ -96,7 +76,6 @@ class Sender:
         web3: Web3,
         account: LocalAccount,
         *,
-        receipt_timeout_seconds: float | None = None,
         options: SenderOptions | None = None,
     ) -> None:
         """Take the connection and the key.
@@ -104,48 +83,49 @@ class Sender:
         Args:
             web3: From `rpc.connect`.
             account: Whose transactions.
-            receipt_timeout_seconds: How long to wait until one is mined; the options'
-                when None.
             options: How to send.
 
         Raises:
             OutboxError: The options name a file that cannot be used.
         """
         self._web3 = web3
+        self._address = checksum_address(account.address)
         self._options = options or SenderOptions()
-        if receipt_timeout_seconds is not None:
-            self._options = replace(
-                self._options, receipt_timeout_seconds=receipt_timeout_seconds
-            )
-        self._chain_id = web3.eth.chain_id
-        path = self._options.outbox_path
-        outbox = (
+        chain_id, path = web3.eth.chain_id, self._options.outbox_path
+        self._chain_id = chain_id
+        outbox: Outbox = (
             MemoryOutbox()
             if path is None
-            else FileOutbox(path, chain_id=self._chain_id, account=account.address)
+            else FileOutbox(path, chain_id=chain_id, account=self._address)
         )
-        self._line = Line(web3, account, self._chain_id, outbox, self._options)
+        state = NONCE_REGISTRY.state_of(chain_id, self._address, path)
+        self._nonces = NonceManager(outbox, state)
+        cap = self._options.max_gas_wei_per_day
+        self._budget = GasBudget(self._address, outbox, cap)
+        self._broadcaster = Broadcaster(
+            web3, account, self._nonces, self._budget, self._options
+        )
         self._warned_at: float | None = None
 
     @property
     def address(self) -> ChecksumAddress:
         """The account's address."""
-        return self._line.address
+        return self._address
 
     @property
     def pending_count(self) -> int:
         """Transactions that were broadcast and are not known to be mined."""
-        return self._line.pending_count()
+        return len(self._nonces.pending())
 
     def balance(self) -> int:
         """The account's money for gas, wei. Raises RpcUnavailable."""
-        return int(self._web3.eth.get_balance(self.address))
+        return int(self._web3.eth.get_balance(self._address))
 
     def spent_in_a_day(self) -> int:
         """Wei spent on gas in the last 24 hours, as far as it is remembered."""
-        return self._line.spent_in_a_day()
+        return self._budget.spent_in_a_day()
 
-    def send(self, call: Call, *, value: int = 0) -> TxResult:
+    def send(self, call: Call, *, value: int = 0) -> TxReceipt:
         """Simulate a call on the pending block, send it and wait until it is mined.
 
         Meanwhile it is sent again when a node forgets it, and replaced by one with
@@ -167,9 +147,9 @@ class Sender:
         """
         wanted = self._wanted(call, value)
         mined = self._mined(call, wanted)
-        if int(mined.receipt["status"], 16) != 1:
-            raise self._reason(wanted, mined.receipt)
-        return _result(mined)
+        if not mined.has_succeeded:
+            raise self._reason(wanted, mined.block_number)
+        return mined
 
     def _wanted(self, call: Call, value: int) -> TxParams:
         wanted: TxParams = {
@@ -181,11 +161,11 @@ class Sender:
             wanted["to"] = call.to
         return wanted
 
-    def _mined(self, call: Call, wanted: TxParams) -> Mined:
+    def _mined(self, call: Call, wanted: TxParams) -> TxReceipt:
         """Send; again when another process took the nonce, before or after."""
         for _ in range(_ATTEMPTS):
             try:
-                with self._line.turn():
+                with self._broadcaster.locked():
                     nonce = self._submit(call, wanted)
             except NonceTaken:
                 _log.warning("a nonce of %s was taken", self.address)
@@ -205,20 +185,20 @@ class Sender:
         estimate = self._web3.eth.estimate_gas(wanted, "pending")
         transaction = self._priced(call, wanted, estimate)
         try:
-            nonce = self._line.broadcast(call.name, transaction)
+            sent = self._broadcaster.broadcast(call.name, transaction)
         except RpcRefusal as error:
             if "insufficient funds" in error.reason.lower():
                 raise NotEnoughFunds(
                     f"{self.address} cannot pay the gas of {call.name}: {error.reason}"
                 ) from error
             raise
-        tx_hash = self._line.hashes(nonce)[-1]
-        _log.info("sent %s", call.name, extra={"tx_hash": tx_hash, "nonce": nonce})
-        return nonce
+        facts = {"tx_hash": sent.tx_hash, "nonce": sent.nonce}
+        _log.info("sent %s", call.name, extra=facts)
+        return sent.nonce
 
     def _priced(self, call: Call, wanted: TxParams, estimate: int) -> dict[str, Any]:
         """Gas limit and EIP-1559 fees, within the limits."""
-        quote = self._line.quote()
+        quote = fetch_quote(self._web3)
         cap = self._options.max_fee_per_gas_wei
         fees = first_fees(quote, cap)
         if fees is None:
@@ -230,11 +210,11 @@ class Sender:
         gas = max(min(wide, quote.block_gas, _MAX_GAS), estimate)
         max_wei = gas * fees.max_fee
         self._require_funds(call, max_wei, wanted["value"])
-        self._line.require_budget(max_wei)
+        self._budget.require(max_wei)
         fields = {key: value for key, value in wanted.items() if key != "from"}
         return {
             **fields,
-            **fields_of(fees),
+            **fees.to_fields(),
             "type": 2,
             "chainId": self._chain_id,
             "gas": gas,
@@ -268,39 +248,39 @@ class Sender:
         elif is_news:
             self._warned_at = now
 
-    def _wait(self, call: Call, nonce: int) -> Mined | None:
+    def _wait(self, call: Call, nonce: int) -> TxReceipt | None:
         """What was mined; None if another transaction took the nonce."""
-        options = self._options
-        patience = Patience(options.receipt_timeout_seconds)
+        wait = ReceiptWait(self._options.receipt_timeout_seconds)
         try:
             while True:
                 try:
-                    mined = self._line.find_mined(nonce)
+                    mined = self._broadcaster.confirm(nonce)
                     if mined is not None:
                         return mined
-                    if patience.is_time_to_care():
-                        if patience.is_taken(self._line.is_used(nonce)):
-                            self._line.give_up(nonce)
+                    if wait.is_resend_due():
+                        wait.postpone_resend()
+                        is_used = nonce < self._broadcaster.used_count()
+                        if wait.is_taken(is_used=is_used):
+                            self._nonces.abandon(nonce)
                             return None
-                        self._line.care(nonce)
+                        self._broadcaster.resend(nonce)
                 except RpcUnavailable as error:
                     _log.warning("no receipt yet: %s", error, extra={"nonce": nonce})
-                if not patience.pause():
+                if not wait.pause():
                     raise self._dropped(call, nonce)
         finally:
-            self._line.leave(nonce)
+            self._nonces.release(nonce)
 
     def _dropped(self, call: Call, nonce: int) -> TransactionDropped:
-        hashes = ", then ".join(self._line.hashes(nonce))
+        hashes = ", then ".join(x.tx_hash for x in self._nonces.broadcasts(nonce))
         return TransactionDropped(
             f"{call.name} was sent as {hashes} and not mined within "
             f"{self._options.receipt_timeout_seconds:g} s; it may still be: "
             "look at the state before sending again"
         )
 
-    def _reason(self, wanted: TxParams, receipt: dict[str, Any]) -> ContractReverted:
+    def _reason(self, wanted: TxParams, mined: int) -> ContractReverted:
         """Why a mined transaction failed, by calling again where it was mined."""
-        mined = int(receipt["blockNumber"], 16)
         # The block's own state may have moved past the reason; its parent's may not
         # have reached it.
         for block in (mined, mined - 1):
@@ -311,22 +291,3 @@ class Sender:
             except RpcRefusal:
                 continue
         return ContractReverted(NO_REASON)
-
-
-def _result(mined: Mined) -> TxResult:
-    receipt = mined.receipt
-    try:
-        created = receipt.get("contractAddress")
-        decoded = [decode_log(raw) for raw in receipt["logs"]]
-        return TxResult(
-            tx_hash=mined.tx_hash,
-            block_number=int(receipt["blockNumber"], 16),
-            gas_used=mined.gas_used,
-            logs=tuple(log for log in decoded if log is not None),
-            effective_gas_price=mined.gas_price,
-            contract_address=to_checksum_address(created) if created else None,
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise RpcUnavailable(
-            f"malformed receipt of {mined.tx_hash}: {error}"
-        ) from error

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from protocol.chain.client import MarketClient, TxResult
+from protocol.chain.client import MarketClient
+from protocol.chain.rpc.receipts import TxReceipt
 from protocol.market.calls import RevealEntry
 from protocol.market.events import EntrySkipped, JobSettled, RevealOpened, SeatSlashed
 from protocol.market.gas_costs import duty_gas
@@ -69,7 +70,7 @@ def _commit(duties: Duties) -> None:
     )
 
 
-def _reveal(client: MarketClient, duties: Duties) -> TxResult:
+def _reveal(client: MarketClient, duties: Duties) -> TxReceipt:
     return client.reveal_results(
         [RevealEntry(p, m.place, RIGHT, m.salt(client.job_id_of(p))) for p, m in duties]
     )
@@ -78,9 +79,9 @@ def _reveal(client: MarketClient, duties: Duties) -> TxResult:
 def _let_others_in(
     market: Market,
     member: Member,
-    send: Callable[[MarketClient], TxResult],
+    send: Callable[[MarketClient], TxReceipt],
     others: Any,
-) -> TxResult:
+) -> TxReceipt:
     """Let others' transactions be mined after one is simulated, before it arrives."""
     index = next(
         i
@@ -99,12 +100,12 @@ def _let_others_in(
         return sent.result()
 
 
-def _limit(market: Market, result: TxResult) -> int:
+def _limit(market: Market, result: TxReceipt) -> int:
     sent = market.anvil.rpc("eth_getTransactionByHash", result.tx_hash)
     return int(sent["gas"], 16)
 
 
-def _count(result: TxResult, kind: type[Any]) -> int:
+def _count(result: TxReceipt, kind: type[Any]) -> int:
     return len([log for log in result.logs if isinstance(log.event, kind)])
 
 
@@ -171,7 +172,7 @@ def test_commit_results_that_come_to_open_the_reveals_have_the_gas(
     for duties in early:
         _commit(duties)
 
-    def commit(held: MarketClient) -> TxResult:
+    def commit(held: MarketClient) -> TxReceipt:
         return held.commit_results(
             [member.entry(held.job_id_of(params), RIGHT) for params, member in batch]
         )

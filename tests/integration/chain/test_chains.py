@@ -14,14 +14,15 @@ from assay.findings import Level
 from protocol.chain.client import MarketClient
 from protocol.chain.cursor import EventCursor
 from protocol.chain.deploying.deploy import deploy_market
-from protocol.chain.deploying.terms import MarketTerms
+from protocol.market.round_state import ROUND_EVENTS
+from protocol.market.terms import MarketTerms
 from protocol.market.types import JobParams, JobState
 from tests.support.machines.processes import eventually
 from tests.support.network.anvil import Anvil, development_account
 from tests.support.network.chain import Market, an_outcome
 from worker.gas_policy import GasGuard
 from worker.process.background import Errands
-from worker.rounds.following import ROUND_EVENTS, Rounds
+from worker.rounds.following import Rounds
 from worker.rounds.keeper import Keeper
 
 WORKERS = (2, 3, 4)

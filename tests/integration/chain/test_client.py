@@ -61,7 +61,7 @@ def test_money_moves_as_told(market: Market) -> None:
     assert client.token_balance(friend) == 20 * DOLLARS
 
 
-def test_tx_result_tells_gas_price_and_block(market: Market) -> None:
+def test_receipt_tells_gas_price_and_block(market: Market) -> None:
     client = market.client(5)
     before = client.balance(client.address)
     result = client.faucet(1)
@@ -70,7 +70,7 @@ def test_tx_result_tells_gas_price_and_block(market: Market) -> None:
     assert len(result.tx_hash) == 66
     assert result.contract_address is None
     spent = before - client.balance(client.address)
-    assert spent == result.gas_used * result.effective_gas_price
+    assert spent == result.gas_used * result.gas_price
 
 
 def test_seats_open_close_and_leave(market: Market) -> None:

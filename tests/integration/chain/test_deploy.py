@@ -9,10 +9,9 @@ import pytest
 from protocol.chain.client import MarketClient
 from protocol.chain.deploying.create2 import PROXY
 from protocol.chain.deploying.deploy import deploy_market
-from protocol.chain.deploying.terms import BURN_ADDRESS, MarketTerms
 from protocol.chain.deployment import CONTRACT_ROLES, Deployment
 from protocol.errors import ConfigError, ContractReverted, NoContract
-from protocol.market.types import MarketConfig
+from protocol.market.terms import BURN_ADDRESS, MarketConfig, MarketTerms
 from tests.support.network.anvil import Anvil, development_account
 from tests.support.network.chain import Market
 

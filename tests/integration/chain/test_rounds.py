@@ -11,7 +11,6 @@ from protocol.chain.abi.reverts import error_name
 from protocol.chain.client import MarketClient
 from protocol.errors import ContractReverted
 from protocol.market.calls import RevealEntry
-from protocol.market.endings import ending_of
 from protocol.market.events import (
     Announced,
     BountyPaid,
@@ -99,7 +98,7 @@ def test_split_keeps_the_answers_and_arms_a_second_round(
     assert (current.state, current.number) == (JobState.OPEN, 2)
     split = requester.split_round_of(job_id)
     assert split is not None
-    seats = _timeline(requester, params).rounds[0].members
+    seats = _timeline(requester, params).rounds[0].places
     kept = {honest.place: seats[honest.place].seat_id}
     kept[liar.place] = seats[liar.place].seat_id
     assert {p: s for p, s in enumerate(split.seat_ids) if s} == kept
@@ -215,8 +214,7 @@ def test_second_split_fails_the_job_and_pays_who_answered(
     assert amounts == [requester.config.base_fee] * 7
     assert timeline.settled is not None
     assert timeline.settled.event.transcript == timeline.transcript
-    ending = ending_of(timeline.logs)
-    assert ending is not None and ending.outcome == Outcome.none()
+    assert timeline.deliverable == (Outcome.none(), timeline.transcript)
 
 
 # ---------------------------------------------------------------- batches
@@ -290,17 +288,17 @@ def test_deliver_pays_its_bounty_whatever_the_callback_does(
     callback = {"callback": CONSUMER, "callback_gas_limit": 50_000}
     params = _post(market, requester, **callback)
     job_id = _settle(market, requester, params)
-    ending = ending_of(requester.events(job_id=job_id))
-    assert ending is not None and ending.outcome == RIGHT
+    deliverable = _timeline(requester, params).deliverable
+    assert deliverable is not None and deliverable[0] == RIGHT
 
     keeper = market.client(9)
-    logs = keeper.deliver(params, ending.outcome, ending.transcript).logs
+    logs = keeper.deliver(params, *deliverable).logs
     bounty, delivered = (log.event for log in logs)
     assert bounty == BountyPaid(job_id, keeper.address, requester.config.bounty)
     assert delivered == ResultDelivered(job_id, params.callback, has_succeeded)
     assert requester.round_of(job_id).is_delivered
     with pytest.raises(ContractReverted) as refusal:
-        keeper.deliver(params, ending.outcome, ending.transcript)
+        keeper.deliver(params, *deliverable)
     assert refusal.value.name == "AlreadyDelivered"
 
 
@@ -310,11 +308,10 @@ def test_deliver_of_another_outcome_is_refused(
     market.anvil.rpc("anvil_setCode", CONSUMER, OBEDIENT)
     callback = {"callback": CONSUMER, "callback_gas_limit": 50_000}
     params = _post(market, requester, **callback)
-    job_id = _settle(market, requester, params)
-    ending = ending_of(requester.events(job_id=job_id))
-    assert ending is not None
+    _settle(market, requester, params)
+    transcript = _timeline(requester, params).transcript
     with pytest.raises(ContractReverted) as refusal:
-        requester.deliver(params, WRONG, ending.transcript)
+        requester.deliver(params, WRONG, transcript)
     assert refusal.value.name == "RecordMismatch"
 
 

@@ -13,6 +13,7 @@ from web3.eth import Eth
 
 from protocol.chain.client import MarketClient
 from protocol.chain.rpc.provider import connect
+from protocol.chain.transactions.options import SenderOptions
 from protocol.chain.transactions.sender import Call, Sender
 from protocol.errors import ContractReverted, NotEnoughFunds, TransactionDropped
 from tests.support.network.anvil import Anvil, development_account
@@ -114,7 +115,8 @@ def test_send_that_is_not_mined_in_time_raises_transaction_dropped(
 ) -> None:
     own_anvil.rpc("evm_setAutomine", False)
     account = development_account(0)
-    sender = Sender(connect(own_anvil.url), account, receipt_timeout_seconds=0.2)
+    options = SenderOptions(receipt_timeout_seconds=0.2)
+    sender = Sender(connect(own_anvil.url), account, options=options)
     with pytest.raises(TransactionDropped, match="0x[0-9a-f]{64}.*0.2 s"):
         sender.send(Call("gift", account.address, b""))
 

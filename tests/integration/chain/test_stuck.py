@@ -11,8 +11,9 @@ import pytest
 from web3 import Web3
 
 from protocol.chain.rpc.provider import connect
+from protocol.chain.rpc.receipts import TxReceipt
 from protocol.chain.transactions.options import SenderOptions
-from protocol.chain.transactions.sender import Call, Sender, TxResult
+from protocol.chain.transactions.sender import Call, Sender
 from protocol.errors import GasPriceTooHigh
 from tests.support.faults.faulty_proxy import FaultyProxy, drop, error, swallow
 from tests.support.machines.processes import eventually
@@ -22,7 +23,7 @@ GWEI = 10**9
 ACCOUNT = development_account(7)
 SEND = "eth_sendRawTransaction"
 
-Start = Callable[[Sender], Future[TxResult]]
+Start = Callable[[Sender], Future[TxReceipt]]
 
 
 @pytest.fixture
@@ -61,6 +62,10 @@ def _pool(node: Anvil) -> list[dict[str, Any]]:
 def _wait_for(node: Anvil, count: int) -> list[dict[str, Any]]:
     assert eventually(lambda: len(_pool(node)) == count), _pool(node)
     return _pool(node)
+
+
+def _hashes(sender: Sender, nonce: int) -> list[str]:
+    return [broadcast.tx_hash for broadcast in sender._nonces.broadcasts(nonce)]
 
 
 def test_send_that_the_base_fee_left_behind_is_replaced(
@@ -113,7 +118,7 @@ def test_send_whose_replacement_is_lost_takes_the_first_receipt(
         nonce = int(first["nonce"], 16)
         only = [first["hash"]]
         if is_refused:
-            assert eventually(lambda: sender._line.hashes(nonce) == only)
+            assert eventually(lambda: _hashes(sender, nonce) == only)
         node.mine()
         assert sent.result().tx_hash == first["hash"]
         assert sender.pending_count == 0
@@ -134,7 +139,7 @@ def test_send_stuck_above_the_price_cap_waits_for_cheaper_gas(
     node.mine()
     _wait_for(node, 1)
     node.mine()
-    assert sent.result().effective_gas_price <= 5 * GWEI
+    assert sent.result().gas_price <= 5 * GWEI
 
 
 def test_send_when_gas_costs_more_than_the_cap_sends_nothing(node: Anvil) -> None:

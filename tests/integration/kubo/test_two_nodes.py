@@ -21,10 +21,10 @@ from devnet.processes.python import python_environment
 from inference.packages.package import BUNDLED_MODEL
 from protocol.chain.client import MarketClient
 from protocol.chain.deploying.deploy import deploy_market
-from protocol.chain.deploying.terms import MarketTerms
 from protocol.chain.deployment import Deployment
 from protocol.chain.keys.accounts import save_key
 from protocol.market.events import Announced
+from protocol.market.terms import MarketTerms
 from protocol.market.types import ModelId
 from requester.client import Client
 from requester.jobs.drafts import Terms

@@ -8,9 +8,10 @@ from typing import Any
 
 from protocol.chain.client import MarketClient
 from protocol.chain.deploying.deploy import deploy_market
-from protocol.chain.deploying.terms import MarketTerms
-from protocol.documents.prompts import Finish, Output, PromptsDocument, ResultsDocument
+from protocol.documents.prompts import PromptsDocument
+from protocol.documents.results import Finish, Output, ResultsDocument
 from protocol.documents.tokenizer import TokenCodec
+from protocol.market.terms import MarketTerms
 from protocol.market.types import JobParams, ModelSpec, Outcome, OutcomeStatus
 from protocol.store.memory import MemoryStore
 from protocol.store.port import ContentStore

@@ -15,11 +15,8 @@ import pytest
 
 from devnet.kubo.repository import Repository
 from protocol.digests import Digest
-from protocol.documents.prompts import (
-    MAX_DOCUMENT_BYTES,
-    PromptsDocument,
-    canonical_json,
-)
+from protocol.documents.canonical import MAX_DOCUMENT_BYTES, canonical_json
+from protocol.documents.prompts import PromptsDocument
 from protocol.errors import ContentNotFound, ContentTooLarge, DigestMismatch, StoreError
 from protocol.market.types import JobState, Outcome, OutcomeStatus
 from protocol.store.dag_pb import bytes_field, encode_link, number_field

@@ -11,6 +11,8 @@ import pytest
 from assay.cli import run
 from inference.packages.package import PACKAGE_FILES, read_package
 from protocol.chain.keys.accounts import save_key
+from protocol.chain.transactions.outbox import FileOutbox
+from protocol.market.events import ModelRegistered
 from protocol.market.types import ModelId
 from protocol.store.ipfs import IpfsStore
 from tests.support.models.packages import change_json, write_random_package
@@ -85,3 +87,20 @@ def test_model_publish_wrong_vectors_is_refused(
     assert run(["model", "publish", str(package)]) == 1
 
     assert "sampled with top-p" in capsys.readouterr().err
+
+
+def test_model_publish_keeps_to_the_limits_and_the_outbox(
+    market: Market, package: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASSAY_WORKER_DATA_DIR", "data")
+    monkeypatch.setenv("ASSAY_WORKER_MAX_FEE_PER_GAS_GWEI", "0.000000001")
+    assert run(["model", "publish", str(package)]) == 3
+    assert "max_fee_per_gas" in capsys.readouterr().err
+    assert market.client(0).events(kinds=(ModelRegistered,)) == []
+
+    monkeypatch.delenv("ASSAY_WORKER_MAX_FEE_PER_GAS_GWEI")
+    assert run(["model", "publish", str(package)]) == 0
+    account = development_account(PUBLISHER).address
+    chain_id = market.deployment.chain_id
+    outbox = FileOutbox(Path("data/outbox.sqlite"), chain_id=chain_id, account=account)
+    assert outbox.spent_since(0) > 0

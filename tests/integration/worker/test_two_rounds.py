@@ -157,7 +157,8 @@ def test_job_of_a_contract_split_by_a_liar_is_settled_and_delivered(
     assert timeline.state == JobState.ACCEPTED
     first, second = timeline.rounds
     assert first.split is not None and len(first.revealed) == 2
-    assert len(second.workers) == 5 and not second.workers & first.workers
+    committees = [{place.worker for place in one.places} for one in (first, second)]
+    assert len(committees[1]) == 5 and not committees[0] & committees[1]
     assert timeline.settled is not None
     assert timeline.settled.event.transcript == timeline.transcript
     reasons = {e.event.worker: e.event.reason for e in timeline.slashed}

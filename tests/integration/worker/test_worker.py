@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from inference.packages.package import BUNDLED_MODEL
-from protocol.documents.prompts import ResultsDocument
+from protocol.documents.results import ResultsDocument
 from protocol.errors import ModelRefused
 from protocol.market.events import (
     CommitteeDrawn,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from protocol.documents.prompts import PromptsDocument
 from protocol.market.types import JobId, JobParams, JobState, Outcome, OutcomeStatus
-from requester.batches.batch import Batch
+from requester.batches.batch import Batch, Source
 from requester.batches.records import BatchOptions
 from requester.jobs.drafts import Terms
 from requester.prompts.decoding import Decoding
@@ -47,7 +47,7 @@ class BatchWorld:
         return self.folder / "out.jsonl"
 
     def create(
-        self, prompts: list[str] | Path, *, out: Path | None = None, **changes: object
+        self, prompts: Source, *, out: Path | None = None, **changes: object
     ) -> Batch:
         options = {"decoding": GREEDY, "terms": Terms(), "job_size": 2} | changes
         return Batch.create(

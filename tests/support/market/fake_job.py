@@ -8,7 +8,8 @@ from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-from protocol.market.types import JobParams, JobState, MarketConfig, ModelSpec, Outcome
+from protocol.market.terms import MarketConfig, MarketTerms
+from protocol.market.types import JobParams, JobState, ModelSpec, Outcome
 from protocol.store.memory import MemoryStore
 from tests.support.models.tokenizers import byte_tokenizer
 
@@ -27,24 +28,12 @@ FIRST_OF_SECOND_ROUND = 7
 
 
 def a_config(**changes: object) -> MarketConfig:
-    config = MarketConfig(
+    config = MarketTerms.development().to_config(
         token=an_address("token"),
         registry=an_address("registry"),
-        treasury=an_address("treasury"),
-        sink=an_address("sink"),
-        seat_bond=50_000_000,
-        base_fee=20_000,
-        bounty=10_000,
-        fee_bps=100,
-        no_show_bps=1_000,
-        max_redundancy=7,
-        max_rounds=2,
-        max_job_tokens=262_144,
-        max_callback_gas=1_000_000,
-        commit_floor_seconds=10,
-        reveal_window_seconds=60,
-        draw_deadline_blocks=256,
+        deployer=an_address("treasury"),
     )
+    config = replace(config, sink=an_address("sink"))
     return replace(config, **changes)  # type: ignore[arg-type]
 
 

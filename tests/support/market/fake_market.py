@@ -9,7 +9,7 @@ from eth_utils.crypto import keccak
 
 from protocol.chain.deployment import Deployment
 from protocol.chain.reader import BlockId
-from protocol.chain.transactions.sender import TxResult
+from protocol.chain.rpc.receipts import TxReceipt
 from protocol.errors import ContractReverted
 from protocol.market.commitments import commitment
 from protocol.market.events import (
@@ -32,13 +32,13 @@ from protocol.market.events import (
     WorkerPaid,
 )
 from protocol.market.prices import escrow_of, pay_of, price_of
+from protocol.market.terms import MarketConfig
 from protocol.market.timeline import Timeline
 from protocol.market.types import (
     Account,
     JobId,
     JobParams,
     JobState,
-    MarketConfig,
     ModelId,
     ModelSpec,
     Outcome,
@@ -155,9 +155,9 @@ class FakeMarket(ProvableMarket):
             )
         )
 
-    def _result(self, since: int) -> TxResult:
+    def _result(self, since: int) -> TxReceipt:
         logs = tuple(self.logs[since:])
-        return TxResult("0x" + "11" * 32, self.block, 100_000, logs, 1)
+        return TxReceipt("0x" + "11" * 32, self.block, "", True, 100_000, 1, logs)
 
     def _end(self, job_id: JobId, *, bounty: int) -> None:
         job = self.jobs[job_id]
@@ -350,7 +350,7 @@ class FakeMarket(ProvableMarket):
 
     def deliver(
         self, params: JobParams, outcome: Outcome, transcript: bytes
-    ) -> TxResult:
+    ) -> TxReceipt:
         since = len(self.logs)
         job_id = self.job_id_of(params)
         assert self.is_recorded(job_id, outcome, transcript)
@@ -362,7 +362,7 @@ class FakeMarket(ProvableMarket):
     def mine_on_demand(self) -> bool:
         return False
 
-    def approve(self, amount: int) -> TxResult:
+    def approve(self, amount: int) -> TxReceipt:
         self.allowed = amount
         self.approved.append(amount)
         return self._result(len(self.logs))
@@ -370,12 +370,12 @@ class FakeMarket(ProvableMarket):
     def takes_permits(self) -> bool:
         return self.has_permits
 
-    def post_job_with_permit(self, params: JobParams, amount: int) -> TxResult:
+    def post_job_with_permit(self, params: JobParams, amount: int) -> TxReceipt:
         self.permitted.append(amount)
         self.allowed = amount
         return self.post_job(params)
 
-    def post_job(self, params: JobParams) -> TxResult:
+    def post_job(self, params: JobParams) -> TxReceipt:
         self.fail_if_told()
         since = len(self.logs)
         escrow = escrow_of(self.config, self.spec, params)
@@ -392,7 +392,7 @@ class FakeMarket(ProvableMarket):
         self._arm(job_id, job)
         return self._result(since)
 
-    def cancel_job(self, params: JobParams) -> TxResult:
+    def cancel_job(self, params: JobParams) -> TxReceipt:
         since = len(self.logs)
         job_id = self.job_id_of(params)
         job = self.jobs[job_id]
@@ -406,7 +406,7 @@ class FakeMarket(ProvableMarket):
         self._emit(JobCancelled(job_id, escrow))
         return self._result(since)
 
-    def advance(self, params: JobParams) -> TxResult:
+    def advance(self, params: JobParams) -> TxReceipt:
         self.fail_if_told()
         since = len(self.logs)
         job_id = self.job_id_of(params)

@@ -10,7 +10,7 @@ from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-from protocol.chain.rpc.costs import TransactionCost
+from protocol.chain.rpc.receipts import TxReceipt
 from protocol.market.events import (
     BountyPaid,
     CommitteeDrawn,
@@ -99,12 +99,12 @@ class MadeChain:
         numbers = range(first, min(last + 1, len(self.blocks)))
         return [log for number in numbers for log in self._logs(number)]
 
-    def transaction_cost(self, tx_hash: str) -> TransactionCost | None:
-        for block in self.blocks:
+    def receipt(self, tx_hash: str) -> TxReceipt | None:
+        for number, block in enumerate(self.blocks):
             hashes = [_tx_hash(block, i) for i in range(len(block.transactions))]
             if tx_hash in hashes:
                 gas = 100_000 + hashes.index(tx_hash)
-                return TransactionCost(tx_hash, block.digest, gas, 10**9)
+                return TxReceipt(tx_hash, number, block.digest, True, gas, 10**9)
         return None
 
     def _logs(self, number: int) -> Iterable[Log]:

@@ -17,9 +17,8 @@ from typing import Any
 
 from eth_utils.address import to_checksum_address
 
-from protocol.chain.client import TxResult
-from protocol.chain.deploying.terms import MarketTerms
 from protocol.chain.reader import Head
+from protocol.chain.rpc.receipts import TxReceipt
 from protocol.errors import ContractReverted
 from protocol.market.calls import CommitEntry, RevealEntry
 from protocol.market.commitments import commitment
@@ -34,6 +33,7 @@ from protocol.market.events import (
     ResultRevealed,
     RevealOpened,
 )
+from protocol.market.terms import MarketTerms
 from protocol.market.types import JobId, JobParams, JobState, Outcome, Round
 
 __all__ = ["MARKETPLACE", "ModelMarket"]
@@ -130,10 +130,10 @@ class ModelMarket:
     def job_id_of(self, params: JobParams) -> JobId:
         return params.job_id(CHAIN_ID, MARKETPLACE)
 
-    def commit_result(self, job_id: JobId, place: int, value: bytes) -> TxResult:
+    def commit_result(self, job_id: JobId, place: int, value: bytes) -> TxReceipt:
         return self._send(lambda: self._commit(job_id, place, value))
 
-    def commit_results(self, entries: Sequence[CommitEntry]) -> TxResult:
+    def commit_results(self, entries: Sequence[CommitEntry]) -> TxReceipt:
         return self._send(
             *[
                 lambda e=e: self._commit(e.job_id, e.place, e.commitment)
@@ -143,10 +143,10 @@ class ModelMarket:
 
     def reveal_result(
         self, params: JobParams, place: int, outcome: Outcome, salt: bytes
-    ) -> TxResult:
+    ) -> TxReceipt:
         return self._send(lambda: self._reveal(params, place, outcome, salt))
 
-    def reveal_results(self, entries: Sequence[RevealEntry]) -> TxResult:
+    def reveal_results(self, entries: Sequence[RevealEntry]) -> TxReceipt:
         return self._send(
             *[
                 lambda e=e: self._reveal(e.params, e.place, e.outcome, e.salt)
@@ -346,7 +346,7 @@ class ModelMarket:
     def _job(self, job_id: JobId) -> _Job:
         return self._blocks[-1].jobs[job_id]
 
-    def _send(self, *calls: Callable[[], None]) -> TxResult:
+    def _send(self, *calls: Callable[[], None]) -> TxReceipt:
         """What applies of a batch; a single call that does not apply reverts."""
         with self._lock:
             for call in calls:
@@ -355,7 +355,7 @@ class ModelMarket:
                 except ContractReverted:
                     if len(calls) == 1:
                         raise
-            return TxResult("0x" + "ab" * 32, len(self._blocks) - 1, 1, (), 1)
+            return TxReceipt("0x" + "ab" * 32, len(self._blocks) - 1, "", True, 1, 1)
 
     def _mine(self, events: Sequence[Event], jobs: dict[JobId, _Job]) -> None:
         with self._lock:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from eth_typing import ChecksumAddress
 
-from protocol.documents.prompts import Finish, Output, PromptsDocument, ResultsDocument
+from protocol.documents.prompts import PromptsDocument
+from protocol.documents.results import Finish, Output, ResultsDocument
 from protocol.documents.tokenizer import TokenCodec
 from protocol.market.types import JobId, JobParams, Outcome, OutcomeStatus
 from protocol.store.memory import MemoryStore

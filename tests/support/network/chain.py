@@ -9,13 +9,13 @@ from eth_utils.crypto import keccak
 
 from protocol.chain.client import MarketClient
 from protocol.chain.deploying.deploy import deploy_market
-from protocol.chain.deploying.terms import MarketTerms
 from protocol.chain.deployment import Deployment
 from protocol.chain.keys.accounts import salt_secret
 from protocol.digests import Digest
 from protocol.market.calls import CommitEntry
 from protocol.market.commitments import commitment, derive_salt
 from protocol.market.events import CommitteeDrawn
+from protocol.market.terms import MarketTerms
 from protocol.market.types import (
     ZERO_ADDRESS,
     JobId,

@@ -29,10 +29,10 @@ from gateway.database.engine import Database
 from inference.packages.package import BUNDLED_MODEL
 from protocol.chain.client import MarketClient
 from protocol.chain.deploying.deploy import deploy_market
-from protocol.chain.deploying.terms import MarketTerms
 from protocol.chain.deployment import Deployment
 from protocol.chain.keys.accounts import save_key
 from protocol.market.events import JobPosted
+from protocol.market.terms import MarketTerms
 from protocol.market.types import JobState, ModelId
 from protocol.store.ipfs import IpfsStore
 from tests.support.machines.databases import open_quick

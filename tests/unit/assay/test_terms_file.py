@@ -10,8 +10,8 @@ import pytest
 
 from assay import deploy_cli
 from assay.terms_file import MONEY_TERMS, parse_address, read_terms
-from protocol.chain.deploying.terms import BURN_ADDRESS, MarketTerms
 from protocol.errors import ConfigError
+from protocol.market.terms import BURN_ADDRESS, MarketTerms
 from protocol.market.types import ZERO_ADDRESS
 
 MONEY = {"seat_bond": 10**20, "base_fee": 10**15, "bounty": 10**14}

@@ -2,15 +2,20 @@ from __future__ import annotations
 
 import json
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
+from eth_account.signers.local import LocalAccount
 
 from gateway.settings import GatewaySettings
-from gateway.wallet import create_wallet, load_wallet
+from gateway.wallet import create_wallet
+from protocol.chain.deployment import CONTRACT_ROLES, Deployment
 from protocol.chain.keys.accounts import save_key, save_keystore
 from protocol.chain.keys.passwords import PasswordSource
 from protocol.errors import ConfigError, DevelopmentKeyRefused, WrongPassword
+from protocol.market.types import ZERO_ADDRESS
+from protocol.roles.session import unlock_account
 from tests.support.network.anvil import development_account
 
 PASSWORD = "correct horse"
@@ -30,17 +35,26 @@ def settings(**given: object) -> GatewaySettings:
     return GatewaySettings.load(**given)
 
 
+def unlocked(given: GatewaySettings, *, chain_id: int) -> LocalAccount:
+    """The wallet of a gateway in a market on a chain."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "deployment.json"
+        addresses = dict.fromkeys(CONTRACT_ROLES, ZERO_ADDRESS)
+        Deployment(chain_id, **addresses, block_number=0, code_hashes={}).save(path)
+        return unlock_account(given.model_copy(update={"deployment": path}))
+
+
 def test_create_wallet_can_be_loaded_with_its_password_alone(tmp_path: Path) -> None:
     path, password = tmp_path / "wallet.json", a_password(tmp_path)
     address = create_wallet(path, PasswordSource(password), KEY)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert KEY.hex() not in path.read_text()
     given = settings(key_file=path, password_file=password)
-    account = load_wallet(given, chain_id=1)
+    account = unlocked(given, chain_id=1)
     assert (account.address, bytes(account.key)) == (address, KEY)
     wrong = settings(key_file=path, password_file=a_password(tmp_path, "wrong one"))
     with pytest.raises(WrongPassword):
-        load_wallet(wrong, chain_id=1)
+        unlocked(wrong, chain_id=1)
 
 
 def test_create_wallet_never_replaces_a_file(tmp_path: Path) -> None:
@@ -55,33 +69,33 @@ def test_create_wallet_never_replaces_a_file(tmp_path: Path) -> None:
         create_wallet(tmp_path / "other.json", short)
 
 
-def test_load_wallet_of_a_known_key_is_refused_off_development_chains(
+def test_unlock_account_of_a_known_key_is_refused_off_development_chains(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "wallet.json"
     known = bytes(development_account(0).key)
     save_keystore(path, known, PASSWORD, work_factor=QUICK)
     given = settings(key_file=path, password_file=a_password(tmp_path))
-    load_wallet(given, chain_id=31337)
+    unlocked(given, chain_id=31337)
     with pytest.raises(DevelopmentKeyRefused):
-        load_wallet(given, chain_id=1)
+        unlocked(given, chain_id=1)
 
 
-def test_load_wallet_without_a_key_says_what_to_do(tmp_path: Path) -> None:
+def test_unlock_account_without_a_key_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="assay gateway wallet create"):
-        load_wallet(settings(), chain_id=1)
+        unlocked(settings(), chain_id=1)
     key_file = tmp_path / "key"
     save_key(key_file, KEY)
-    assert bytes(load_wallet(settings(key_file=key_file), chain_id=1).key) == KEY
+    assert bytes(unlocked(settings(key_file=key_file), chain_id=1).key) == KEY
 
 
 @pytest.mark.parametrize(
     "content", ["nonsense", "[]", "{}", json.dumps({"version": 3})]
 )
-def test_load_wallet_of_a_broken_keystore_says_so(tmp_path: Path, content: str) -> None:
+def test_unlock_account_of_a_broken_file_says_so(tmp_path: Path, content: str) -> None:
     path = tmp_path / "wallet.json"
     path.write_text(content)
     path.chmod(0o600)
     given = settings(key_file=path, password_file=a_password(tmp_path))
     with pytest.raises(ConfigError, match="keystore|key file"):
-        load_wallet(given, chain_id=1)
+        unlocked(given, chain_id=1)

@@ -22,7 +22,7 @@ from protocol.store.memory import MemoryStore
 from requester.jobs.drafts import Terms
 from requester.jobs.tokenizers import TokenizerCache
 from requester.prompts.decoding import Decoding
-from requester.prompts.files import PromptRequest
+from requester.prompts.request import PromptRequest
 from requester.prompts.tasks import Task
 from tests.support.market.world import World, a_config, a_spec, an_address
 from tests.support.models.tokenizers import byte_tokenizer
@@ -219,7 +219,7 @@ def test_prepare_one_of_several_models_has_to_be_named(world: World) -> None:
 
 def test_prepare_ids_outside_the_vocabulary_are_refused(tmp_path: Path) -> None:
     world = World.build(tmp_path, spec={"vocab_size": 50})
-    with pytest.raises(RequestError, match="prompt 1: its token .* ends at 49"):
+    with pytest.raises(RequestError, match="prompt 1: it holds .* ends at 49"):
         world.client.prepare("~~~~")
 
 

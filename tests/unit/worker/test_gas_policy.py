@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from protocol.chain.deploying.terms import MarketTerms
 from protocol.market.gas_costs import duty_gas
-from protocol.market.types import ZERO_ADDRESS, MarketConfig
+from protocol.market.terms import MarketConfig, MarketTerms
+from protocol.market.types import ZERO_ADDRESS
 from tests.support.network.chain import a_job, a_model
 from worker.gas_policy import GasGuard
 

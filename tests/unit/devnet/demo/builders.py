@@ -26,12 +26,12 @@ from protocol.market.events import (
     StakeDeposited,
     WorkerPaid,
 )
+from protocol.market.terms import MarketConfig
 from protocol.market.types import (
     ZERO_ADDRESS,
     JobId,
     JobParams,
     JobState,
-    MarketConfig,
     ModelId,
     Outcome,
     OutcomeStatus,

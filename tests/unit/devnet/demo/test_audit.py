@@ -1,12 +1,13 @@
-"""The books kept from events: they balance, and a wrong sum shows."""
+"""Books and checks of a demo, from events: they hold, and a wrong sum shows."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 
-from devnet.demo.audit import keep_books
+from devnet.demo.audit import DemoCheck, check_money, check_worker, keep_books
 from protocol.market.events import (
     BountyPaid,
     Event,
@@ -21,6 +22,7 @@ from protocol.market.events import (
     Withdrawn,
     WorkerPaid,
 )
+from protocol.market.timeline import Timeline
 from protocol.market.types import JobState, SlashReason
 from tests.unit.devnet.demo.builders import (
     BOND,
@@ -147,3 +149,64 @@ def test_keep_books_bond_not_returned_is_found() -> None:
     ]
     faults = keep_books(logs_of([events]), CONFIG).faults
     assert any("seat 1 closed" in fault for fault in faults)
+
+
+# ---------------------------------------------------------------- the demo's job
+
+
+def a_job(liar: int | None = None) -> Timeline:
+    return Timeline.of(JOB, logs_of(an_accepted_job(liar=liar)))
+
+
+def failed(checks: Sequence[DemoCheck]) -> set[str]:
+    return {check.name for check in checks if not check.holds}
+
+
+def settled_otherwise(job: Timeline, **changes: object) -> Timeline:
+    assert job.settled is not None
+    event = replace(job.settled.event, **changes)  # type: ignore[arg-type]
+    return replace(job, settled=replace(job.settled, event=event))
+
+
+def test_check_money_accepted_job_holds() -> None:
+    assert failed(check_money(a_job(), [])) == set()
+
+
+@pytest.mark.parametrize(
+    ("alter", "name"),
+    [
+        (lambda job: settled_otherwise(job, state=JobState.FAILED), "accepted"),
+        (
+            lambda job: settled_otherwise(job, refunded=0),
+            "escrowed = paid + refunded + fees",
+        ),
+        (lambda job: replace(job, workers_paid=()), "paid = workers + bounties"),
+    ],
+)
+def test_check_money_altered_job_fails(
+    alter: Callable[[Timeline], Timeline], name: str
+) -> None:
+    assert failed(check_money(alter(a_job()), [])) == {name}
+
+
+def test_check_money_audit_fault_fails_with_its_words() -> None:
+    checks = check_money(a_job(), ["a unit is missing"])
+    (fault,) = [check for check in checks if not check.holds]
+    assert fault.fact == "a unit is missing"
+
+
+def test_check_worker_liar_slashed_holds() -> None:
+    assert failed(check_worker(a_job(liar=1), WORKERS[1], BOND, BOND)) == set()
+
+
+def test_check_worker_liar_got_away_fails() -> None:
+    assert len(failed(check_worker(a_job(), WORKERS[1], BOND, 0))) == 2
+
+
+def test_check_worker_honest_worker_slashed_fails() -> None:
+    assert len(failed(check_worker(a_job(liar=1), None, BOND, BOND))) == 2
+
+
+def test_check_worker_bond_went_elsewhere_fails() -> None:
+    checks = check_worker(a_job(liar=1), WORKERS[1], BOND, BOND - 1)
+    assert failed(checks) == {"the sink has what was slashed, the bond of the liar"}

@@ -1,25 +1,18 @@
-"""The demo's summary: its keys, its sums, and what must hold."""
+"""The demo's summary: its keys, its sums, its times."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-import pytest
-
 from devnet.demo.gas import JobTransaction, transactions_of
-from devnet.demo.summary import (
-    DemoCheck,
-    Evidence,
-    check_money,
-    check_worker,
-    summarize,
-)
+from devnet.demo.summary import Evidence, summarize
 from protocol.market.events import Event
+from protocol.market.timeline import Timeline
 from tests.unit.devnet.demo.builders import (
-    BOND,
     BOUNTY,
     ESCROWED,
+    JOB,
     PAY,
     REQUESTER,
     WORKERS,
@@ -50,7 +43,7 @@ PROMISED_KEYS = {
 def evidence_of(blocks: Sequence[Sequence[Event]]) -> Evidence:
     logs = logs_of(blocks)
     return Evidence(
-        logs=logs,
+        job=Timeline.of(JOB, logs),
         block_times={100 + i: 5000 + 2 * i for i in range(len(blocks))},
         transactions=[
             JobTransaction(tx_hash, GAS, kinds)
@@ -63,11 +56,7 @@ def evidence_of(blocks: Sequence[Sequence[Event]]) -> Evidence:
 
 
 def a_summary(liar: int | None = None) -> dict[str, Any]:
-    return {**summarize(evidence_of(an_accepted_job(liar=liar))), "liar": None}
-
-
-def failed(checks: Sequence[DemoCheck]) -> set[str]:
-    return {check.name for check in checks if not check.holds}
+    return summarize(evidence_of(an_accepted_job(liar=liar)))
 
 
 def test_summarize_accepted_job_has_every_promised_key() -> None:
@@ -117,52 +106,3 @@ def test_summarize_job_just_drawn_has_no_result_yet() -> None:
     assert summary["state"] == "Committing"
     assert summary["blocksToResult"] is None
     assert summary["committee"][0]["committed"] is None
-
-
-def test_summarize_without_posting_raises() -> None:
-    with pytest.raises(ValueError, match="no JobPosted"):
-        summarize(evidence_of([[]]))
-
-
-def test_check_money_accepted_job_holds() -> None:
-    assert failed(check_money(a_summary(), [])) == set()
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "name"),
-    [
-        ("state", "Failed", "accepted"),
-        ("refunded", 0, "escrowed = paid + refunded + fees"),
-        ("workersPaid", [], "paid = workers + bounties"),
-    ],
-)
-def test_check_money_altered_summary_fails(key: str, value: object, name: str) -> None:
-    assert name in failed(check_money({**a_summary(), key: value}, []))
-
-
-def test_check_money_audit_fault_fails_with_its_words() -> None:
-    checks = check_money(a_summary(), ["a unit is missing"])
-    (fault,) = [check for check in checks if not check.holds]
-    assert fault.fact == "a unit is missing"
-
-
-def test_check_worker_liar_slashed_holds() -> None:
-    summary = a_summary(liar=1)
-    assert failed(check_worker(summary, WORKERS[1], BOND, BOND)) == set()
-
-
-def test_check_worker_liar_got_away_fails() -> None:
-    checks = check_worker(a_summary(), WORKERS[1], BOND, 0)
-    assert len(failed(checks)) == 2
-
-
-def test_check_worker_honest_worker_slashed_fails() -> None:
-    checks = check_worker(a_summary(liar=1), None, BOND, BOND)
-    assert len(failed(checks)) == 2
-
-
-def test_check_worker_bond_went_elsewhere_fails() -> None:
-    checks = check_worker(a_summary(liar=1), WORKERS[1], BOND, BOND - 1)
-    assert failed(checks) == {
-        "the sink has what was slashed, the bond of the liar",
-    }

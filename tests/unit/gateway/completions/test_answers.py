@@ -14,7 +14,7 @@ from gateway.completions.schemas import (
     CompletionCall,
     StreamOptions,
 )
-from protocol.documents.prompts import Finish, Output
+from protocol.documents.results import Finish, Output
 from protocol.documents.tokenizer import TokenCodec
 from tests.support.models.tokenizers import byte_tokenizer
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.completions.pieces import offsets_of, pieces_of
-from protocol.documents.prompts import Finish, Output
+from protocol.documents.results import Finish, Output
 from protocol.documents.tokenizer import TokenCodec
 from tests.support.models.tokenizers import byte_tokenizer
 

@@ -24,7 +24,7 @@ from protocol.market.types import JobId
 from requester.jobs.connections import Connections
 from requester.jobs.tokenizers import TokenizerCache
 from requester.prompts.decoding import Decoding
-from requester.prompts.files import PromptRequest
+from requester.prompts.request import PromptRequest
 from tests.support.market.world import REQUESTER, World
 
 __all__ = ["REPLICA", "Desk"]

@@ -13,8 +13,10 @@ from gateway.jobs.states import CallState, SharedJobStage
 from gateway.jobs.terms import outputs_from_json
 from protocol.errors import (
     ContractReverted,
+    GasPriceTooHigh,
     NotEnoughFunds,
     RpcUnavailable,
+    SpendingCapReached,
     StoreUnavailable,
     TransactionDropped,
 )
@@ -154,6 +156,8 @@ def test_posting_in_doubt_that_never_landed_is_forgotten(
         (ContractReverted("RosterTooThin", (1, 3)), 503),
         (ContractReverted("PayAboveBond", (9, 5)), 400),
         (NotEnoughFunds("0xWALLET has 0 wei"), 503),
+        (GasPriceTooHigh("gas costs 9 wei"), 503),
+        (SpendingCapReached("0xWALLET spent 9 wei"), 503),
     ],
 )
 def test_posting_that_the_market_refuses_is_free(

@@ -8,7 +8,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from protocol.documents.prompts import PromptsDocument, ResultsDocument
+from protocol.documents.prompts import PromptsDocument
+from protocol.documents.results import ResultsDocument
 from protocol.errors import BadDocument
 
 MIB = 1 << 20

@@ -8,16 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.digests import Digest
-from protocol.documents.prompts import (
-    MAX_DOCUMENT_BYTES,
-    MILLION,
-    Finish,
-    Output,
-    Prompt,
-    PromptsDocument,
-    ResultsDocument,
-    canonical_json,
-)
+from protocol.documents.canonical import MAX_DOCUMENT_BYTES, canonical_json
+from protocol.documents.prompts import MILLION, Prompt, PromptsDocument
 from protocol.errors import BadDocument
 from protocol.market.types import ModelId, ModelSpec
 
@@ -186,28 +178,3 @@ def test_max_tokens_counts_prompts_and_answers() -> None:
         Prompt(ids=(1,), max_new_tokens=4),
     )
     assert document(*prompts).max_tokens == 10
-
-
-def test_results_document_has_one_encoding() -> None:
-    pairs = (((5, -70), (7, -9)), ((6, 0),))
-    output = Output(finish=Finish.STOP, ids=(5, 6), logprobs=pairs, text="hé\n")
-    results = ResultsDocument.build(MODEL, Digest(b"\xcd" * 32), [output])
-    expected = (
-        f'{{"modelId":"{MODEL_HEX}","outputs":[{{"finish":"stop","ids":[5,6],'
-        f'"logprobs":[[[5,-70],[7,-9]],[[6,0]]],"text":"hé\\n"}}],'
-        f'"promptsDigest":"0x{"cd" * 32}","version":1}}'
-    )
-    assert results.to_bytes() == expected.encode()
-    assert ResultsDocument.from_bytes(expected.encode()) == results
-
-
-def test_token_count_adds_prompt_and_generated_tokens() -> None:
-    prompts = document(
-        Prompt(ids=(1, 2), max_new_tokens=9), Prompt(ids=(3,), max_new_tokens=9)
-    )
-    outputs = [
-        Output(finish=Finish.STOP, ids=(5, 6), logprobs=(), text=""),
-        Output(finish=Finish.LENGTH, ids=(), logprobs=(), text=""),
-    ]
-    results = ResultsDocument.build(MODEL, Digest(bytes(32)), outputs)
-    assert results.token_count(prompts) == 5

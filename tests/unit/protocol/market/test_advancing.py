@@ -26,7 +26,7 @@ OPEN = replace(ROUND, state=JobState.OPEN, seed_block=11, expiry_block=20, deadl
 @pytest.mark.parametrize(
     ("block", "task"),
     [
-        (10, Due.NOTHING),
+        (10, Due.BLOCK),
         (11, Due.DRAW),
         (19, Due.DRAW),
         (20, Due.EXPIRE),
@@ -41,6 +41,11 @@ def test_due_drawn_job_follows_the_clock(state: JobState) -> None:
     drawn = replace(ROUND, state=state)
     assert due(drawn, 99, now=DEADLINE) is Due.NOTHING
     assert due(drawn, 99, now=DEADLINE + 1) is Due.SETTLE
+
+
+@pytest.mark.parametrize("task", Due)
+def test_is_call_tells_what_advance_would_do(task: Due) -> None:
+    assert task.is_call == (task in (Due.DRAW, Due.SETTLE, Due.EXPIRE))
 
 
 def test_due_final_job_needs_nothing() -> None:

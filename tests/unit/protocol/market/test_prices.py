@@ -3,7 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from protocol.market.prices import Estimate, escrow_of, estimate
-from protocol.market.types import ZERO_ADDRESS, JobParams, MarketConfig, ModelSpec
+from protocol.market.terms import MarketConfig
+from protocol.market.types import ZERO_ADDRESS, JobParams, ModelSpec
 from protocol.store.memory import MemoryStore
 from tests.support.market.world import REQUESTER, a_config, a_spec
 

@@ -12,7 +12,7 @@ from protocol.digests import Digest
 from protocol.errors import ConfigError, RpcUnavailable, StoreUnavailable
 from protocol.market.events import Announced, Event, Log, ModelRegistered
 from protocol.market.types import ModelSpec
-from protocol.peers.introductions import AUTO, OFF, Introductions, announce
+from protocol.peers.introductions import AUTO, OFF, Introductions
 from tests.support.machines.processes import eventually
 
 ME, ALICE, BOB = (to_checksum_address("0x" + f"{n:02x}" * 20) for n in (1, 2, 3))
@@ -108,10 +108,19 @@ class Clock:
 
 
 def introduced(
-    chain: Chain, node: Node, *, allow_private: bool = False, clock: Clock | None = None
+    chain: Chain,
+    node: Node,
+    own_address: str = OFF,
+    *,
+    allow_private: bool = False,
+    clock: Clock | None = None,
 ) -> Introductions:
     return Introductions(
-        chain, node, allow_private=allow_private, clock=clock or Clock()
+        chain,
+        node,
+        allow_private=allow_private,
+        own_address=own_address,
+        clock=clock or Clock(),
     )
 
 
@@ -122,50 +131,70 @@ def test_announce_auto_says_the_public_address_once() -> None:
     chain, node = Chain(), Node(told=(LOOPBACK, PUBLIC))
 
     for _ in range(2):
-        assert announce(chain, node, AUTO, allow_private=False) == PUBLIC
+        introduced(chain, node, AUTO).announce()
 
     assert chain.sent == [PUBLIC.encode()]
 
 
 def test_announce_auto_without_a_public_address_says_nothing() -> None:
     chain, node = Chain(), Node(told=(LOOPBACK,))
-    assert announce(chain, node, AUTO, allow_private=False) is None
+    introduced(chain, node, AUTO).announce()
     assert chain.sent == []
+    introduced(chain, node, AUTO, allow_private=True).announce()
+    assert chain.sent == [LOOPBACK.encode()]
 
 
 def test_announce_off_asks_nobody() -> None:
+    chain = Chain(failure=RpcUnavailable("down"))
     node = Node(failure=StoreUnavailable("down"))
-    assert announce(Chain(), node, OFF, allow_private=True) is None
+    introduced(chain, node, OFF, allow_private=True).announce()
+    assert chain.sent == []
 
 
 def test_announce_another_address_than_before_says_it() -> None:
-    chain, node = Chain(), Node()
-    announce(chain, node, PUBLIC, allow_private=False)
-    announce(chain, node, OTHER, allow_private=False)
-    announce(chain, node, PUBLIC, allow_private=False)
+    chain = Chain()
+    for address in (PUBLIC, OTHER, PUBLIC):
+        introduced(chain, Node(), address).announce()
     assert chain.sent == [text.encode() for text in (PUBLIC, OTHER, PUBLIC)]
 
 
 def test_announce_long_ago_is_said_again() -> None:
     chain = Chain()
     chain.say(ME, PUBLIC, age=30_000)
-    announce(chain, Node(), PUBLIC, allow_private=False)
+    introduced(chain, Node(), PUBLIC).announce()
     assert len(chain.sent) == 1
 
 
 def test_announce_private_address_in_the_setting_is_refused() -> None:
     with pytest.raises(ConfigError, match="private_peers"):
-        announce(Chain(), Node(), LOOPBACK, allow_private=False)
+        introduced(Chain(), Node(), LOOPBACK)
 
 
 def test_announce_node_down_is_tried_again_by_the_next_call() -> None:
     chain, node = Chain(), Node(told=(PUBLIC,), failure=StoreUnavailable("down"))
-    introductions = introduced(chain, node)
-    introductions.announce(chain, AUTO)
+    introductions = introduced(chain, node, AUTO)
+    introductions.announce()
     assert chain.sent == []
     node.failure = None
-    introductions.announce(chain, AUTO)
-    introductions.announce(chain, AUTO)
+    introductions.announce()
+    introductions.announce()
+    assert chain.sent == [PUBLIC.encode()]
+
+
+def test_announce_by_several_threads_is_said_once() -> None:
+    chain, node = Chain(), Node(told=(PUBLIC,))
+    introductions = introduced(chain, node, AUTO)
+    both_asked = threading.Barrier(2)
+
+    def announce() -> None:
+        both_asked.wait(30)
+        introductions.announce()
+
+    threads = [threading.Thread(target=announce) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
     assert chain.sent == [PUBLIC.encode()]
 
 

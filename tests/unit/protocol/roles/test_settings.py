@@ -87,7 +87,7 @@ def test_load_several_urls_with_a_bad_one_hides_all_credentials() -> None:
 
 
 def test_sender_options_without_settings_set_no_limit(tmp_path: Path) -> None:
-    options = ExampleSettings.load().sender_options(tmp_path)
+    options = ExampleSettings.load(data_dir=tmp_path).sender_options
     assert options == SenderOptions(outbox_path=tmp_path / "outbox.sqlite")
 
 
@@ -99,7 +99,7 @@ def test_sender_options_hold_the_limits_in_wei(
         "[worker]\nmax_fee_per_gas_gwei = 0.05\nmax_gas_wei_per_day = 7\n"
         "low_gas_wei = 8\nreplace_after_seconds = 9\n",
     )
-    options = ExampleSettings.load().sender_options(tmp_path)
+    options = ExampleSettings.load(data_dir=tmp_path).sender_options
     assert options == SenderOptions(
         replace_after_seconds=9,
         max_fee_per_gas_wei=50_000_000,

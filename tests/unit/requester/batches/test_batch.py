@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from protocol.documents.prompts import PromptsDocument
 from protocol.errors import (
     ContentNotFound,
     RpcUnavailable,
@@ -19,6 +20,7 @@ from requester.batches.batch import Batch
 from requester.batches.records import BatchOptions, RowStatus
 from requester.client import Client
 from requester.prompts.decoding import Decoding
+from requester.prompts.request import PromptRequest
 from tests.support.market.batch_world import GREEDY, BatchWorld
 
 PROMPTS = ["one", "two", "three", "four", "five"]
@@ -62,6 +64,17 @@ def test_run_prompts_become_jobs_and_results_in_order(here: BatchWorld) -> None:
         "newTokens": 3,
         "jobId": job_id,
     }
+
+
+def test_run_prompt_given_as_ids_is_posted_as_those_ids(here: BatchWorld) -> None:
+    with here.create([PromptRequest("cat", GREEDY, ids=(7, 8)), "dog"]) as batch:
+        batch.run()
+    (params,) = here.posted()
+    dog = here.world.codec.encode("dog")
+    data = here.world.store.files[params.prompts_digest]
+    document = PromptsDocument.from_bytes(data)
+    assert [prompt.ids for prompt in document.prompts] == [(7, 8), dog]
+    assert [prompt.text for prompt in document.prompts] == ["cat", "dog"]
 
 
 def test_run_costs_what_the_market_took(here: BatchWorld) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from protocol.documents.prompts import Finish, ResultsDocument
+from protocol.documents.results import Finish, ResultsDocument
 from protocol.errors import (
     BadDocument,
     ContentNotFound,
@@ -21,7 +21,7 @@ from protocol.errors import (
 from protocol.market.events import BountyPaid, JobSettled
 from protocol.market.timeline import Timeline
 from protocol.market.types import JobState, Outcome, OutcomeStatus
-from requester.jobs.job import Job, Milestone
+from requester.jobs.job import Job
 from requester.prompts.decoding import Decoding
 from tests.support.market.world import REQUESTER, World
 
@@ -116,7 +116,7 @@ def test_wait_a_silent_committee_fails(world: World, job: Job) -> None:
 
 def test_wait_a_job_without_a_draw_expires(world: World, job: Job) -> None:
     world.market.mine(300)
-    timeline = job.wait(Milestone.SETTLED)
+    timeline = job.wait("settled")
     assert timeline.state == JobState.FAILED
     assert timeline.drawn is None
     settled = timeline.settled
@@ -196,7 +196,7 @@ def test_wait_a_node_that_stays_away_is_reported(world: World, job: Job) -> None
 
 def test_wait_unknown_milestone_is_refused(job: Job) -> None:
     with pytest.raises(ValueError, match="finished"):
-        job.wait(until="finished")
+        job.wait(until="finished")  # type: ignore[arg-type]
 
 
 # ---------------------------------------------------------------- cancelling
@@ -404,10 +404,10 @@ def test_round_word_before_the_draw_is_an_error(job: Job) -> None:
         only.word  # noqa: B018
 
 
-def test_members_show_who_did_what(world: World, job: Job) -> None:
+def test_places_show_who_did_what(world: World, job: Job) -> None:
     outcome = Outcome.error(OutcomeStatus.INPUT_UNAVAILABLE)
     world.answer(job.job_id, outcome)
-    first, second, third = job.timeline().rounds[0].members
-    assert first.commitment is not None and first.answer is None
-    assert first.word == first.commitment
-    assert second.word == third.word == bytes(32)
+    first, second, third = job.timeline().rounds[0].places
+    assert first.committed is not None and first.answer is None
+    assert first.committed.event.worker == first.worker
+    assert second.committed is third.committed is None

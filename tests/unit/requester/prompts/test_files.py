@@ -11,11 +11,11 @@ from protocol.errors import RequestError
 from requester.prompts.decoding import Decoding
 from requester.prompts.files import (
     MAX_FILE_BYTES,
-    PromptRequest,
     PromptRow,
     read_prompts,
     stream_prompts,
 )
+from requester.prompts.request import PromptRequest
 
 
 def _file(folder: Path, content: str | bytes, name: str = "prompts.txt") -> Path:

@@ -15,7 +15,7 @@ from protocol.chain.keys.accounts import read_key, save_key
 from protocol.chain.keys.keystore import encrypt_key
 from protocol.chain.keys.passwords import PasswordSource
 from protocol.errors import AlreadyRunning, ConfigError, WrongPassword
-from worker.process.key_lock import hold_key
+from worker.process.data_dir import hold_key
 from worker.settings import WorkerSettings
 from worker.setup.key_ring import KeyRing
 from worker.setup.prepare import prepare, write_worker_table

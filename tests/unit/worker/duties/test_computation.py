@@ -15,7 +15,8 @@ from inference.engine import (
 )
 from inference.errors import InvalidPrompt
 from protocol.digests import Digest
-from protocol.documents.prompts import Prompt, PromptsDocument, ResultsDocument
+from protocol.documents.prompts import Prompt, PromptsDocument
+from protocol.documents.results import ResultsDocument
 from protocol.documents.tokenizer import TokenCodec
 from protocol.market.types import (
     ZERO_ADDRESS,

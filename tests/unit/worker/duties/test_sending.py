@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from eth_utils.address import to_checksum_address
 
 from protocol.chain.cursor import EventBatch
-from protocol.chain.transactions.sender import TxResult
+from protocol.chain.rpc.receipts import TxReceipt
 from protocol.errors import ContractReverted, RpcUnavailable
 from protocol.market.calls import CommitEntry
 from protocol.market.events import EntrySkipped, Log
@@ -44,7 +44,7 @@ class Post:
     skips: bytes | None = None
     block: int = 30
 
-    def send(self, entries: list[CommitEntry]) -> TxResult:
+    def send(self, entries: list[CommitEntry]) -> TxReceipt:
         self.sent.append(entries)
         self.gate.acquire()
         if self.error is not None:
@@ -54,7 +54,7 @@ class Post:
             for e in entries
             if e.job_id == self.skips
         ]
-        return TxResult("0xab", self.block, 1, tuple(skipped), 1)
+        return TxReceipt("0xab", self.block, "", True, 1, 1, tuple(skipped))
 
 
 @dataclass

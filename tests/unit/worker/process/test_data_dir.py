@@ -13,7 +13,7 @@ import pytest
 
 from protocol.errors import AlreadyRunning, ConfigError, WaitTimedOut
 from tests.support.machines.processes import eventually
-from worker.process.data_dir import RunRecord, hold_data_dir, running_in
+from worker.process.data_dir import RunRecord, hold_data_dir, hold_key, running_in
 from worker.process.signals import drain_process
 
 HOLDER = """
@@ -86,6 +86,28 @@ def test_hold_data_dir_that_is_a_file_raises_config_error(tmp_path: Path) -> Non
         hold_data_dir(tmp_path / "file", RunRecord(1, 1, "", "")),
     ):
         pass
+
+
+def test_hold_key_of_a_missing_file_names_it(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ConfigError, match="worker.key"),
+        hold_key(tmp_path / "worker.key"),
+    ):
+        pass
+
+
+def test_hold_key_twice_is_refused_and_leaves_the_file_as_it_is(tmp_path: Path) -> None:
+    key_file = tmp_path / "worker.key"
+    key_file.write_text("0x" + "11" * 32)
+    key_file.chmod(0o400)
+    with (
+        hold_key(key_file),
+        pytest.raises(AlreadyRunning, match="stop it first"),
+        hold_key(key_file),
+    ):
+        pass
+    with hold_key(key_file):
+        assert key_file.read_text() == "0x" + "11" * 32
 
 
 def test_drain_process_where_none_runs_is_false(tmp_path: Path) -> None:

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
-import pytest
 from eth_utils.address import to_checksum_address
 
 from protocol.chain.cursor import EventBatch
@@ -13,12 +10,9 @@ from protocol.market.events import (
     JobSettled,
     Log,
     ResultCommitted,
-    ResultRevealed,
-    RevealOpened,
-    StakeDeposited,
 )
-from protocol.market.types import JobId, JobState, Outcome, Round
-from worker.rounds.following import Rounds, round_after, round_at
+from protocol.market.types import JobId, JobState, Round
+from worker.rounds.following import Rounds
 
 JOB = JobId(b"\1" * 32)
 WORKER = to_checksum_address("0x" + "11" * 20)
@@ -63,49 +57,6 @@ class Chain:
 
 def rounds_of(chain: Chain) -> Rounds:
     return Rounds(chain, reveal_window_seconds=60)
-
-
-def test_round_after_the_events_of_a_round_stands_where_they_lead() -> None:
-    opened = round_after(None, ARMED)
-    assert opened is not None
-    assert (opened.state, opened.seed_block) == (JobState.OPEN, 12)
-    drawn = round_after(opened, DRAWN)
-    assert drawn == ROUND
-    first = round_after(drawn, committed(1))
-    assert first == replace(ROUND, committed=0b10)
-    revealing = round_after(first, RevealOpened(JOB, 1, 1_100))
-    assert revealing is not None
-    assert (revealing.state, revealing.deadline) == (JobState.REVEALING, 1_100)
-    revealed = round_after(
-        revealing, ResultRevealed(JOB, WORKER, 1, 1, Outcome.none(), bytes(32))
-    )
-    assert revealed == replace(revealing, revealed=0b10)
-    assert round_after(revealed, SETTLED) is None
-
-
-def test_round_after_an_event_of_an_unknown_round_is_unknown() -> None:
-    assert round_after(None, committed(0)) is None
-
-
-def test_round_after_an_event_that_moves_none_raises() -> None:
-    with pytest.raises(TypeError, match="StakeDeposited moves no round"):
-        round_after(ROUND, StakeDeposited(WORKER, 1))
-
-
-@pytest.mark.parametrize(
-    ("marks", "now", "state", "deadline"),
-    [
-        (0b01, 1_000, JobState.COMMITTING, 1_000),
-        (0b01, 1_001, JobState.REVEALING, 1_060),
-        (0b00, 1_001, JobState.COMMITTING, 1_000),
-    ],
-)
-def test_round_at_a_time_reveals_once_the_window_of_commitments_is_over(
-    marks: int, now: int, state: JobState, deadline: int
-) -> None:
-    current = round_at(replace(ROUND, committed=marks), now, reveal_window_seconds=60)
-
-    assert (current.state, current.deadline) == (state, deadline)
 
 
 def test_of_asks_once_and_follows_events_from_there() -> None:

@@ -7,10 +7,9 @@ from eth_abi.abi import encode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.chain.abi.contracts import decode_log_fields, decode_parameters, interface
+from protocol.chain.abi.contracts import decode_parameters, interface
 from protocol.chain.abi.reverts import revert_of
-from protocol.errors import ContractReverted, RequestError, RpcUnavailable
-from protocol.market.events import StakeDeposited, decode_log, topic_of
+from protocol.errors import ContractReverted, RequestError
 from protocol.market.types import JobState, OutcomeStatus
 from tests.support.network.chain import a_job, a_model, an_outcome
 
@@ -80,54 +79,3 @@ def test_revert_of_an_error_with_an_enum_and_a_struct_has_twins() -> None:
     revert = revert_of(error + body)
     assert revert.arguments == (bytes(32), outcome)
     assert isinstance(revert.arguments[1].status, OutcomeStatus)
-
-
-def test_decode_log_fields_with_a_topic_missing_raises() -> None:
-    definition = next(e for e in MARKET.events.values() if e["name"] == "Withdrawn")
-    with pytest.raises(ValueError, match="Withdrawn with 2 topics"):
-        decode_log_fields(definition, [bytes(32)] * 2, bytes(32))
-
-
-def _raw_log(**changes: object) -> dict[str, object]:
-    return {
-        "address": "0x" + "ab" * 20,
-        "topics": [topic_of(StakeDeposited), "0x" + "00" * 31 + "01"],
-        "data": "0x" + "00" * 31 + "05",
-        "blockNumber": "0x10",
-        "blockHash": "0x" + "cd" * 32,
-        "transactionHash": "0x" + "ef" * 32,
-        "logIndex": "0x2",
-        **changes,
-    }
-
-
-def test_decode_log_of_a_deposit_has_amount_and_place() -> None:
-    log = decode_log(_raw_log())
-    assert log is not None
-    assert log.event == StakeDeposited("0x" + "00" * 19 + "01", 5)  # type: ignore[arg-type]
-    assert (log.block_number, log.log_index) == (16, 2)
-    assert log.block_hash == "0x" + "cd" * 32
-    assert log.address == "0xABaBaBaBABabABabAbAbABAbABabababaBaBABaB"
-
-
-@pytest.mark.parametrize("topics", [[], ["0x" + "12" * 32]])
-def test_decode_log_of_another_event_is_none(topics: list[str]) -> None:
-    assert decode_log(_raw_log(topics=topics)) is None
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"data": "0x"},
-        {"data": None},
-        {"topics": [topic_of(StakeDeposited)]},
-        {"blockNumber": None},
-        {"address": "0x12"},
-        {"logIndex": "two"},
-    ],
-)
-def test_decode_log_of_a_malformed_log_raises_rpc_unavailable(
-    changes: dict[str, object],
-) -> None:
-    with pytest.raises(RpcUnavailable, match="malformed log"):
-        decode_log(_raw_log(**changes))

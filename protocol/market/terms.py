@@ -1,18 +1,17 @@
-"""A marketplace's terms: what its constructor fixes for good."""
+"""A marketplace's terms and configuration: what its constructor fixes for good."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Self
+from dataclasses import asdict, dataclass, fields
 
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 
 from protocol.errors import ConfigError
-from protocol.market.types import ZERO_ADDRESS, MarketConfig
+from protocol.market.types import ZERO_ADDRESS, AbiStruct
 
-__all__ = ["BURN_ADDRESS", "MarketTerms"]
+__all__ = ["BURN_ADDRESS", "MarketConfig", "MarketTerms"]
 
 BURN_ADDRESS = to_checksum_address("0x000000000000000000000000000000000000dEaD")
 
@@ -39,7 +38,7 @@ _RANGES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketTerms:
-    """`MarketConfig` without token and registry.
+    """What whoever deploys a marketplace chooses.
 
     Attributes:
         treasury: Receives the protocol fee; None stands for the deploying account.
@@ -73,10 +72,10 @@ class MarketTerms:
     reveal_window_seconds: int
     draw_deadline_blocks: int
 
-    @classmethod
-    def development(cls, *, treasury: ChecksumAddress | None = None) -> Self:
+    @staticmethod
+    def development(*, treasury: ChecksumAddress | None = None) -> MarketTerms:
         """The terms of a local network, for a token of six decimals."""
-        return cls(
+        return MarketTerms(
             treasury=treasury,
             sink=BURN_ADDRESS,
             seat_bond=50_000_000,
@@ -130,3 +129,33 @@ class MarketTerms:
         for name in ("treasury", "sink"):
             if getattr(self, name) == ZERO_ADDRESS:
                 yield f"{name} is the zero address; to burn, name {BURN_ADDRESS}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketConfig(MarketTerms, AbiStruct):
+    """Constructor arguments of a marketplace (`interfaces/IMarketplace.sol`).
+
+    Attributes:
+        treasury: Receives the protocol fee.
+        token: ERC-20 that it pays in.
+        registry: Its model registry.
+    """
+
+    treasury: ChecksumAddress
+    token: ChecksumAddress
+    registry: ChecksumAddress
+
+    @classmethod
+    def abi_names(cls) -> tuple[str, ...]:
+        """The members' names, in order."""
+        return ("token", "registry", *(term.name for term in fields(MarketTerms)))
+
+    @classmethod
+    def abi_types(cls) -> tuple[str, ...]:
+        """The members' ABI types, in order."""
+        return (
+            *("address",) * 4,
+            *("uint96",) * 3,
+            *("uint16", "uint16", "uint8", "uint8"),
+            *("uint32",) * 5,
+        )

@@ -1,0 +1,145 @@
+"""How a gateway's parts are joined."""
+
+from __future__ import annotations
+
+from gateway.batches.feed import BatchFeed
+from gateway.completions.admission import Admission
+from gateway.completions.catalogue import Catalogue
+from gateway.completions.delivery import Delivery
+from gateway.database.engine import Database
+from gateway.database.schema import migrate
+from gateway.indexer.head_watch import HeadWatch
+from gateway.indexer.service import IndexService, market_of
+from gateway.jobs.loop import JobEngine, LoopOptions, new_replica_name
+from gateway.jobs.market_access import MarketAccess
+from gateway.jobs.runner import JobRunner
+from gateway.jobs.waiters import Waiters
+from gateway.metrics import Metrics
+from gateway.readiness import Readiness
+from gateway.receipts import ReceiptShelf
+from gateway.retention import Retention
+from gateway.services import Services
+from gateway.settings import GatewaySettings
+from protocol.roles.session import open_session
+from requester.jobs.connections import Connections
+
+__all__ = ["connect_services"]
+
+
+def connect_services(settings: GatewaySettings, database: Database) -> Services:
+    """Connects to the chain and the content store, and joins the parts.
+
+    Args:
+        settings: The gateway's settings.
+        database: Its database; brought to this version's form.
+
+    Raises:
+        ConfigError: Wallet, deployment file or a setting make no sense.
+        ChainError: The chain does not answer, or is another; or the outbox in the data
+            folder cannot be used.
+        DatabaseError: The database does not answer, or is of a newer version.
+    """
+    migrate(database)
+    session = open_session(settings)
+    connections = Connections.of(
+        session,
+        data_dir=settings.data_dir,
+        poll_seconds=settings.poll_seconds,
+        results_timeout_seconds=settings.results_timeout_seconds,
+    )
+    access = MarketAccess(connections, max_prompts=settings.max_prompts_per_job)
+    catalogue = Catalogue(access, settings.models)
+    metrics, waiters, replica = Metrics(), Waiters(), new_replica_name()
+    metrics.watch("callers_waiting", "Calls that somebody waits for.", waiters.count)
+    admission = Admission(database, access, catalogue, settings, replica=replica)
+    delivery = Delivery(
+        database,
+        access,
+        waiters,
+        base_url=settings.base_url,
+        timeout_seconds=settings.call_timeout_seconds,
+    )
+    feed = BatchFeed(
+        database,
+        admission,
+        delivery,
+        replica=replica,
+        lease_seconds=settings.lease_seconds,
+        max_open=4 * settings.max_prompts_per_job,
+    )
+    engine = JobEngine(
+        access,
+        database,
+        _runner(settings, database, access, waiters, metrics),
+        waiters,
+        _loop_options(settings),
+        replica=replica,
+        feed=feed,
+    )
+    index = _index(settings, database, access)
+    checks = {
+        "chain": lambda: bool(access.market.block_number()),
+        "content_store": session.store.ping,
+        "database": database.check,
+        "index": index.check,
+        "jobs": engine.check,
+    }
+    return Services(
+        settings=settings,
+        session=session,
+        database=database,
+        access=access,
+        catalogue=catalogue,
+        admission=admission,
+        delivery=delivery,
+        engine=engine,
+        feed=feed,
+        metrics=metrics,
+        readiness=Readiness(checks),
+        receipts=ReceiptShelf(access),
+        watch=HeadWatch(database),
+        background=(
+            index,
+            engine,
+            Retention(database, hours=settings.retention_hours),
+        ),
+    )
+
+
+def _runner(
+    settings: GatewaySettings,
+    database: Database,
+    access: MarketAccess,
+    waiters: Waiters,
+    metrics: Metrics,
+) -> JobRunner:
+    return JobRunner(
+        access,
+        database,
+        confirmations=settings.confirmations,
+        patience_seconds=settings.posting_patience_seconds,
+        results_patience_seconds=settings.results_patience_seconds,
+        wake=waiters.wake,
+        meter=metrics,
+    )
+
+
+def _loop_options(settings: GatewaySettings) -> LoopOptions:
+    return LoopOptions(
+        window_seconds=settings.batch_window_ms / 1_000,
+        poll_seconds=settings.poll_seconds,
+        lease_seconds=settings.lease_seconds,
+        max_live_jobs=settings.max_live_jobs,
+    )
+
+
+def _index(
+    settings: GatewaySettings, database: Database, access: MarketAccess
+) -> IndexService:
+    return IndexService(
+        database,
+        access.market,
+        market_of(access.market),
+        poll_seconds=settings.index_poll_seconds,
+        confirmations=settings.index_confirmations,
+    )
