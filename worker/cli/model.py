@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from inference.profiles import PROFILES
+from inference import PROFILES
 from worker.cli.options import KEY, options
 
 if TYPE_CHECKING:
-    from inference.loading import Backend
+    from inference import Backend
 
 __all__ = ["model"]
 
@@ -68,7 +68,7 @@ def import_(
     Quantises the model and prints what that cost: perplexity of both on held-out
     text, and how many values stood at a clamp.
     """
-    from inference.checkpoints.source import resolve_source
+    from inference import resolve_source
     from inference.importing.run import (
         DEFAULT_HELD_OUT_TOKENS,
         ImportSettings,

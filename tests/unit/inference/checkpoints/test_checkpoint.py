@@ -9,13 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from inference import (
-    InvalidThreads,
-    ModelPackageError,
-    load_float_engine,
-    read_checkpoint,
-)
-from inference.errors import InvalidSetting
+from inference import load_float_engine, read_checkpoint
+from inference.errors import InvalidSetting, InvalidThreads, ModelPackageError
 from tests.support.models.checkpoints import rewrite_weights
 from tests.unit.inference.conftest import (
     TINY_CONTEXT,
