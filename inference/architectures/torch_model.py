@@ -12,24 +12,8 @@ from torch import Tensor
 from inference.architectures.torch_table import load_network
 from inference.engine import MAX_SEED, MAX_TEMPERATURE, MILLION
 from inference.errors import InvalidSetting
-from inference.models.integer_model import (
-    BAD_CHOICE,
-    BAD_START,
-    BAD_TOKEN,
-    NO_ROOM,
-    NO_TOKENS,
-    NOT_OPEN,
-    REPEATED,
-    Choice,
-    Int32Array,
-    Piece,
-    check_capacity,
-    check_choices,
-    check_traced,
-    no_logits,
-    refused,
-    unknown_sequence,
-)
+from inference.models import integer_model as port
+from inference.models.integer_model import Choice, Int32Array, Piece
 from inference.models.layout import IntegerShape
 from inference.models.sampling import choose_token
 from inference.models.torch_network import Cache, Loader, Tensors, Trace, record
@@ -76,7 +60,7 @@ class TorchModel:
 
     def open_sequence(self, capacity: int) -> int:
         """As the port says; takes the memory at once."""
-        check_capacity(capacity, self._shape)
+        port.check_capacity(capacity, self._shape)
         shape = self._shape
         size = (shape.layers, shape.heads, capacity, shape.head_width)
         keys, values = (
@@ -90,14 +74,14 @@ class TorchModel:
     def close_sequence(self, sequence: int) -> None:
         """As the port says."""
         if sequence not in self._sequences:
-            raise unknown_sequence(sequence)
+            raise port.unknown_sequence(sequence)
         del self._sequences[sequence]
 
     def step(
         self, pieces: Sequence[Piece], choices: Sequence[Choice | None]
     ) -> list[int]:
         """As the port says."""
-        check_choices(pieces, choices)
+        port.check_choices(pieces, choices)
         self._logits = {}
         if not pieces:
             return []
@@ -113,12 +97,12 @@ class TorchModel:
     def logits(self, index: int) -> Int32Array:
         """As the port says."""
         if index not in self._logits:
-            raise no_logits(index)
+            raise port.no_logits(index)
         return self._logits[index].copy()
 
     def trace(self, pieces: Sequence[Piece]) -> Trace:
         """As the port says."""
-        check_traced(pieces)
+        port.check_traced(pieces)
         trace: Trace = {}
         with exact_products(self._device):
             for piece in pieces:
@@ -134,25 +118,25 @@ class TorchModel:
         for index, (piece, choice) in enumerate(zip(pieces, choices, strict=True)):
             problem = self._problem(piece, seen)
             if not problem and not _is_possible(choice):
-                problem = BAD_CHOICE
+                problem = port.BAD_CHOICE
             if problem:
-                raise refused(f"pieces[{index}]", piece, problem)
+                raise port.refused(f"pieces[{index}]", piece, problem)
             seen.add(piece.sequence)
 
     def _problem(self, piece: Piece, seen: set[int]) -> str:
         cache = self._sequences.get(piece.sequence)
         if cache is None:
-            return NOT_OPEN
+            return port.NOT_OPEN
         if piece.sequence in seen:
-            return REPEATED
+            return port.REPEATED
         if piece.start != cache.length:
-            return BAD_START
+            return port.BAD_START
         if not piece.ids:
-            return NO_TOKENS
+            return port.NO_TOKENS
         if len(piece.ids) > cache.capacity - piece.start:
-            return NO_ROOM
+            return port.NO_ROOM
         if min(piece.ids) < 0 or max(piece.ids) >= self._shape.vocab_size:
-            return BAD_TOKEN
+            return port.BAD_TOKEN
         return ""
 
     def _feed(self, pieces: Sequence[Piece], trace: Trace | None) -> Tensor:
