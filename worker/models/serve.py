@@ -9,7 +9,6 @@ from pathlib import Path
 
 from inference import (
     CACHE_BLOCK,
-    Backend,
     BatchingEngine,
     IntegerEngine,
     check_vectors,
