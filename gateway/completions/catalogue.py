@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from protocol.market.events import ModelRegistered
 from protocol.market.types import DEVELOPMENT_CHAIN_IDS, ModelId, ModelSpec
 
 __all__ = ["Catalogue", "Listed"]
+
+_ID = re.compile(r"0x[0-9a-fA-F]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Catalogue:
             ChainError: The chain cannot be read.
         """
         model_id = self._names.get(name)
-        if model_id is None and _is_id(name):
+        if model_id is None and _ID.fullmatch(name):
             asked = _id_of(name)
             is_listed = self._is_open or asked in self._names.values()
             model_id = asked if is_listed else None
@@ -86,7 +89,7 @@ class Catalogue:
         if not self._is_open:
             return [self.find(name) for name in self._names]
         self._read_times()
-        named = ((_hex(one), one) for one in self._times)
+        named = (("0x" + one.hex(), one) for one in self._times)
         listed = [self._describe(name, one) for name, one in named]
         return [one for one in listed if one.spec.is_exact]
 
@@ -116,18 +119,5 @@ def _unknown(name: str) -> NothingFound:
     )
 
 
-def _is_id(name: str) -> bool:
-    digits = name[2:].lower()
-    return (
-        name.startswith("0x")
-        and len(digits) == 64
-        and all(digit in "0123456789abcdef" for digit in digits)
-    )
-
-
 def _id_of(text: str) -> ModelId:
     return ModelId(bytes.fromhex(text[2:]))
-
-
-def _hex(model_id: ModelId) -> str:
-    return "0x" + model_id.hex()
