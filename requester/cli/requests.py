@@ -28,6 +28,8 @@ __all__ = [
     "parse_model_id",
 ]
 
+_SETTINGS = ("model", "rpc_url", "deployment", "ipfs_api", "key_file", "password_file")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitOptions:
