@@ -14,9 +14,8 @@ from protocol.errors import (
     RequestError,
 )
 from protocol.hexadecimal import from_hex, to_hex
-from protocol.market.events import JobPosted, ModelRegistered
+from protocol.market.events import JobPosted, ModelRegistered, entries_of
 from protocol.market.prices import Estimate, escrow_of
-from protocol.market.round_history import Entry
 from protocol.market.timeline import Timeline
 from protocol.market.types import (
     DEVELOPMENT_CHAIN_IDS,
@@ -270,9 +269,9 @@ class Client:
         owner = requester or self._require_account()
         logs = self.market.events(kinds=(JobPosted,))
         return [
-            Job(self._connections, Entry(log.event, log))
-            for log in logs
-            if isinstance(log.event, JobPosted) and log.event.requester == owner
+            Job(self._connections, posted)
+            for posted in entries_of(logs, JobPosted)
+            if posted.event.requester == owner
         ]
 
     def market_for(self, terms: Terms) -> Market:
@@ -316,8 +315,8 @@ class Client:
         registered = []
         if self.market.chain_id in DEVELOPMENT_CHAIN_IDS:
             logs = self.market.events(kinds=(ModelRegistered,))
-            events = (log.event for log in logs)
-            registered = [e.model_id for e in events if isinstance(e, ModelRegistered)]
+            models = entries_of(logs, ModelRegistered)
+            registered = [model.event.model_id for model in models]
         if len(registered) == 1:
             return registered[0]
         raise ConfigError(

@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing
 from inference.engine import Engine
 from protocol.chain.client import MarketClient
 from protocol.chain.keys.accounts import salt_secret
-from protocol.chain.reader import Head
+from protocol.chain.rpc.blocks import BlockHead
 from protocol.errors import ConfigError
 from protocol.market.types import ModelId
 from protocol.roles.session import Session, open_session, unlock_account
@@ -178,7 +178,7 @@ class Worker:
             journal, store, self._errands, keep_days=settings.keep_results_days
         )
         self._upkeep = _upkeep(client, models, settings)
-        self._head: Head | None = None
+        self._head: BlockHead | None = None
 
     def _tools(self, store: ContentStore, secret: bytes, meet: Meet) -> Tools:
         return Tools(
@@ -289,7 +289,7 @@ class Worker:
         self._errands.settle()
         self._serving.collect()
 
-    def _take_in(self, head: Head) -> None:
+    def _take_in(self, head: BlockHead) -> None:
         """Read what is new on the chain."""
         batch = self._inbox.read()
         self._rounds.move(batch)

@@ -45,8 +45,6 @@ class WorkerSettings(RoleSettings):
     """Settings of one worker process, which works with one key.
 
     Attributes:
-        data_dir: Folder of the journal, the transactions that were sent and the model
-            cache.
         models: Ids of the models to serve.
         tick: Price step of the seats, 0 to 7.
         max_seats: Most seats for each model; the machine's speed may allow fewer.

@@ -157,7 +157,7 @@ def _faults_of(job: Timeline, config: MarketConfig) -> Iterator[str]:
     """Sums of a job that has ended and that do not come out."""
     if job.ended is None:
         return
-    handed, fee = sum(_handed(job)), 0
+    handed, fee = sum(job.payments), 0
     if job.settled is not None:
         # The delivery's bounty counts as paid, and leaves with the delivery.
         handed += config.bounty if job.params.has_callback else 0
@@ -173,12 +173,6 @@ def _faults_of(job: Timeline, config: MarketConfig) -> Iterator[str]:
             f"job {to_hex(job.job_id)}: escrowed is not paid + refunded + fees, "
             f"{missing} units are missing"
         )
-
-
-def _handed(job: Timeline) -> list[int]:
-    """What workers and callers got up to the end."""
-    paid = [entry.event.amount for entry in job.workers_paid]
-    return paid + [entry.event.amount for entry in job.bounties]
 
 
 def audit(market: MarketReader) -> list[str]:
@@ -224,7 +218,7 @@ def check_money(job: Timeline, audit_faults: Sequence[str]) -> list[DemoCheck]:
         job: What its events say.
         audit_faults: From `audit`.
     """
-    escrowed, handed = job.posted.event.escrowed, _handed(job)
+    escrowed, handed = job.posted.event.escrowed, job.payments
     paid, fee = 0, 0
     if job.settled is not None:
         paid, fee = job.settled.event.paid, job.settled.event.fee

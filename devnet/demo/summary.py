@@ -13,7 +13,7 @@ from devnet.network.plan import Network
 from protocol.chain.reader import MarketReader
 from protocol.errors import RpcUnavailable
 from protocol.hexadecimal import to_hex
-from protocol.market.round_history import Entry
+from protocol.market.events import Entry
 from protocol.market.timeline import Timeline
 
 __all__ = ["Evidence", "collect", "summarize"]

@@ -51,10 +51,10 @@ _CARD_BYTES = 64 * 1024
 
 
 @router.get("/")
-def market(page: PageDep, database: DatabaseDep, settings: SettingsDep) -> Response:
+def market(page: PageDep, database: DatabaseDep) -> Response:
     """The market at a glance."""
     with database.reading() as session:
-        values = market_page(session, settings.amounts)
+        values = market_page(session, page.amounts)
     return page.draw("overview.html", "market", **values)
 
 
@@ -74,7 +74,6 @@ def jobs(
     request: Request,
     page: PageDep,
     database: DatabaseDep,
-    settings: SettingsDep,
     state: str = "",
     model: str = "",
     requester: str = "",
@@ -96,7 +95,7 @@ def jobs(
         wanted = _filter(**chosen)
         with database.reading() as session:
             found = list_jobs(session, wanted, cursor=after or None, limit=_PAGE)
-        values["jobs"] = [job_row(job, settings.amounts) for job in found.items]
+        values["jobs"] = [job_row(job, page.amounts) for job in found.items]
         url = request.url.remove_query_params("after")
         if found.next_cursor:
             following = url.include_query_params(after=found.next_cursor)
@@ -141,7 +140,7 @@ def job(
     if history is None:
         raise NothingFound(f"the index has no job {job_id}")
     receipts = f"{settings.base_url}/v1/receipts"
-    values = job_page(history, settings.amounts, receipts)
+    values = job_page(history, page.amounts, receipts)
     values["outputs"] = outputs_of(shelf, history.summary)
     return page.draw("job.html", "jobs", **values)
 
@@ -150,9 +149,7 @@ def job(
 
 
 @router.get("/workers")
-def workers(
-    page: PageDep, database: DatabaseDep, settings: SettingsDep, after: str = ""
-) -> Response:
+def workers(page: PageDep, database: DatabaseDep, after: str = "") -> Response:
     """Everyone who ever opened a seat."""
     with database.reading() as session:
         found = list_workers(session, cursor=after or None, limit=_PAGE)
@@ -160,40 +157,33 @@ def workers(
     return page.draw(
         "workers.html",
         "workers",
-        workers=[worker_row(one, settings.amounts) for one in found.items],
+        workers=[worker_row(one, page.amounts) for one in found.items],
         next_url=f"/workers?after={following}" if following else None,
         first_url="/workers" if after else None,
     )
 
 
 @router.get("/workers/{address}")
-def worker(
-    page: PageDep, database: DatabaseDep, settings: SettingsDep, address: str
-) -> Response:
+def worker(page: PageDep, database: DatabaseDep, address: str) -> Response:
     """One account, as a worker and as a requester."""
     account = None
     if is_address(address):
         with database.reading() as session:
             account = find_participant(session, to_checksum_address(address))
             if account is not None:
-                values = worker_page(session, account, settings.amounts)
+                values = worker_page(session, account, page.amounts)
     if account is None:
         raise NothingFound(f"the index has no event of the account {address[:80]}")
     return page.draw("worker.html", "workers", **values)
 
 
 @router.get("/models")
-def models(
-    page: PageDep,
-    database: DatabaseDep,
-    catalogue: CatalogueDep,
-    settings: SettingsDep,
-) -> Response:
+def models(page: PageDep, database: DatabaseDep, catalogue: CatalogueDep) -> Response:
     """What is registered."""
     names = catalogue.names
     with database.reading() as session:
         rows = [
-            model_row(one, names.get(one.model_id, ""), settings.amounts)
+            model_row(one, names.get(one.model_id, ""), page.amounts)
             for one in list_models(session)
         ]
     return page.draw("models.html", "models", models=rows)
@@ -205,7 +195,6 @@ def model(
     database: DatabaseDep,
     access: AccessDep,
     catalogue: CatalogueDep,
-    settings: SettingsDep,
     model_id: str,
 ) -> Response:
     """One model with its card."""
@@ -219,9 +208,9 @@ def model(
         "model.html",
         "models",
         model={"model_id": to_hex(key), "name": catalogue.names.get(key, "")},
-        cards=model_cards(view, settings.amounts),
+        cards=model_cards(view, page.amounts),
         card_text=_card_text(access, key),
-        jobs=[job_row(one, settings.amounts) for one in jobs],
+        jobs=[job_row(one, page.amounts) for one in jobs],
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from eth_typing import ChecksumAddress
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -13,9 +14,9 @@ from rich.text import Text
 
 from protocol.amounts import Amounts
 from protocol.hexadecimal import to_hex
-from protocol.market.events import Log
+from protocol.market.events import Entry, Log
 from protocol.market.prices import Estimate
-from protocol.market.round_history import Entry, RoundHistory
+from protocol.market.round_history import RoundHistory
 from protocol.market.sentences import sentence_of
 from protocol.market.timeline import Timeline
 from protocol.market.types import JobState
@@ -24,11 +25,7 @@ __all__ = ["estimate_lines", "event_line", "progress", "timeline_lines"]
 
 Follower = Callable[[Timeline], None]
 
-_STEPS = (
-    (JobState.OPEN, "Open"),
-    (JobState.COMMITTING, "Committing"),
-    (JobState.REVEALING, "Revealing"),
-)
+_STEPS = (JobState.OPEN, JobState.COMMITTING, JobState.REVEALING)
 _SHOWN_PROMPTS = 10
 
 
@@ -140,9 +137,9 @@ def _track(timeline: Timeline) -> Text:
     """The states in a row: what is past, where the job is, what is to come."""
     state = timeline.state
     text = Text()
-    for step, name in _STEPS:
+    for step in _STEPS:
         style = "bold cyan" if step == state else "green" if step < state else "dim"
-        text.append(name, style=style).append(" ─► ", style="dim")
+        text.append(step.label, style=style).append(" ─► ", style="dim")
     if timeline.accepted is not None and not state.is_final:
         return text.append("Accepted, settling", style="bold green")
     if not state.is_final:
@@ -170,9 +167,8 @@ def _block(entry: Entry[Any] | None) -> str:
     return "…" if entry is None else f"block {entry.log.block_number}"
 
 
-def _money_of(worker: str, timeline: Timeline, amounts: Amounts) -> str:
-    paid = [e.event.amount for e in timeline.workers_paid if e.event.worker == worker]
-    lost = [e.event.amount for e in timeline.slashed if e.event.worker == worker]
-    if lost:
-        return f"slashed {amounts.text(sum(lost))}"
-    return f"paid {amounts.text(sum(paid))}" if paid else ""
+def _money_of(worker: ChecksumAddress, timeline: Timeline, amounts: Amounts) -> str:
+    slash, paid = timeline.slash_of(worker), timeline.paid_to(worker)
+    if slash is not None:
+        return f"slashed {amounts.text(slash.amount)}"
+    return f"paid {amounts.text(paid)}" if paid else ""

@@ -10,7 +10,7 @@ import click
 
 from protocol.errors import ConfigError, RequestError, RpcUnavailable
 from protocol.hexadecimal import from_hex
-from requester.cli.options import CONNECTION, JSON, options
+from protocol.roles.options import CHAIN, JSON, options
 
 if TYPE_CHECKING:
     from requester.receipts.proof import Trusted
@@ -29,7 +29,7 @@ _EPILOG = (
 @click.argument("receipt", type=Path)
 @click.option("--block-hash", help="Trust this block and ask no node.")
 @click.option("--marketplace", help="With --block-hash: whose receipts count.")
-@options(CONNECTION[:2], [JSON])
+@options(CHAIN, JSON)
 def verify(
     receipt: Path,
     *,

@@ -28,8 +28,7 @@ from protocol.hexadecimal import to_hex
 from protocol.host.backoff import Tolerance
 from protocol.host.crash_points import crash_point
 from protocol.market.advancing import Due
-from protocol.market.events import JobPosted, ResultRevealed
-from protocol.market.round_history import Entry
+from protocol.market.events import Entry, JobPosted, ResultRevealed, entries_of
 from protocol.market.timeline import Timeline, logs_to_end
 from protocol.market.types import (
     JobId,
@@ -303,10 +302,8 @@ class Job:
         if connections.introductions is not None:
             kinds = (ResultRevealed,)
             logs = connections.market.events(job_id=self.job_id, kinds=kinds)
-            events = [log.event for log in logs]
-            connections.introductions.meet(
-                event.worker for event in events if isinstance(event, ResultRevealed)
-            )
+            reveals = entries_of(logs, ResultRevealed)
+            connections.introductions.meet(reveal.event.worker for reveal in reveals)
 
     def _look(
         self, seen: Timeline | None, on_change: Callable[[Timeline], None] | None

@@ -14,6 +14,7 @@ from protocol.hexadecimal import from_hex, to_hex
 from protocol.market.events import (
     BountyPaid,
     CommitteeDrawn,
+    Entry,
     Event,
     JobPosted,
     JobSettled,
@@ -26,7 +27,7 @@ from protocol.market.events import (
     SeatSlashed,
     WorkerPaid,
 )
-from protocol.market.round_history import Entry, RoundHistory
+from protocol.market.round_history import RoundHistory
 from protocol.market.timeline import Timeline, logs_to_end
 from protocol.market.types import (
     JobParams,
@@ -262,11 +263,10 @@ def _section_or_none(entry: Entry[Any] | None) -> Any:
 
 
 def _money(timeline: Timeline, settled: JobSettled) -> MoneySection:
-    payments: tuple[Entry[Any], ...] = (*timeline.workers_paid, *timeline.bounties)
     return MoneySection(
         escrowed=timeline.posted.event.escrowed,
         paid=settled.paid,
-        delivery=settled.paid - sum(entry.event.amount for entry in payments),
+        delivery=settled.paid - sum(timeline.payments),
         refunded=settled.refunded,
         fee=settled.fee,
         slashed=sum(entry.event.amount for entry in timeline.slashed),

@@ -21,6 +21,7 @@ from typing import Any
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from protocol.errors import ConfigError, MarketError
+from protocol.host.terminal import one_line
 from protocol.market.types import ModelId
 from worker.metrics import WorkerMetrics
 from worker.monitoring.snapshot import Census
@@ -146,11 +147,11 @@ class _Watch:
         try:
             self._note(self._take_census())
         except MarketError as error:
-            self._health.lost_chain(_told(error))
+            self._health.lost_chain(one_line(error))
         try:
             self._ping_content()
         except MarketError as error:
-            self._health.lost_content(_told(error))
+            self._health.lost_content(one_line(error))
         else:
             self._health.saw_content()
 
@@ -294,7 +295,3 @@ def _handler(health: Health, metrics: WorkerMetrics) -> type[BaseHTTPRequestHand
             """Scrapes are no events."""
 
     return Handler
-
-
-def _told(error: MarketError) -> str:
-    return " ".join(str(error).split())

@@ -11,11 +11,10 @@ from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 from prometheus_client.parser import text_string_to_metric_families
 
-from protocol.chain.deployment import Deployment
 from protocol.chain.keys.accounts import address_in
-from protocol.chain.reader import MarketReader
 from protocol.errors import ConfigError
 from protocol.hexadecimal import to_hex
+from protocol.roles.session import open_read_only
 from worker.metrics import JobStage, SeatState
 from worker.monitoring.snapshot import Census, CensusTaker
 from worker.process.data_dir import RunRecord, running_in
@@ -72,9 +71,8 @@ class StatusReader:
             ChainError: The market cannot be read.
         """
         self._data_dir = settings.data_dir
-        deployment = Deployment.load(settings.deployment)
-        reader = MarketReader.connect(settings.rpc_url, deployment)
-        journal = settings.journal_path(deployment.marketplace)
+        reader = open_read_only(settings).market
+        journal = settings.journal_path(reader.deployment.marketplace)
         self._take = CensusTaker(reader, _address(settings), journal).take
 
     def read(self) -> Status:

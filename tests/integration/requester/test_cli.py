@@ -116,10 +116,12 @@ def test_submit_waits_shows_progress_and_writes_the_receipt(
 ) -> None:
     def work() -> None:
         (job,) = network.client.jobs()
-        drawn = job.timeline().drawn
-        assert drawn is not None, "the command draws the committee itself"
+        last = job.timeline().last_drawn
+        assert last is not None and last.drawn is not None, (
+            "the command draws the committee itself"
+        )
         outcome = network.publish(job.params, (" universally",))
-        members = network.market.members(drawn.event)
+        members = network.market.members(last.drawn.event)
         for member in members:
             member.commit(job.job_id, outcome)
         for member in members:

@@ -14,9 +14,8 @@ from protocol.chain.abi.contracts import encode_parameters, interface, parameter
 from protocol.chain.client import MarketClient
 from protocol.chain.proofs.build import prove_job
 from protocol.chain.proofs.verify import JobProof, record_slot
+from protocol.chain.rpc.endpoint import RpcRefusal
 from protocol.chain.rpc.header import encode_header
-from protocol.chain.rpc.provider import RpcRefusal
-from protocol.hexadecimal import from_hex, to_hex
 from protocol.market.events import Event, JobSettled, Log, ResultAccepted
 from protocol.market.transcript import final_word
 from protocol.market.types import JobId, JobState
