@@ -21,8 +21,6 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from protocol.errors import ConfigError
-from protocol.hexadecimal import from_hex, to_hex
-from protocol.strict_json import parse_json
 
 __all__ = ["CONTRACT_ROLES", "Deployment"]
 

@@ -37,7 +37,6 @@ from protocol.market.types import (
     OutcomeStatus,
     SlashReason,
 )
-from tests.support.market.fake_job import a_config
 
 BOND = 50_000_000
 PAY = 20_800
