@@ -13,7 +13,7 @@ from inference.engines.integer_engine import IntegerEngine
 from inference.engines.scheduler import CACHE_BLOCK
 from inference.engines.throughput import measure_tokens_per_second
 from inference.errors import EngineError
-from inference.loading import Backend, load_model
+from inference.loading import load_model
 from inference.packages.package import read_package
 from inference.packages.vectors import check_vectors
 from protocol.chain.client import MarketClient
@@ -23,29 +23,13 @@ from protocol.hexadecimal import to_hex
 from protocol.market.types import EXACT_PROFILES, ModelId, ModelSpec
 from protocol.store.packages import fetch_package
 from protocol.store.port import ContentStore
+from worker.settings import EngineOptions
 
-__all__ = ["EngineOptions", "ServedModel", "WrapEngine", "serve_model"]
+__all__ = ["ServedModel", "WrapEngine", "serve_model"]
 
 logger = logging.getLogger(__name__)
 
 WrapEngine = Callable[[Engine], Engine]
-
-
-@dataclass(frozen=True, slots=True)
-class EngineOptions:
-    """How an engine runs; no result depends on it.
-
-    Attributes:
-        threads: CPU threads.
-        backend: The native library, PyTorch, or the first that can be used.
-        cache_bytes: Most memory of all sequences' caches together.
-        prefill_rows: Most rows of one step.
-    """
-
-    threads: int
-    backend: Backend
-    cache_bytes: int
-    prefill_rows: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,7 +221,7 @@ def _money(
 ) -> Iterator[SetupCheck]:
     text = settings.amounts.text
     bond = client.config.seat_bond
-    held = len(Holdings(client, worker).look())
+    held = len(Holdings(client, worker).read())
     needed = max(0, seats - held) * bond
     has = client.account_of(worker).credit + client.token_balance(worker)
     yield SetupCheck(

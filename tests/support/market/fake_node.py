@@ -16,6 +16,7 @@ from protocol.chain.proofs.build import prove_job
 from protocol.chain.proofs.verify import JobProof, record_slot
 from protocol.chain.rpc.endpoint import RpcRefusal
 from protocol.chain.rpc.header import encode_header
+from protocol.hexadecimal import from_hex, to_hex
 from protocol.market.events import Event, JobSettled, Log, ResultAccepted
 from protocol.market.transcript import final_word
 from protocol.market.types import JobId, JobState
