@@ -16,7 +16,7 @@ from devnet.processes.ipfs import IpfsNode
 from devnet.processes.process import Command, Process
 from devnet.processes.python import python_environment
 from devnet.processes.supervisor import Supervisor
-from inference.packages.package import BUNDLED_MODEL
+from inference import BUNDLED_MODEL
 from protocol.chain.client import MarketClient
 from protocol.chain.deployment import Deployment
 from protocol.hexadecimal import to_hex
