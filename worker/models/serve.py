@@ -9,7 +9,6 @@ from pathlib import Path
 
 from inference import (
     CACHE_BLOCK,
-    Backend,
     BatchingEngine,
     IntegerEngine,
     check_vectors,
@@ -19,9 +18,6 @@ from inference import (
 )
 from inference.engine import Engine
 from inference.errors import EngineError
-from inference.loading import load_model
-from inference.packages.package import read_package
-from inference.packages.vectors import check_vectors
 from protocol.chain.client import MarketClient
 from protocol.documents.tokenizer import TokenCodec
 from protocol.errors import ModelRefused
