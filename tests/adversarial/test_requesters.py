@@ -42,7 +42,7 @@ def post_digest(market: MarketClient, scene: Scene, digest: Digest) -> JobParams
     params = JobParams(
         requester=market.address,
         nonce=market.account_of(market.address).posted,
-        model_id=scene.model_id,
+        model_id=scene.network.model_id,
         tick=1,
         prompts_digest=digest,
         prompt_count=1,
@@ -98,7 +98,7 @@ def test_wrong_bytes_of_an_ipfs_node_cost_no_bond(scene: Scene) -> None:
     name = "IPFS node serves wrong bytes"
     with (
         contest(name, scene, authors=[], honest=[victim]),
-        lying_ipfs(scene.ipfs_api) as node,
+        lying_ipfs(scene.network.ipfs_api) as node,
         scene.joined(WORKER, victim, ipfs_api=node.api) as (misled,),
     ):
         node.lies = True
@@ -112,7 +112,7 @@ def test_wrong_bytes_of_an_ipfs_node_cost_no_bond(scene: Scene) -> None:
         assert seen[misled.address].status is OutcomeStatus.INPUT_UNAVAILABLE
         assert is_truth(scene, job.results(), job.params)
         # The requester is told by its own node's bytes, too.
-        client = a_requester(scene.anvil.url, node.api, scene.folder, scene.model_id)
+        client = a_requester(scene.network, node.api)
         with pytest.raises(StoreError, match="was asked for"):
             client.job(job.job_id).results()
     (ending,) = scene.keeper.events(job_id=job.job_id, kinds=(JobSettled,))

@@ -11,13 +11,11 @@ import pytest
 
 from assay.doctor import diagnose
 from assay.findings import Level
+from devnet.processes.anvil import local_chain
 from protocol.chain.client import MarketClient
 from protocol.chain.cursor import EventCursor
-from protocol.chain.deploying.deploy import deploy_market
-from protocol.chain.deploying.terms import MarketTerms
 from protocol.market.types import JobParams, JobState
 from tests.support.machines.processes import eventually
-from tests.support.network.anvil import Anvil, development_account
 from tests.support.network.chain import Market, an_outcome
 from worker.gas_policy import GasGuard
 from worker.process.background import Errands
@@ -33,14 +31,8 @@ BLOCK_SECONDS = 2
 @contextmanager
 def _market(*options: str) -> Iterator[Market]:
     """A marketplace with workers, deployed at its deterministic addresses."""
-    with Anvil(*options) as node:
-        deployment = deploy_market(
-            node.url,
-            development_account(0),
-            token=None,
-            terms=MarketTerms.development(),
-        )
-        market = Market(node, deployment)
+    with local_chain(*options) as node:
+        market = Market.deploy(node, has_plain_addresses=False)
         market.client(0).register_model(market.model)
         for index in WORKERS:
             market.worker(index)

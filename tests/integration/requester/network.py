@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from devnet.processes.anvil import Anvil
 from protocol.chain.client import MarketClient
-from protocol.chain.deploying.deploy import deploy_market
-from protocol.chain.deploying.terms import MarketTerms
 from protocol.documents.prompts import Finish, Output, PromptsDocument, ResultsDocument
 from protocol.documents.tokenizer import TokenCodec
-from protocol.market.types import JobParams, ModelSpec, Outcome, OutcomeStatus
+from protocol.market.types import JobParams, Outcome, OutcomeStatus
 from protocol.store.memory import MemoryStore
 from protocol.store.port import ContentStore
 from requester.client import Client
@@ -20,7 +19,6 @@ from requester.jobs.connections import Connections
 from requester.jobs.job import Job
 from requester.jobs.tokenizers import TokenizerCache
 from tests.support.models.tokenizers import byte_tokenizer
-from tests.support.network.anvil import Anvil, development_account
 from tests.support.network.chain import FIRST_WORKER, REQUESTER, Market, Member
 
 __all__ = ["Network"]
@@ -50,24 +48,9 @@ class Network:
         store = store or MemoryStore()
         # Few blocks, because each one that a test lets pass takes its time.
         terms = {"draw_deadline_blocks": DRAW_DEADLINE_BLOCKS} | terms
-        deployer = development_account(0)
-        deployment = deploy_market(
-            anvil.url,
-            deployer,
-            token=None,
-            terms=replace(MarketTerms.development(), **terms),
-            has_plain_addresses=True,
-        )
-        market = Market(anvil, deployment)
-        market.model = ModelSpec(
-            package_digest=store.put_directory({"tokenizer.json": byte_tokenizer()}),
-            weights_root=bytes(32),
-            profile=b"int-w8b8".ljust(32, b"\0"),
-            vocab_size=256,
-            context_length=128,
-            ms_per_token=5,
-            base_price=2,
-        )
+        market = Market.deploy(anvil, **terms)
+        package = store.put_directory({"tokenizer.json": byte_tokenizer()})
+        market.model = replace(market.model, package_digest=package, context_length=128)
         market.client(0).register_model(market.model)
         for index in range(FIRST_WORKER, FIRST_WORKER + WORKERS):
             market.worker(index)

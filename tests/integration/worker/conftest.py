@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from inference.engine import Engine, Generation, GenerationRequest, ModelLimits
+from devnet.network.variants import WrappedEngine
+from devnet.processes.anvil import Anvil, development_account
+from inference.engine import Engine, Generation, GenerationRequest
 from inference.packages.package import BUNDLED_MODEL
 from protocol.chain.client import MarketClient
 from protocol.chain.keys.accounts import salt_secret
@@ -19,7 +21,6 @@ from protocol.market.types import JobParams
 from protocol.store.memory import MemoryStore
 from protocol.store.unixfs import file_digest
 from tests.support.machines.processes import eventually
-from tests.support.network.anvil import Anvil, development_account
 from tests.support.network.chain import WORKER_STAKE, Market
 from worker.journal.journal import Journal
 from worker.models.publish import publish_model
@@ -36,19 +37,10 @@ ENGINE_OPTIONS = EngineOptions(
 
 
 @dataclass(slots=True)
-class CountingEngine:
+class CountingEngine(WrappedEngine):
     """Counts the batches that an honest engine was given."""
 
-    honest: Engine
     batches: int = 0
-
-    @property
-    def profile(self) -> str:
-        return self.honest.profile
-
-    @property
-    def limits(self) -> ModelLimits:
-        return self.honest.limits
 
     def generate(self, requests: Sequence[GenerationRequest]) -> list[Generation]:
         self.batches += 1
@@ -74,10 +66,16 @@ class Bench:
             prompts=(Prompt(ids=ids, max_new_tokens=4),),
         )
 
-    def worker(self, journal: str = "journal.sqlite", **settings: Any) -> Worker:
-        """A worker process of the same key, with a journal of its own or not."""
-        account = development_account(REAL_WORKER)
-        client = self.market.client(REAL_WORKER)
+    def worker(
+        self,
+        journal: str = "journal.sqlite",
+        *,
+        index: int = REAL_WORKER,
+        model: ServedModel | None = None,
+        **settings: Any,
+    ) -> Worker:
+        """A worker process of a key, with a journal of its own or not."""
+        client = self.market.client(index)
         opened = Journal.open(
             self.folder / journal,
             chain_id=client.chain_id,
@@ -88,8 +86,8 @@ class Bench:
             client,
             self.store,
             opened,
-            {self.model.model_id: self.model},
-            salt_secret(account),
+            {self.model.model_id: model or self.model},
+            salt_secret(development_account(index)),
             WorkerSettings.load(**settings),
         )
 
@@ -131,12 +129,6 @@ def tick_until(worker: Worker, is_reached: Callable[[], bool]) -> None:
         if is_reached():
             return
     raise AssertionError("the worker did not get there")
-
-
-@pytest.fixture(scope="session")
-def anvil() -> Iterator[Anvil]:
-    with Anvil() as node:
-        yield node
 
 
 @pytest.fixture

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import count
+from typing import Any, Self
 
 from eth_utils.crypto import keccak
 
-from protocol.chain.client import MarketClient
+from devnet.processes.anvil import Anvil, development_account
+from protocol.chain.client import MarketClient, TxResult
 from protocol.chain.deploying.deploy import deploy_market
 from protocol.chain.deploying.terms import MarketTerms
 from protocol.chain.deployment import Deployment
@@ -24,7 +27,6 @@ from protocol.market.types import (
     Outcome,
     OutcomeStatus,
 )
-from tests.support.network.anvil import Anvil, development_account
 
 __all__ = ["Market", "Member", "a_digest", "a_job", "a_model", "an_outcome"]
 
@@ -33,6 +35,7 @@ WORKER_STAKE = 200 * DOLLARS
 REQUESTER_MONEY = 1_000 * DOLLARS
 REQUESTER = 1
 FIRST_WORKER = 2
+MOST_ACCOUNTS = 26
 
 
 def a_digest(label: str) -> Digest:
@@ -79,6 +82,11 @@ def an_outcome(label: str = "right", token_count: int = 700) -> Outcome:
     )
 
 
+@cache
+def _address(index: int) -> str:
+    return str(development_account(index).address)
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """A worker on a committee, with the salt of its commitment."""
@@ -109,13 +117,13 @@ class Member:
         )
         return CommitEntry(job_id, self.place, hidden)
 
-    def commit(self, job_id: JobId, outcome: Outcome) -> None:
+    def commit(self, job_id: JobId, outcome: Outcome) -> TxResult:
         entry = self.entry(job_id, outcome)
-        self.client.commit_result(job_id, self.place, entry.commitment)
+        return self.client.commit_result(job_id, self.place, entry.commitment)
 
-    def reveal(self, params: JobParams, outcome: Outcome) -> None:
-        job_id = self.client.job_id_of(params)
-        self.client.reveal_result(params, self.place, outcome, self.salt(job_id))
+    def reveal(self, params: JobParams, outcome: Outcome) -> TxResult:
+        salt = self.salt(self.client.job_id_of(params))
+        return self.client.reveal_result(params, self.place, outcome, salt)
 
 
 @dataclass(slots=True)
@@ -128,14 +136,16 @@ class Market:
     nonces: count[int] = field(default_factory=lambda: count(1))
 
     @classmethod
-    def deploy(cls, anvil: Anvil) -> Market:
+    def deploy(
+        cls, anvil: Anvil, *, has_plain_addresses: bool = True, **terms: Any
+    ) -> Self:
         deployment = deploy_market(
             anvil.url,
             development_account(0),
             token=None,
-            terms=MarketTerms.development(),
+            terms=replace(MarketTerms.development(), **terms),
             # Otherwise the second deployment on a node would find the first one.
-            has_plain_addresses=True,
+            has_plain_addresses=has_plain_addresses,
         )
         return cls(anvil, deployment)
 
@@ -178,7 +188,7 @@ class Market:
 
     def members(self, drawn: CommitteeDrawn) -> list[Member]:
         """Committee in the order of its places; vacant ones left out."""
-        known = {development_account(i).address: i for i in range(FIRST_WORKER, 10)}
+        known = {_address(i): i for i in range(FIRST_WORKER, MOST_ACCOUNTS)}
         return [
             Member(
                 client=self.client(known[worker]),

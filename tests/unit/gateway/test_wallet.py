@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from devnet.processes.anvil import development_account
 from gateway.settings import GatewaySettings
 from gateway.wallet import create_wallet, load_wallet
 from protocol.chain.keys.accounts import save_key, save_keystore
 from protocol.chain.keys.passwords import PasswordSource
 from protocol.errors import ConfigError, DevelopmentKeyRefused, WrongPassword
-from tests.support.network.anvil import development_account
 
 PASSWORD = "correct horse"
 KEY = bytes(range(1, 33))
