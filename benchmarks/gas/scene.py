@@ -6,7 +6,7 @@ import json
 import statistics
 import urllib.request
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from eth_abi.abi import encode
@@ -17,14 +17,8 @@ from protocol.chain.client import MarketClient, TxResult
 from protocol.market.calls import RevealEntry
 from protocol.market.events import CommitteeDrawn, SeatOpened
 from protocol.market.types import JobParams, JobState, ModelId, Outcome
-from tests.support.network.chain import (
-    FIRST_WORKER,
-    REQUESTER,
-    Market,
-    Member,
-    a_model,
-    an_outcome,
-)
+from tests.support.market.values import a_model, an_outcome
+from tests.support.network.chain import FIRST_WORKER, REQUESTER, Market, Member
 
 __all__ = [
     "WORKERS",
@@ -97,7 +91,7 @@ class GasScene(Market):
 
     def register(self, label: str) -> ModelId:
         """Register a model; none is ever run."""
-        spec = replace(a_model(label), context_length=1024)
+        spec = a_model(label, context_length=1024)
         self.keeper.register_model(spec)
         return spec.model_id()
 

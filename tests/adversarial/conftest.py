@@ -12,7 +12,7 @@ from tests.adversarial.scene import Scene
 from tools.reference import REFERENCE, render
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     with Scene.open(tmp_path_factory.mktemp("zoo")) as scene:
         yield scene

@@ -11,7 +11,6 @@ from protocol.digests import Digest
 from protocol.errors import StoreError
 from protocol.market.events import JobSettled, ResultRevealed
 from protocol.market.types import (
-    ZERO_ADDRESS,
     JobId,
     JobParams,
     JobState,
@@ -23,6 +22,7 @@ from tests.adversarial.contest import contest
 from tests.adversarial.scene import TERMS, WORKER, Scene, a_requester
 from tests.adversarial.truth import is_truth
 from tests.support.faults.lying_ipfs import lying_ipfs
+from tests.support.market.values import a_job
 
 MONEY = 10_000_000
 # Three base fees and the bounty of the draw; the last reveal ends the round.
@@ -39,7 +39,7 @@ GARBAGE: Mapping[str, bytes] = {
 
 def post_digest(market: MarketClient, scene: Scene, digest: Digest) -> JobParams:
     """A job of one prompt for all honest workers, whatever the digest leads to."""
-    params = JobParams(
+    params = a_job(
         requester=market.address,
         nonce=market.account_of(market.address).posted,
         model_id=scene.network.model_id,
@@ -47,11 +47,6 @@ def post_digest(market: MarketClient, scene: Scene, digest: Digest) -> JobParams
         prompts_digest=digest,
         prompt_count=1,
         max_tokens=64,
-        redundancy=3,
-        max_rounds=1,
-        min_seats=0,
-        callback=ZERO_ADDRESS,
-        callback_gas_limit=0,
     )
     market.approve(MONEY)
     market.post_job(params)

@@ -37,8 +37,8 @@ from protocol.market.types import ZERO_ADDRESS, JobParams, JobState, ModelSpec, 
 from protocol.store.ipfs import IpfsStore
 from tests.support.machines.processes import eventually
 from tests.support.machines.worker_server import WorkerProcess, WorkerServer
+from tests.support.market.values import a_job
 from tests.support.models.packages import write_random_package
-from tests.support.network.chain import a_job
 
 __all__ = ["CrashMarket", "Scene"]
 

@@ -20,7 +20,8 @@ from protocol.market.gas_costs import duty_gas
 from protocol.market.types import JobParams
 from tests.support.faults.faulty_proxy import FaultyProxy, slow
 from tests.support.machines.processes import eventually
-from tests.support.network.chain import FIRST_WORKER, Market, Member, an_outcome
+from tests.support.market.values import an_outcome
+from tests.support.network.chain import FIRST_WORKER, Market, Member
 
 JOBS = 4
 PLACES = 7

@@ -16,7 +16,8 @@ from protocol.chain.client import MarketClient
 from protocol.chain.cursor import EventCursor
 from protocol.market.types import JobParams, JobState
 from tests.support.machines.processes import eventually
-from tests.support.network.chain import Market, an_outcome
+from tests.support.market.values import an_outcome
+from tests.support.network.chain import Market
 from worker.gas_policy import GasGuard
 from worker.process.background import Errands
 from worker.rounds.following import ROUND_EVENTS, Rounds
@@ -61,8 +62,7 @@ def _faults(market: Market) -> list[str]:
 def test_job_on_a_fork_is_accepted(fork: str) -> None:
     with _market("--hardfork", fork) as market:
         requester = market.requester()
-        params = market.job(requester)
-        requester.post_job(params)
+        params = market.post(requester)
         market.draw(requester, params)
         _serve(market, requester, params)
         assert _faults(market) == []
@@ -72,8 +72,7 @@ def test_job_on_instant_blocks_is_drawn_by_the_keeper() -> None:
     """Nobody else sends anything, so the keeper mines the seed block itself."""
     with _market() as market:
         requester = market.requester()
-        params = market.job(requester)
-        requester.post_job(params)
+        params = market.post(requester)
         job_id = requester.job_id_of(params)
         client = market.client(9)
         rounds = Rounds(client, reveal_window_seconds=60)

@@ -28,7 +28,8 @@ from protocol.market.events import (
 from protocol.market.types import JobParams, JobState, Outcome
 from tests.support.faults.faulty_proxy import FaultyProxy, status
 from tests.support.machines.processes import eventually
-from tests.support.network.chain import Market, Member, an_outcome
+from tests.support.market.values import an_outcome
+from tests.support.network.chain import Market, Member
 
 WORKERS = (2, 3, 4)
 

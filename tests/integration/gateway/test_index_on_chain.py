@@ -26,7 +26,8 @@ from protocol.market.types import JobId, JobParams, JobState, Outcome, OutcomeSt
 from tests.integration.gateway.index_contents import contents
 from tests.support.machines.databases import open_quick
 from tests.support.machines.processes import eventually
-from tests.support.network.chain import FIRST_WORKER, Market, Member, an_outcome
+from tests.support.market.values import an_outcome
+from tests.support.network.chain import FIRST_WORKER, Market, Member
 
 WORKERS = range(FIRST_WORKER, FIRST_WORKER + 8)
 RIGHT, WRONG = an_outcome("right"), an_outcome("wrong")

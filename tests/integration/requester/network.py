@@ -8,9 +8,8 @@ from typing import Any
 
 from devnet.processes.anvil import Anvil
 from protocol.chain.client import MarketClient
-from protocol.documents.prompts import Finish, Output, PromptsDocument, ResultsDocument
 from protocol.documents.tokenizer import TokenCodec
-from protocol.market.types import JobParams, Outcome, OutcomeStatus
+from protocol.market.types import JobParams, Outcome
 from protocol.store.memory import MemoryStore
 from protocol.store.port import ContentStore
 from requester.client import Client
@@ -18,6 +17,7 @@ from requester.jobs.clock import SystemClock
 from requester.jobs.connections import Connections
 from requester.jobs.job import Job
 from requester.jobs.tokenizers import TokenizerCache
+from tests.support.market.world import answers, honest_outcome
 from tests.support.models.tokenizers import byte_tokenizer
 from tests.support.network.chain import FIRST_WORKER, REQUESTER, Market, Member
 
@@ -25,7 +25,6 @@ __all__ = ["Network"]
 
 WORKERS = 4
 DRAW_DEADLINE_BLOCKS = 8
-_MAX_BYTES = 1 << 20
 
 
 @dataclass(slots=True)
@@ -86,25 +85,8 @@ class Network:
 
     def publish(self, params: JobParams, texts: tuple[str, ...]) -> Outcome:
         """Puts the results document that answers with these texts; its outcome."""
-        data = self.store.get(params.prompts_digest, max_bytes=_MAX_BYTES)
-        prompts = PromptsDocument.from_bytes(data)
-        outputs = []
-        for prompt, text in zip(prompts.prompts, texts, strict=True):
-            ids = self.codec.encode(text)[: prompt.max_new_tokens]
-            is_full = len(ids) == prompt.max_new_tokens
-            finish = Finish.LENGTH if is_full else Finish.STOP
-            told = self.codec.decode_until(ids, prompt.stop)
-            outputs.append(Output(finish=finish, ids=ids, logprobs=(), text=told))
-        document = ResultsDocument.build(
-            params.model_id, params.prompts_digest, outputs
-        )
-        return Outcome(
-            status=OutcomeStatus.OK,
-            token_count=document.token_count(prompts),
-            results_root=document.root(),
-            results_digest=self.store.put(document.to_bytes()),
-            fingerprint=bytes(32),
-        )
+        document = answers(self.store, self.codec, params, texts)
+        return honest_outcome(self.store, params, document)
 
     def answer(self, job: Job, texts: tuple[str, ...]) -> Outcome:
         """The whole committee answers honestly."""

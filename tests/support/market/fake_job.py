@@ -5,19 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from eth_typing import ChecksumAddress
-from eth_utils.address import to_checksum_address
-from eth_utils.crypto import keccak
 
-from protocol.market.types import JobParams, JobState, MarketConfig, ModelSpec, Outcome
+from protocol.market.types import JobParams, JobState, ModelSpec, Outcome
 from protocol.store.memory import MemoryStore
+from tests.support.market.values import a_model, an_address
 from tests.support.models.tokenizers import byte_tokenizer
 
 CHAIN_ID = 31337
 START_TIME = 1_000_000
-
-
-def an_address(label: str) -> ChecksumAddress:
-    return to_checksum_address(keccak(text=label)[-20:])
 
 
 REQUESTER = an_address("requester")
@@ -26,40 +21,10 @@ WORKERS = tuple(an_address(f"worker {index}") for index in range(16))
 FIRST_OF_SECOND_ROUND = 7
 
 
-def a_config(**changes: object) -> MarketConfig:
-    config = MarketConfig(
-        token=an_address("token"),
-        registry=an_address("registry"),
-        treasury=an_address("treasury"),
-        sink=an_address("sink"),
-        seat_bond=50_000_000,
-        base_fee=20_000,
-        bounty=10_000,
-        fee_bps=100,
-        no_show_bps=1_000,
-        max_redundancy=7,
-        max_rounds=2,
-        max_job_tokens=262_144,
-        max_callback_gas=1_000_000,
-        commit_floor_seconds=10,
-        reveal_window_seconds=60,
-        draw_deadline_blocks=256,
-    )
-    return replace(config, **changes)  # type: ignore[arg-type]
-
-
 def a_spec(store: MemoryStore, **changes: object) -> ModelSpec:
     """A model whose package, with the tokenizer, is in the store."""
     package = store.put_directory({"tokenizer.json": byte_tokenizer()})
-    spec = ModelSpec(
-        package_digest=package,
-        weights_root=bytes(32),
-        profile=b"int-w8b8".ljust(32, b"\0"),
-        vocab_size=256,
-        context_length=128,
-        ms_per_token=5,
-        base_price=2,
-    )
+    spec = a_model(package_digest=package, context_length=128)
     return replace(spec, **changes)  # type: ignore[arg-type]
 
 

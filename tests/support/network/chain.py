@@ -7,28 +7,24 @@ from functools import cache
 from itertools import count
 from typing import Any, Self
 
-from eth_utils.crypto import keccak
-
 from devnet.processes.anvil import Anvil, development_account
 from protocol.chain.client import MarketClient, TxResult
 from protocol.chain.deploying.deploy import deploy_market
 from protocol.chain.deploying.terms import MarketTerms
 from protocol.chain.deployment import Deployment
 from protocol.chain.keys.accounts import salt_secret
-from protocol.digests import Digest
 from protocol.market.calls import CommitEntry
 from protocol.market.commitments import commitment, derive_salt
 from protocol.market.events import CommitteeDrawn
 from protocol.market.types import (
-    ZERO_ADDRESS,
     JobId,
     JobParams,
     ModelSpec,
     Outcome,
-    OutcomeStatus,
 )
+from tests.support.market.values import a_job, a_model
 
-__all__ = ["Market", "Member", "a_digest", "a_job", "a_model", "an_outcome"]
+__all__ = ["Market", "Member"]
 
 DOLLARS = 1_000_000
 WORKER_STAKE = 200 * DOLLARS
@@ -36,50 +32,6 @@ REQUESTER_MONEY = 1_000 * DOLLARS
 REQUESTER = 1
 FIRST_WORKER = 2
 MOST_ACCOUNTS = 26
-
-
-def a_digest(label: str) -> Digest:
-    return Digest(keccak(text=label))
-
-
-def a_model(label: str = "model") -> ModelSpec:
-    return ModelSpec(
-        package_digest=a_digest(label),
-        weights_root=bytes(32),
-        profile=b"int-w8b8".ljust(32, b"\0"),
-        vocab_size=256,
-        context_length=64,
-        ms_per_token=5,
-        base_price=2,
-    )
-
-
-def a_job(**changes: object) -> JobParams:
-    params = JobParams(
-        requester=ZERO_ADDRESS,
-        nonce=1,
-        model_id=a_model().model_id(),
-        tick=0,
-        prompts_digest=a_digest("prompts"),
-        prompt_count=2,
-        max_tokens=1_000,
-        redundancy=3,
-        max_rounds=1,
-        min_seats=0,
-        callback=ZERO_ADDRESS,
-        callback_gas_limit=0,
-    )
-    return replace(params, **changes)  # type: ignore[arg-type]
-
-
-def an_outcome(label: str = "right", token_count: int = 700) -> Outcome:
-    return Outcome(
-        status=OutcomeStatus.OK,
-        token_count=token_count,
-        results_root=a_digest(f"root of {label}"),
-        results_digest=a_digest(f"results of {label}"),
-        fingerprint=bytes(32),
-    )
 
 
 @cache
@@ -178,6 +130,12 @@ class Market:
             "nonce": next(self.nonces),
         }
         return a_job(**(defaults | changes))
+
+    def post(self, requester: MarketClient, **changes: object) -> JobParams:
+        """Post a new job for the market's model."""
+        params = self.job(requester, **changes)
+        requester.post_job(params)
+        return params
 
     def draw(self, caller: MarketClient, params: JobParams) -> CommitteeDrawn:
         """Mine the seed block and draw the committee in the one after it."""

@@ -19,19 +19,12 @@ from protocol.documents.prompts import (
     canonical_json,
 )
 from protocol.errors import BadDocument
-from protocol.market.types import ModelId, ModelSpec
+from protocol.market.types import ModelId
+from tests.support.market.values import a_model
 
 MODEL = ModelId(b"\xab" * 32)
 MODEL_HEX = "0x" + "ab" * 32
-SPEC = ModelSpec(
-    package_digest=Digest(b"\1" * 32),
-    weights_root=bytes(32),
-    profile=b"int-w8b8".ljust(32, b"\0"),
-    vocab_size=100,
-    context_length=16,
-    ms_per_token=5,
-    base_price=2,
-)
+SPEC = a_model(vocab_size=100, context_length=16)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 PROMPTS = st.builds(
     # Not the class itself: its signature has the aliases.

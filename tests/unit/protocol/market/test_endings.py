@@ -15,8 +15,7 @@ from protocol.market.events import (
     ResultRevealed,
 )
 from protocol.market.types import JobId, JobState, Outcome, OutcomeStatus
-from tests.support.market.fake_job import an_address
-from tests.support.network.chain import an_outcome
+from tests.support.market.values import an_address, an_outcome
 
 JOB = JobId(bytes(32))
 RIGHT, WRONG = an_outcome("right"), an_outcome("wrong")

@@ -23,7 +23,7 @@ from requester.prompts.decoding import Decoding
 from requester.prompts.files import PromptRequest
 from requester.prompts.tasks import Task
 from tests.support.market.batch_world import BatchWorld
-from tests.support.market.world import an_address
+from tests.support.market.values import an_address
 
 
 @pytest.fixture

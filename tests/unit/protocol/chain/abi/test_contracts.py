@@ -12,7 +12,7 @@ from protocol.chain.abi.reverts import revert_of
 from protocol.errors import ContractReverted, RequestError, RpcUnavailable
 from protocol.market.events import StakeDeposited, decode_log, topic_of
 from protocol.market.types import JobState, OutcomeStatus
-from tests.support.network.chain import a_job, a_model, an_outcome
+from tests.support.market.values import a_job, a_model, an_outcome
 
 MARKET = interface("Marketplace")
 LENS = interface("MarketplaceLens")
