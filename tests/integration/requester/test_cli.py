@@ -13,11 +13,11 @@ import pytest
 from eth_utils.crypto import keccak
 
 from assay.cli import run
+from devnet.processes.anvil import development_account
 from protocol.chain.keys.accounts import save_keystore
 from protocol.hexadecimal import from_hex, to_hex
 from protocol.market.types import JobId
 from tests.integration.requester.network import Network
-from tests.support.network.anvil import development_account
 
 Capture = pytest.CaptureFixture[str]
 PROMPT = "It is a truth"

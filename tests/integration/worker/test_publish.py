@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from assay.cli import run
+from devnet.processes.anvil import Anvil, development_account
+from devnet.processes.ipfs import IpfsNode
 from inference.packages.package import PACKAGE_FILES, read_package
 from protocol.chain.keys.accounts import save_key
 from protocol.chain.transactions.outbox import FileOutbox
@@ -17,19 +18,10 @@ from protocol.market.events import ModelRegistered
 from protocol.market.types import ModelId
 from protocol.store.ipfs import IpfsStore
 from tests.support.models.packages import change_json, write_random_package
-from tests.support.network.anvil import Anvil, development_account
 from tests.support.network.chain import Market
-from tests.support.network.ipfs import IpfsNode
 
 Capture = pytest.CaptureFixture[str]
 PUBLISHER = 3
-
-
-@pytest.fixture(scope="module")
-def ipfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IpfsNode]:
-    node = IpfsNode(tmp_path_factory.mktemp("ipfs") / "repo")
-    yield node
-    node.stop()
 
 
 @pytest.fixture
