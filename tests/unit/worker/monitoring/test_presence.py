@@ -6,6 +6,7 @@ from tests.support.machines.processes import eventually
 from worker.monitoring.presence import Monitor, watch
 from worker.monitoring.snapshot import Snapshot
 from worker.seats.holdings import HeldSeat
+from protocol.hexadecimal import to_hex
 
 MODEL = ModelId(b"\x07" * 32)
 WORKER = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
@@ -38,7 +39,7 @@ def test_watch_tells_health_and_metrics_what_it_finds() -> None:
         assert eventually(lambda: health.obstacles() == {})
     text = monitor.metrics.exposition().decode()
     assert "assay_worker_head_block 12.0" in text
-    assert f'assay_worker_seats{{model="0x{MODEL.hex()}",state="closing"}} 1.0' in text
+    assert f'assay_worker_seats{{model="{to_hex(MODEL)}",state="closing"}} 1.0' in text
     assert 'assay_worker_record{what="missed"} 3.0' in text
 
 
