@@ -11,7 +11,7 @@ import pytest
 from assay.cli import run
 from inference.packages.package import PACKAGE_FILES, read_package
 from protocol.chain.keys.accounts import save_key
-from protocol.chain.transactions.outbox import FileOutbox
+from protocol.chain.transactions.outbox import Outbox
 from protocol.market.events import ModelRegistered
 from protocol.market.types import ModelId
 from protocol.store.ipfs import IpfsStore
@@ -102,5 +102,5 @@ def test_model_publish_keeps_to_the_limits_and_the_outbox(
     assert run(["model", "publish", str(package)]) == 0
     account = development_account(PUBLISHER).address
     chain_id = market.deployment.chain_id
-    outbox = FileOutbox(Path("data/outbox.sqlite"), chain_id=chain_id, account=account)
+    outbox = Outbox(Path("data/outbox.sqlite"), chain_id=chain_id, account=account)
     assert outbox.spent_since(0) > 0
