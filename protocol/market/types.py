@@ -320,6 +320,14 @@ class Round:
     record: bytes
     is_delivered: bool
 
+    def has_committed(self, place: int) -> bool:
+        """Whether a place has committed."""
+        return bool(self.committed >> place & 1)
+
+    def has_revealed(self, place: int) -> bool:
+        """Whether a place has revealed."""
+        return bool(self.revealed >> place & 1)
+
 
 @dataclass(frozen=True, slots=True)
 class SplitRound:

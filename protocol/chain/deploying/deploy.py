@@ -21,6 +21,7 @@ from protocol.chain.deployment import Deployment
 from protocol.chain.rpc.provider import connect, request
 from protocol.chain.transactions.sender import Call, Sender
 from protocol.errors import ChainError, NoContract, RpcUnavailable
+from protocol.hexadecimal import to_hex
 from protocol.market.terms import MarketTerms
 
 __all__ = ["deploy_market", "is_instance"]
@@ -139,7 +140,7 @@ class _Deployer:
 
     def _simulate(self, code: bytes) -> None:
         """Let a constructor say why it refuses; the proxy would swallow that."""
-        call = {"from": self.address, "data": "0x" + code.hex()}
+        call = {"from": self.address, "data": to_hex(code)}
         request(self._web3, "eth_call", call, "pending")
 
     def _checked(
@@ -164,7 +165,7 @@ def _require_code(web3: Web3, token: ChecksumAddress) -> None:
 
 
 def _code_hash(web3: Web3, address: ChecksumAddress) -> str:
-    return "0x" + keccak(bytes(web3.eth.get_code(address))).hex()
+    return to_hex(keccak(bytes(web3.eth.get_code(address))))
 
 
 def _first_block_of(web3: Web3, address: ChecksumAddress) -> int:

@@ -19,6 +19,7 @@ from protocol.chain.rpc.endpoint import RpcRefusal
 from protocol.chain.rpc.header import fetch_header
 from protocol.chain.rpc.provider import request
 from protocol.errors import ChainError, ContractReverted, RpcUnavailable
+from protocol.hexadecimal import from_hex, to_hex
 
 __all__ = ["HISTORY_CONTRACT", "BlockFacts", "ChainInspection", "TokenFacts"]
 
@@ -104,7 +105,7 @@ class ChainInspection:
             return False
         found = self._call(HISTORY_CONTRACT, number.to_bytes(32).hex())
         known = self._fields(number)["hash"]
-        return isinstance(found, bytes) and "0x" + found.hex() == known
+        return isinstance(found, bytes) and to_hex(found) == known
 
     def header_fault(self, number: int) -> str | None:
         """Why a block's header cannot be rebuilt; None if it can."""
@@ -131,7 +132,7 @@ class ChainInspection:
 
     def _block(self, number: int) -> BlockFacts:
         fields = self._fields(number)
-        mixed = bytes.fromhex((fields.get("mixHash") or "0x")[2:])
+        mixed = from_hex(fields.get("mixHash") or "0x")
         return BlockFacts(number, int(fields["timestamp"], 16), mixed)
 
     def _fields(self, number: int) -> Mapping[str, Any]:
@@ -155,7 +156,7 @@ class ChainInspection:
             answer: str = request(self._web3, "eth_call", call, "latest")
         except (ContractReverted, RpcRefusal) as error:
             return str(error)
-        return bytes.fromhex(answer[2:])
+        return from_hex(answer)
 
     def _word(self, creation_code: str, block: str) -> bytes | None:
         try:
@@ -163,5 +164,5 @@ class ChainInspection:
             answer: str = request(self._web3, "eth_call", call, block)
         except (ContractReverted, RpcRefusal):
             return None
-        word = bytes.fromhex(answer[2:])
+        word = from_hex(answer)
         return word if len(word) == 32 else None
