@@ -13,6 +13,7 @@ from protocol.errors import (
     ContractReverted,
     RequestError,
 )
+from protocol.hexadecimal import from_hex, to_hex
 from protocol.market.events import JobPosted, ModelRegistered, entries_of
 from protocol.market.prices import Estimate, escrow_of
 from protocol.market.timeline import Timeline
@@ -83,7 +84,7 @@ class Client:
         model = settings.model
         return cls(
             connections,
-            model_id=ModelId(bytes.fromhex(model[2:])) if model else None,
+            model_id=ModelId(from_hex(model)) if model else None,
         )
 
     @property
@@ -287,7 +288,7 @@ class Client:
             if error.name != "UnknownModel":
                 raise
             raise RequestError(
-                f"model 0x{model_id.hex()} is not registered at "
+                f"model {to_hex(model_id)} is not registered at "
                 f"{self.market.deployment.registry}; check the id and the deployment"
             ) from error
         is_tick = 0 <= terms.tick < TICKS

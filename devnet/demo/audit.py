@@ -13,9 +13,10 @@ from pathlib import Path
 
 from eth_typing import ChecksumAddress
 
-from inference.loading import load_engine
+from inference import load_engine
 from protocol.chain.reader import MarketReader
 from protocol.documents.tokenizer import TokenCodec
+from protocol.hexadecimal import to_hex
 from protocol.market.events import (
     BountyPaid,
     Event,
@@ -163,13 +164,13 @@ def _faults_of(job: Timeline, config: MarketConfig) -> Iterator[str]:
         paid, fee = job.settled.event.paid, job.settled.event.fee
         if paid != handed:
             yield (
-                f"job 0x{job.job_id.hex()} says {paid} units were paid; workers and "
+                f"job {to_hex(job.job_id)} says {paid} units were paid; workers and "
                 f"callers got {handed}"
             )
     missing = job.posted.event.escrowed - handed - job.refunded - fee
     if missing:
         yield (
-            f"job 0x{job.job_id.hex()}: escrowed is not paid + refunded + fees, "
+            f"job {to_hex(job.job_id)}: escrowed is not paid + refunded + fees, "
             f"{missing} units are missing"
         )
 
@@ -296,6 +297,6 @@ def check_truth(
     return DemoCheck(
         "the accepted result is the honest one",
         honest == results.outcome,
-        f"results digest 0x{results.outcome.results_digest.hex()}, computed honestly "
-        f"0x{honest.results_digest.hex()}",
+        f"results digest {to_hex(results.outcome.results_digest)}, computed honestly "
+        f"{to_hex(honest.results_digest)}",
     )

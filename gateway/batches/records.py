@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +11,6 @@ from sqlalchemy.orm import Session
 from gateway.batches.files import FilePage, find_file
 from gateway.batches.schemas import (
     BatchCall,
-    BatchFault,
     BatchFaults,
     BatchObject,
     RequestCounts,
@@ -20,8 +18,7 @@ from gateway.batches.schemas import (
 from gateway.batches.tables import BatchRow
 from gateway.errors import CallRefused, NothingFound
 from gateway.jobs.calls import now
-from gateway.jobs.states import CallState
-from gateway.jobs.tables import CallRow
+from gateway.jobs.tables import CallRow, CallState
 
 __all__ = [
     "cancel_batch",
@@ -58,7 +55,7 @@ def create_batch(session: Session, key_id: str, call: BatchCall) -> BatchRow:
         status="validating",
         endpoint=call.endpoint,
         input_file_id=call.input_file_id,
-        notes=None if call.metadata is None else json.dumps(call.metadata),
+        notes=call.metadata,
         completion_window=call.completion_window,
         line_count=0,
         created_at=int(moment),
@@ -123,34 +120,21 @@ def states_of(session: Session, batch_id: str) -> Mapping[CallState, int]:
 def describe_batch(session: Session, row: BatchRow) -> BatchObject:
     """A batch as callers see it."""
     states = states_of(session, row.batch_id)
-    faults = None
-    if row.errors is not None:
-        data = [BatchFault.model_validate(one) for one in json.loads(row.errors)]
-        faults = BatchFaults(data=data)
+    faults = None if row.errors is None else BatchFaults(data=list(row.errors))
+    columns = BatchRow.__table__.columns
+    same = [name for name in BatchObject.model_fields if name in columns]
+    counts = RequestCounts(
+        total=row.line_count,
+        completed=sum(n for s, n in states.items() if s.has_answer),
+        failed=sum(n for s, n in states.items() if s.is_refused),
+    )
     return BatchObject.model_validate(
         {
+            **{name: getattr(row, name) for name in same},
             "id": row.batch_id,
-            "endpoint": row.endpoint,
             "errors": faults,
-            "input_file_id": row.input_file_id,
-            "completion_window": row.completion_window,
-            "status": row.status,
-            "output_file_id": row.output_file_id,
-            "error_file_id": row.error_file_id,
-            "created_at": row.created_at,
-            "in_progress_at": row.in_progress_at,
             "expires_at": int(row.expires_at),
-            "finalizing_at": row.finalizing_at,
-            "completed_at": row.completed_at,
-            "failed_at": row.failed_at,
-            "expired_at": row.expired_at,
-            "cancelling_at": row.cancelling_at,
-            "cancelled_at": row.cancelled_at,
-            "request_counts": RequestCounts(
-                total=row.line_count,
-                completed=sum(n for s, n in states.items() if s.has_answer),
-                failed=sum(n for s, n in states.items() if s.is_refused),
-            ),
-            "metadata": None if row.notes is None else json.loads(row.notes),
+            "request_counts": counts,
+            "metadata": row.notes,
         }
     )

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from protocol.errors import JobNotFound
+from protocol.hexadecimal import from_hex
 from protocol.market.events import (
     Entry,
     Log,
@@ -148,7 +149,7 @@ def _posting(history: Timeline) -> Row:
         "posted_block": log.block_number,
         "posted_index": log.log_index,
         "posted_at": time_of(log),
-        "posted_tx": bytes.fromhex(log.tx_hash[2:]),
+        "posted_tx": from_hex(log.tx_hash),
         "requester": history.posted.event.requester,
         "nonce": params.nonce,
         "model_id": params.model_id,
@@ -261,7 +262,7 @@ def _commitment(entry: Entry[ResultCommitted] | None) -> Row:
     return {
         "commitment": None if entry is None else entry.event.commitment,
         "committed_at": _when(entry),
-        "committed_tx": None if entry is None else bytes.fromhex(entry.log.tx_hash[2:]),
+        "committed_tx": None if entry is None else from_hex(entry.log.tx_hash),
     }
 
 
@@ -271,7 +272,7 @@ def _reveal(entry: Entry[ResultRevealed] | None) -> Row:
         "answer": None if outcome is None else outcome.answer(),
         **_outcome(outcome),
         "revealed_at": _when(entry),
-        "revealed_tx": None if entry is None else bytes.fromhex(entry.log.tx_hash[2:]),
+        "revealed_tx": None if entry is None else from_hex(entry.log.tx_hash),
     }
 
 

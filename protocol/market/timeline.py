@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from eth_typing import ChecksumAddress
 
 from protocol.errors import JobNotFound
+from protocol.hexadecimal import to_hex
 from protocol.market.events import (
     BountyPaid,
     CommitteeDrawn,
@@ -111,7 +112,7 @@ class Timeline:
         posted = last_entry(ordered, JobPosted)
         if posted is None:
             raise JobNotFound(
-                f"job 0x{job_id.hex()} was never posted on this marketplace; check "
+                f"job {to_hex(job_id)} was never posted on this marketplace; check "
                 "the id, the deployment file and the RPC's chain"
             )
         settled = last_entry(ordered, JobSettled)

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from protocol.amounts import Amounts
+from protocol.hexadecimal import to_hex
 from protocol.market.events import Entry, Log
 from protocol.market.prices import Estimate
 from protocol.market.round_history import RoundHistory
@@ -75,7 +76,7 @@ def timeline_lines(timeline: Timeline, amounts: Amounts) -> list[str]:
     params = timeline.params
     verified = "" if params.quorum > 1 else ", UNVERIFIED"
     lines = [
-        f"job 0x{timeline.job_id.hex()}",
+        f"job {to_hex(timeline.job_id)}",
         f"{timeline.state.label}; {params.prompt_count} prompts, at most "
         f"{params.max_tokens} tokens, redundancy {params.redundancy}{verified}",
     ]
@@ -121,7 +122,7 @@ class _PlainFollower:
 
 
 def _picture(timeline: Timeline, amounts: Amounts) -> Group:
-    head = Text(f"job 0x{timeline.job_id.hex()}", style="bold")
+    head = Text(f"job {to_hex(timeline.job_id)}", style="bold")
     parts: list[Text | Table] = [head, _track(timeline)]
     parts += [
         _committee(one, timeline, amounts) for one in timeline.rounds if one.drawn

@@ -18,13 +18,14 @@ from protocol.errors import (
     ContentNotFound,
     ContractReverted,
     GasPriceTooHigh,
-    MarketError,
     NotEnoughFunds,
     RequestError,
     SpendingCapReached,
     StoreError,
     WaitTimedOut,
 )
+from protocol.hexadecimal import to_hex
+from protocol.host.backoff import Tolerance
 from protocol.host.crash_points import crash_point
 from protocol.market.advancing import Due
 from protocol.market.events import Entry, JobPosted, ResultRevealed, entries_of
@@ -75,7 +76,7 @@ class Job:
 
     def __repr__(self) -> str:
         """The id, as commands take it."""
-        return f"Job(0x{self.job_id.hex()})"
+        return f"Job({to_hex(self.job_id)})"
 
     @property
     def chain_id(self) -> int:
@@ -115,7 +116,7 @@ class Job:
             RpcUnavailable: The node failed.
         """
         if timeline.settled is None:
-            raise RequestError(f"job 0x{self.job_id.hex()} is not settled yet")
+            raise RequestError(f"job {to_hex(self.job_id)} is not settled yet")
         logs = logs_to_end(timeline.logs)
         return self._connections.market.prove_job(self.job_id, logs)
 
@@ -150,23 +151,18 @@ class Job:
         clock = self._connections.clock
         deadline = None if timeout_seconds is None else clock.now() + timeout_seconds
         seen: Timeline | None = None
-        failures = 0
+        tolerance = Tolerance(_TOLERATED_FAILURES)
         while True:
-            try:
+            with tolerance.bear("look at the chain failed"):
                 seen = self._look(seen, on_change)
                 if _is_reached(seen, until):
                     return seen
                 if self._connections.account is not None:
                     self.move()
-                failures = 0
-            except MarketError as error:
-                failures += 1
-                if not error.is_retryable or failures > _TOLERATED_FAILURES:
-                    raise
-                _log.warning("look at the chain failed", extra={"reason": str(error)})
+                tolerance.failures = 0
             if deadline is not None and clock.now() >= deadline:
                 raise WaitTimedOut(
-                    f"job 0x{self.job_id.hex()} is not {until} after "
+                    f"job {to_hex(self.job_id)} is not {until} after "
                     f"{timeout_seconds:g} s; it goes on, wait for it again"
                 )
             clock.sleep(self._connections.poll_seconds)
@@ -234,7 +230,7 @@ class Job:
         state = self.state()
         if state != JobState.OPEN:
             raise RequestError(
-                f"job 0x{self.job_id.hex()} is {state.label}; a job can be cancelled "
+                f"job {to_hex(self.job_id)} is {state.label}; a job can be cancelled "
                 "only before its committee is drawn"
             )
         try:
@@ -243,7 +239,7 @@ class Job:
             if error.name != "UnexpectedJobState":
                 raise
             raise RequestError(
-                f"job 0x{self.job_id.hex()} was drawn in this moment; it cannot be "
+                f"job {to_hex(self.job_id)} was drawn in this moment; it cannot be "
                 "cancelled any more"
             ) from error
         # Nobody needs the prompts any more; a store that is away keeps them, no harm.
@@ -265,7 +261,7 @@ class Job:
         deliverable = timeline.deliverable
         if deliverable is None:
             raise RequestError(
-                f"job 0x{self.job_id.hex()} is {timeline.state.label}; a result is "
+                f"job {to_hex(self.job_id)} is {timeline.state.label}; a result is "
                 "delivered once a job is Accepted or Failed"
             )
         self._connections.market.deliver(self.params, *deliverable)
@@ -330,7 +326,7 @@ class Job:
         outcome = timeline.outcome
         if outcome is None:
             raise RequestError(
-                f"job 0x{self.job_id.hex()} is {timeline.state.label} and has no "
+                f"job {to_hex(self.job_id)} is {timeline.state.label} and has no "
                 f"results; {_way_out(timeline.state)}"
             )
         if outcome.status == OutcomeStatus.INPUT_INVALID:

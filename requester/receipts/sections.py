@@ -10,6 +10,7 @@ from typing import Any
 from eth_utils.address import to_checksum_address
 from pydantic import BaseModel
 
+from protocol.hexadecimal import from_hex, to_hex
 from protocol.market.events import (
     BountyPaid,
     CommitteeDrawn,
@@ -56,26 +57,14 @@ from requester.receipts.format import (
 
 __all__ = [
     "NOT_STATED",
-    "from_hex",
     "logs_of",
     "ordered_logs",
     "params_of",
     "sections_of",
-    "to_hex",
 ]
 
 NOT_STATED = ""
 """Hashes of a log that a receipt's proof makes needless."""
-
-
-def to_hex(value: bytes) -> str:
-    """The way receipts write bytes."""
-    return "0x" + value.hex()
-
-
-def from_hex(text: str) -> bytes:
-    """Bytes that a receipt wrote."""
-    return bytes.fromhex(text[2:])
 
 
 # ---------------------------------------------------------------- the table

@@ -19,6 +19,7 @@ from protocol.chain.reader import MarketReader
 from protocol.digests import Digest, digest_to_cid
 from protocol.documents.results import ResultsDocument
 from protocol.errors import BadProof, BadReceipt, RequestError
+from protocol.hexadecimal import from_hex, to_hex
 from protocol.market.output_tree import output_proofs
 from protocol.market.timeline import Timeline
 from protocol.market.types import JobState, OutcomeStatus
@@ -32,7 +33,7 @@ from requester.receipts.format import (
     Receipt,
 )
 from requester.receipts.proof import PROVEN, Trusted, proof_section
-from requester.receipts.sections import from_hex, ordered_logs, sections_of, to_hex
+from requester.receipts.sections import ordered_logs, sections_of
 
 __all__ = [
     "ReceiptCheck",

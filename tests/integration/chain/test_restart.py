@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from devnet.processes.anvil import Anvil, development_account
 from protocol.chain.rpc.provider import connect
 from protocol.chain.transactions.options import SenderOptions
 from protocol.chain.transactions.outbox import FileOutbox
@@ -18,7 +19,6 @@ from protocol.chain.transactions.sender import Call, Sender
 from protocol.errors import TransactionDropped
 from protocol.host.crash_points import CRASH_AT_VARIABLE
 from tests.support.machines.processes import eventually
-from tests.support.network.anvil import Anvil, development_account
 
 GWEI = 10**9
 ACCOUNT = development_account(7)
@@ -31,7 +31,7 @@ from protocol.chain.transactions.outbox import FileOutbox
 from protocol.chain.rpc.provider import connect
 from protocol.chain.transactions.sender import Call, Sender
 from protocol.chain.transactions.options import SenderOptions
-from tests.support.network.anvil import development_account
+from devnet.processes.anvil import development_account
 
 options = SenderOptions(outbox_path=Path(sys.argv[2]))
 sender = Sender(connect(sys.argv[1]), development_account(7), options=options)
@@ -88,10 +88,12 @@ def test_send_after_a_kill_uses_each_nonce_once(
         check=False,
     )
     assert killed.returncode == -signal.SIGKILL
-    assert _nonce(own_anvil) == sent_before
+    # Anvil mines a moment after it has taken a transaction.
+    assert eventually(lambda: _nonce(own_anvil) == sent_before)
     sender = _sender(own_anvil, outbox)
     result = sender.send(_gift())
-    assert _nonce(own_anvil) == sent_before + 1
+    # Anvil mines a moment after it has taken a transaction.
+    assert eventually(lambda: _nonce(own_anvil) == sent_before + 1)
     assert sender.pending_count == 0
     # The one that was mined while nobody looked is counted as well.
     first = sent_before * 21_000

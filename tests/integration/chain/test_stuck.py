@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 from web3 import Web3
 
+from devnet.processes.anvil import Anvil, development_account
 from protocol.chain.rpc.provider import connect
 from protocol.chain.rpc.receipts import TxReceipt
 from protocol.chain.transactions.options import SenderOptions
 from protocol.chain.transactions.sender import Call, Sender
 from protocol.errors import GasPriceTooHigh
+from protocol.hexadecimal import to_hex
 from tests.support.faults.faulty_proxy import FaultyProxy, drop, error, swallow
 from tests.support.machines.processes import eventually
-from tests.support.network.anvil import Anvil, development_account
 
 GWEI = 10**9
 ACCOUNT = development_account(7)
@@ -190,7 +191,7 @@ def test_send_whose_nonce_another_took_goes_again_with_the_next(
         "maxPriorityFeePerGas": 10 * GWEI,
     }
     raw = ACCOUNT.sign_transaction(foreign).raw_transaction
-    node.rpc(SEND, "0x" + raw.hex().removeprefix("0x"))
+    node.rpc(SEND, to_hex(raw))
     node.mine()
     (second,) = _wait_for(node, 1)
     assert int(second["nonce"], 16) == foreign["nonce"] + 1

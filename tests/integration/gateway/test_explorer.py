@@ -12,6 +12,7 @@ import httpx
 import pytest
 from eth_utils.crypto import keccak
 
+from protocol.hexadecimal import to_hex
 from requester.receipts.proof import Trusted
 from requester.receipts.verify import verify, verify_offline
 from tests.support.machines.processes import eventually
@@ -68,7 +69,9 @@ def test_show_receipt_of_a_job_verifies_with_and_without_a_node(
     assert "immutable" in answer.headers["cache-control"]
     verify(receipt, market.wallet)
     tip = keccak(hexstr=receipt["proof"]["headers"][-1])
-    verify_offline(receipt, Trusted(tip, marketplace=market.deployment.marketplace))
+    verify_offline(
+        receipt, Trusted(tip, marketplace=market.network.deployment.marketplace)
+    )
     texts = [one["output"]["text"] for one in receipt["outputs"]]
     assert texts == list(asked.texts)
 
@@ -154,7 +157,7 @@ def test_pages_with_strangers_text_show_it_as_text(
 def test_jobs_page_narrowed_down_has_the_job(
     web: httpx.Client, market: GatewayMarket, asked: Asked, query: str
 ) -> None:
-    model = "0x" + market.model_id.hex()
+    model = to_hex(market.model_id)
     names = {"job": asked.job_id, "start": asked.job_id[:12], "model": model}
     page = web.get("/jobs?" + query.format(**names))
     assert page.status_code == 200
@@ -219,7 +222,7 @@ def test_live_tells_the_last_block_and_the_next(
         for line in stream.iter_lines():
             if line.startswith("data:"):
                 seen.append(int(line.partition(":")[2]))
-                market.anvil.mine(1)
+                market.network.chain.mine()
             if len(seen) == 2:
                 break
     assert seen[1] > seen[0]

@@ -101,9 +101,9 @@ def test_private_address_to_announce_is_refused_at_the_start(
 ) -> None:
     monkeypatch.setenv("ASSAY_GATEWAY_ANNOUNCE", PRIVATE)
     done = Assay(tmp_path).run(
-        *("gateway", "run", "--port", "0", "--rpc-url", market.anvil.url),
-        *("--deployment", str(market.folder / "deployment.json")),
-        *("--key-file", str(market.folder / "1.key")),
+        *("gateway", "run", "--port", "0", "--rpc-url", market.network.rpc_url),
+        *("--deployment", str(market.network.folder.deployment_file)),
+        *("--key-file", str(market.network.requester.key_file)),
     )
     assert done.returncode == 2
     assert "private_peers" in done.stderr

@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from assay.cli import run
+from devnet.processes.anvil import Anvil, development_account
+from devnet.processes.ipfs import IpfsNode
 from inference.packages.package import PACKAGE_FILES, read_package
 from protocol.chain.keys.accounts import save_key
 from protocol.chain.transactions.outbox import FileOutbox
+from protocol.hexadecimal import from_hex
 from protocol.market.events import ModelRegistered
 from protocol.market.types import ModelId
 from protocol.store.ipfs import IpfsStore
 from tests.support.models.packages import change_json, write_random_package
-from tests.support.network.anvil import Anvil, development_account
 from tests.support.network.chain import Market
-from tests.support.network.ipfs import IpfsNode
 
 Capture = pytest.CaptureFixture[str]
 PUBLISHER = 3
-
-
-@pytest.fixture(scope="module")
-def ipfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IpfsNode]:
-    node = IpfsNode(tmp_path_factory.mktemp("ipfs") / "repo")
-    yield node
-    node.stop()
 
 
 @pytest.fixture
@@ -68,7 +61,7 @@ def test_model_publish_package_is_registered_and_can_be_fetched(
     assert run([*command, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"modelId": text}
 
-    spec = market.client(0).spec_of(ModelId(bytes.fromhex(text[2:])))
+    spec = market.client(0).spec_of(ModelId(from_hex(text)))
     assert spec.weights_root == read_package(package).weights_root()
     assert spec.profile_name == "int-w8b8"
     assert spec.base_price == 7

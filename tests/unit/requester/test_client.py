@@ -17,6 +17,7 @@ from protocol.errors import (
     StoreUnavailable,
     TransactionDropped,
 )
+from protocol.hexadecimal import to_hex
 from protocol.market.types import JobId, JobState, ModelId
 from protocol.store.memory import MemoryStore
 from requester.jobs.drafts import Terms
@@ -24,7 +25,8 @@ from requester.jobs.tokenizers import TokenizerCache
 from requester.prompts.decoding import Decoding
 from requester.prompts.request import PromptRequest
 from requester.prompts.tasks import Task
-from tests.support.market.world import World, a_config, a_spec, an_address
+from tests.support.market.values import a_config, an_address
+from tests.support.market.world import World, a_spec
 from tests.support.models.tokenizers import byte_tokenizer
 
 GREEDY = Decoding(max_new_tokens=10, temperature=0)
@@ -312,7 +314,7 @@ def test_submit_dropped_post_names_the_jobs_id(world: World) -> None:
     draft = world.client.prepare("x")
     world.market.failures.append(TransactionDropped("not mined"))
     job_id = world.market.job_id_of(draft.params)
-    with pytest.raises(TransactionDropped, match=f"the job's id is 0x{job_id.hex()}"):
+    with pytest.raises(TransactionDropped, match=f"the job's id is {to_hex(job_id)}"):
         world.client.post(draft)
 
 
@@ -324,7 +326,7 @@ def test_job_is_found_by_its_id(world: World) -> None:
     found = world.client.job(posted.job_id)
     assert found.params == posted.params
     assert found.escrowed == posted.escrowed
-    assert repr(found) == f"Job(0x{posted.job_id.hex()})"
+    assert repr(found) == f"Job({to_hex(posted.job_id)})"
 
 
 def test_job_never_posted_is_not_found(world: World) -> None:

@@ -4,26 +4,17 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.digests import Digest
 from protocol.documents.canonical import MAX_DOCUMENT_BYTES, canonical_json
 from protocol.documents.prompts import MILLION, Prompt, PromptsDocument
 from protocol.errors import BadDocument
-from protocol.market.types import ModelId, ModelSpec
+from protocol.market.types import ModelId
+from tests.support.market.values import a_model
 
 MODEL = ModelId(b"\xab" * 32)
 MODEL_HEX = "0x" + "ab" * 32
-SPEC = ModelSpec(
-    package_digest=Digest(b"\1" * 32),
-    weights_root=bytes(32),
-    profile=b"int-w8b8".ljust(32, b"\0"),
-    vocab_size=100,
-    context_length=16,
-    ms_per_token=5,
-    base_price=2,
-)
+SPEC = a_model(vocab_size=100, context_length=16)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 PROMPTS = st.builds(
     # Not the class itself: its signature has the aliases.
@@ -63,22 +54,6 @@ def plain(**changes: Any) -> dict[str, Any]:
 def test_from_bytes_reads_what_the_specification_shows() -> None:
     parsed = PromptsDocument.from_bytes(canonical_json(plain()))
     assert parsed == document(Prompt(ids=(1, 2), max_new_tokens=3, text="a"))
-
-
-@given(st.lists(PROMPTS, min_size=1, max_size=4))
-def test_from_bytes_inverts_to_bytes(prompts: list[Prompt]) -> None:
-    written = document(*prompts).to_bytes()
-    assert PromptsDocument.from_bytes(written) == document(*prompts)
-
-
-@given(st.binary(max_size=200))
-def test_from_bytes_any_bytes_is_a_document_or_a_clear_error(data: bytes) -> None:
-    try:
-        parsed = PromptsDocument.from_bytes(data)
-    except BadDocument as error:
-        assert str(error)
-    else:
-        assert parsed.to_bytes() == data
 
 
 @pytest.mark.parametrize(
