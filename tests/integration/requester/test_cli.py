@@ -128,7 +128,7 @@ def test_submit_waits_shows_progress_and_writes_the_receipt(
             member.reveal(job.params, outcome)
 
     clock = _ActingClock(lambda: network.market.anvil.mine(2), work)
-    monkeypatch.setattr("requester.client.SystemClock", lambda: clock)
+    monkeypatch.setattr("requester.jobs.connections.SystemClock", lambda: clock)
     receipt = tmp_path / "receipt.json"
     flags = ["--yes", "--receipt", str(receipt), *GREEDY]
     assert run(["job", "submit", PROMPT, *flags, *(["--json"] if as_json else [])]) == 0
