@@ -15,6 +15,7 @@ from protocol.roles.options import CONNECTION, JSON, JSON_LOGS, options
 if TYPE_CHECKING:
     from gateway.accounts.keys import ApiKey
     from gateway.database.engine import Database
+    from protocol.amounts import Amounts
 
 __all__ = ["gateway"]
 
@@ -177,12 +178,11 @@ def create_wallet(
     as_json: bool,
 ) -> None:
     """Write an encrypted keystore, and print its address."""
-    from gateway.wallet import create_wallet as create
-    from protocol.chain.keys.accounts import read_key
+    from protocol.chain.keys.accounts import create_keystore, read_key
     from protocol.chain.keys.passwords import PasswordSource
 
     key = None if from_key_file is None else read_key(from_key_file)
-    address = create(keystore, PasswordSource(password_file), key)
+    address = create_keystore(keystore, PasswordSource(password_file), key)
     told = {"address": address, "keystore": str(keystore)}
     click.echo(json.dumps(told) if as_json else address)
 
@@ -207,12 +207,14 @@ def _database(url: str | None, *, is_ready: bool = True) -> Iterator[Database]:
         yield database
 
 
-def _units(amount: str | None) -> int | None:
-    from requester.settings import RequesterSettings
+def _amounts() -> Amounts:
+    from gateway.settings import GatewaySettings
 
-    if amount is None:
-        return None
-    return RequesterSettings.load().amounts.units(amount, "the budget")
+    return GatewaySettings.load().amounts
+
+
+def _units(amount: str | None) -> int | None:
+    return None if amount is None else _amounts().units(amount, "the budget")
 
 
 def _view(key: ApiKey) -> dict[str, Any]:
@@ -230,9 +232,7 @@ def _view(key: ApiKey) -> dict[str, Any]:
 
 
 def _line(key: ApiKey) -> str:
-    from requester.settings import RequesterSettings
-
-    amounts = RequesterSettings.load().amounts
+    amounts = _amounts()
     balance = key.balance
     limit = "no limit" if balance.budget is None else amounts.text(balance.budget)
     state = "" if key.revoked_at is None else "  revoked"

@@ -31,6 +31,7 @@ from gateway.completions.schemas import ChatCall, CompletionCall
 from gateway.envelope import GONE, answer_of
 from gateway.settings import GatewaySettings
 from protocol.errors import MarketError
+from protocol.hexadecimal import to_hex
 
 __all__ = ["router"]
 
@@ -170,7 +171,7 @@ def _fault(error: MarketError) -> str:
 def _model(listed: Listed) -> Model:
     spec = listed.spec
     told: dict[str, Any] = {
-        "model_id": "0x" + listed.model_id.hex(),
+        "model_id": to_hex(listed.model_id),
         "profile": spec.profile_name,
         "context_length": spec.context_length,
         "price_per_token": str(spec.base_price),

@@ -15,9 +15,10 @@ from starlette.responses import HTMLResponse
 
 from gateway.api.access import services_of
 from gateway.indexer.head_watch import HeadWatch
+from protocol.amounts import Amounts
 from protocol.chain.deployment import Deployment
 
-__all__ = ["FOLDER", "Page", "PageDep", "page_of"]
+__all__ = ["FOLDER", "PageDep", "WebPage", "web_page_of"]
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -45,18 +46,20 @@ def _environment() -> Environment:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class WebPage:
     """One page to draw.
 
     Attributes:
         request: Of the page.
         market: Whose market it shows.
         watch: Knows the last block that is indexed.
+        amounts: How it writes amounts of the token.
     """
 
     request: Request
     market: Deployment
     watch: HeadWatch
+    amounts: Amounts
 
     def draw(
         self,
@@ -109,10 +112,11 @@ class Page:
         )
 
 
-def page_of(request: Request) -> Page:
+def web_page_of(request: Request) -> WebPage:
     """The page that a request asks for."""
     services = services_of(request)
-    return Page(request, services.session.market.deployment, services.watch)
+    market = services.session.market.deployment
+    return WebPage(request, market, services.watch, services.settings.amounts)
 
 
-PageDep = Annotated[Page, Depends(page_of)]
+PageDep = Annotated[WebPage, Depends(web_page_of)]

@@ -29,6 +29,7 @@ from gateway.jobs.sharing import Waiting, due_groups
 from gateway.jobs.tables import CallFault, GatewayJobRow, SharedJobStage
 from gateway.jobs.terms import JobTerms
 from protocol.errors import MarketError, RequestError
+from protocol.hexadecimal import to_hex
 from protocol.host.crash_points import crash_point
 from protocol.market.types import JobId
 
@@ -282,10 +283,10 @@ class JobEngine:
         try:
             self._runner.step(job)
         except MarketError as error:
-            facts = {"job_id": "0x" + job.job_id.hex(), "reason": str(error)}
+            facts = {"job_id": to_hex(job.job_id), "reason": str(error)}
             _log.warning("step failed", extra=facts)
         except Exception:
-            _log.exception("step failed", extra={"job_id": "0x" + job.job_id.hex()})
+            _log.exception("step failed", extra={"job_id": to_hex(job.job_id)})
         finally:
             self._put_down(job.job_id)
 

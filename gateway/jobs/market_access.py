@@ -18,12 +18,11 @@ from protocol.documents.tokenizer import TokenCodec
 from protocol.errors import (
     ConfigError,
     ContentNotFound,
-    MarketError,
     NotEnoughFunds,
 )
-from protocol.market.events import JobPosted
+from protocol.host.backoff import Tolerance
+from protocol.market.events import Entry, JobPosted, last_entry
 from protocol.market.prices import max_job_tokens, price_of
-from protocol.market.round_history import Entry
 from protocol.market.types import JobId, JobState, ModelId, ModelSpec
 from protocol.store.port import ContentStore
 from requester.jobs.connections import Connections
@@ -226,8 +225,7 @@ class MarketAccess:
     def find_posting(self, job_id: JobId) -> Entry[JobPosted] | None:
         """The posting of a job, if it is on chain. Raises RpcUnavailable."""
         logs = self.market.events(job_id=job_id, kinds=(JobPosted,))
-        found = [Entry(x.event, x) for x in logs if isinstance(x.event, JobPosted)]
-        return found[-1] if found else None
+        return last_entry(logs, JobPosted)
 
     def job(self, posted: Entry[JobPosted]) -> Job:
         """A posted job, to be followed."""
@@ -246,11 +244,8 @@ def persist(work: Callable[[], Result]) -> Result:
     Raises:
         MarketError: It failed for good, or every time.
     """
-    for _ in range(_TRIES - 1):
-        try:
+    tolerance = Tolerance(_TRIES - 1)
+    while True:
+        with tolerance.bear("asked again"):
             return work()
-        except MarketError as error:
-            if not error.is_retryable:
-                raise
         time.sleep(_PAUSE_SECONDS)
-    return work()

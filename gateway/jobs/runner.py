@@ -23,10 +23,10 @@ from protocol.errors import (
     StoreError,
     TransactionDropped,
 )
+from protocol.hexadecimal import to_hex
 from protocol.host.crash_points import crash_point
-from protocol.market.events import JobPosted
+from protocol.market.events import Entry, JobPosted
 from protocol.market.prices import price_of, text_price
-from protocol.market.round_history import Entry
 from protocol.market.timeline import Timeline
 from protocol.market.types import JobId, JobState
 from requester.jobs.job import CANNOT_PAY, Job
@@ -152,9 +152,8 @@ class JobRunner:
             self._doubt(job, error)
             return
         crash_point("gateway.posted")
-        for log in result.logs:
-            if isinstance(log.event, JobPosted) and log.event.job_id == job.job_id:
-                self._note_posting(job, Entry(log.event, log), result.gas_used)
+        posting = Timeline.of(job.job_id, result.logs).posted
+        self._note_posting(job, posting, result.gas_used)
 
     def _explain_refusal(
         self, job: GatewayJobRow, error: MarketError, is_first: bool
@@ -350,7 +349,7 @@ def _not_posted(error: Exception) -> CallFault:
 
 
 def _why_failed(job: GatewayJobRow, timeline: Timeline) -> str:
-    job_id = "0x" + job.job_id.hex()
+    job_id = to_hex(job.job_id)
     if timeline.state is JobState.CANCELLED:
         return f"job {job_id} was cancelled"
     last = timeline.last_drawn
@@ -364,4 +363,4 @@ def _why_failed(job: GatewayJobRow, timeline: Timeline) -> str:
 
 
 def _facts(job: GatewayJobRow, **more: object) -> dict[str, object]:
-    return {"job_id": "0x" + job.job_id.hex(), **more}
+    return {"job_id": to_hex(job.job_id), **more}

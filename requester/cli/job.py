@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from protocol.errors import RequestError
+from protocol.hexadecimal import to_hex
 from protocol.host.terminal import printable
 from protocol.roles.options import CONNECTION, JSON, options
 from requester.cli.batches import batches, resume, submit_batch
@@ -115,7 +116,7 @@ def list_(requester: str | None, *, as_json: bool, **given: Any) -> None:
     owner = _whose_jobs(requester, settings)
     rows: list[dict[str, Any]] = [
         {
-            "jobId": "0x" + found.job_id.hex(),
+            "jobId": to_hex(found.job_id),
             "state": found.state().label,
             "postedBlock": found.posted_block,
             "promptCount": found.params.prompt_count,
@@ -173,7 +174,7 @@ def result(
     results = found.results()
     if receipt_file is not None:
         _write_receipt(found, receipt_file)
-    view = {"jobId": "0x" + found.job_id.hex(), "outputs": results_view(results)}
+    view = {"jobId": to_hex(found.job_id), "outputs": results_view(results)}
     print_json(view, as_json)
     if not as_json:
         _print_outputs(results)
@@ -249,7 +250,7 @@ def _whose_jobs(requester: str | None, settings: RequesterSettings) -> ChecksumA
 
 
 def _say_posted(posted: Job, view: dict[str, Any], as_json: bool) -> None:
-    job_id = "0x" + posted.job_id.hex()
+    job_id = to_hex(posted.job_id)
     print_json({**view, "jobId": job_id, "state": "Open"}, as_json)
     if not as_json:
         click.echo(job_id)
@@ -267,7 +268,7 @@ def _follow(
     from requester.cli.display import progress
 
     console = Console(stderr=True, quiet=as_json)
-    job_id = "0x" + found.job_id.hex()
+    job_id = to_hex(found.job_id)
     try:
         with progress(console, settings.amounts) as follower:
             return found.wait(until, timeout_seconds, follower)
@@ -310,7 +311,7 @@ def _write_receipt(found: Job, path: Path) -> None:
     except OSError as error:
         raise RequestError(
             f"receipt {path} cannot be written: {error.strerror}; choose another path, "
-            f"`assay job result 0x{found.job_id.hex()} --receipt FILE` makes it again"
+            f"`assay job result {to_hex(found.job_id)} --receipt FILE` makes it again"
         ) from error
     click.echo(f"receipt written to {path}", err=True)
 
@@ -324,7 +325,7 @@ def _exit_by_state(ctx: click.Context, timeline: Timeline) -> None:
     }
     if timeline.state in endings:
         code, text = endings[timeline.state]
-        job_id = "0x" + timeline.job_id.hex()
+        job_id = to_hex(timeline.job_id)
         click.echo(
             f"assay: job {job_id} {text} in your credit; post it again", err=True
         )

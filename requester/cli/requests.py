@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from eth_utils.address import is_address, is_checksum_address, to_checksum_addre
 
 from protocol.amounts import MILLIONTHS, parse_scaled
 from protocol.errors import RequestError
+from protocol.hexadecimal import from_hex
 from protocol.market.types import JobId, ModelId
 from requester.batches.records import DEFAULT_JOB_SIZE, BatchOptions
 from requester.jobs.drafts import Terms
@@ -29,7 +29,6 @@ __all__ = [
 ]
 
 _SETTINGS = ("model", "rpc_url", "deployment", "ipfs_api", "key_file", "password_file")
-_WORD = re.compile(r"0x[0-9a-fA-F]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,8 +172,9 @@ def _millionths(text: str | None, name: str) -> int | None:
 
 
 def _word(text: str, name: str) -> bytes:
-    if _WORD.fullmatch(text) is None:
+    try:
+        return from_hex(text, 32)
+    except ValueError as error:
         raise RequestError(
             f"{name} {text[:80]!r} is none; give 0x and 64 hexadecimal digits"
-        )
-    return bytes.fromhex(text[2:])
+        ) from error
