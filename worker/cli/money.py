@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from worker.cli.options import CONNECTION, DATA_DIR, JSON, KEY, options
+from protocol.roles.options import CHAIN, JSON, KEY, options
+from worker.cli.options import DATA_DIR
 
 if TYPE_CHECKING:
     from worker.money.wallet import Withdrawal
@@ -16,7 +17,7 @@ __all__ = ["drain", "withdraw"]
 
 
 @click.command()
-@options((*CONNECTION, *KEY, DATA_DIR))
+@options(CHAIN, KEY, DATA_DIR)
 @click.option(
     "--leave", is_flag=True, help="Then wait until the seats' bonds are credit."
 )
@@ -36,7 +37,7 @@ def drain(leave: bool, timeout_seconds: float, **flags: Any) -> None:
     worker runs. Exits with 9 if it takes too long; what was begun goes on.
     """
     from worker.money.wallet import close_all_seats, unlock_stake
-    from worker.process.connection import acting_as_worker
+    from worker.process.acting import acting_as_worker
     from worker.process.signals import drain_process
     from worker.settings import WorkerSettings
 
@@ -56,7 +57,7 @@ def drain(leave: bool, timeout_seconds: float, **flags: Any) -> None:
 @click.command()
 @click.argument("amount")
 @click.option("--to", help="Who gets it; the worker's own address without.")
-@options((*CONNECTION, *KEY, DATA_DIR))
+@options(CHAIN, KEY, DATA_DIR)
 @click.option(
     "--timeout",
     "timeout_seconds",
@@ -73,13 +74,13 @@ def withdraw(
 
     Where the worker runs, it does so itself, and no password is needed here.
     """
-    from worker.money.requests import Withdraw, withdraw_anyhow
+    from worker.money.requests import WithdrawRequest, withdraw_as_worker
     from worker.settings import WorkerSettings
 
     settings = WorkerSettings.load(**flags)
     units = None if amount == "all" else settings.amounts.units(amount, "AMOUNT")
-    errand = Withdraw(units, to)
-    done = withdraw_anyhow(settings, errand, limit_seconds=timeout_seconds)
+    request = WithdrawRequest(units, to)
+    done = withdraw_as_worker(settings, request, limit_seconds=timeout_seconds)
     if as_json:
         click.echo(json.dumps(_document(done), indent=2))
     else:
