@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing
 
 from inference.engine import Engine
 from protocol.chain.keys.accounts import salt_secret
+from protocol.chain.rpc.blocks import BlockHead
 from protocol.errors import ConfigError
 from protocol.market.types import ModelId
 from protocol.roles.session import Session, open_session, unlock_account
