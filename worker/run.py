@@ -144,7 +144,7 @@ class Worker:
         self._jobs = LiveJobs(self._journal)
         self._background = Background()
         self._guard = GasGuard(self._client, token_wei=settings.token_wei)
-        self._head: Head | None = None
+        self._head: BlockHead | None = None
         self._add_chain()
         self._add_duties(session, salts)
         self._add_seats()

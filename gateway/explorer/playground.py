@@ -22,7 +22,7 @@ from gateway.completions.catalogue import Catalogue
 from gateway.completions.parsing import COMPLETIONS
 from gateway.errors import GatewayError, NothingFound
 from gateway.explorer.page_route import PageRoute
-from gateway.explorer.pages import Page, PageDep
+from gateway.explorer.pages import PageDep, WebPage
 from gateway.explorer.words import Tone
 from gateway.jobs.calls import find_call
 from gateway.jobs.tables import CallRow, CallState
@@ -130,7 +130,7 @@ def _number(text: str) -> int | float | str:
 
 
 def _form(
-    page: Page,
+    page: WebPage,
     catalogue: Catalogue,
     given: dict[str, Any],
     problem: str = "",

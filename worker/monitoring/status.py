@@ -13,6 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from protocol.chain.keys.accounts import address_in
 from protocol.errors import ConfigError
+from protocol.hexadecimal import to_hex
+from protocol.roles.session import open_read_only
 from worker.duty import JobStage
 from worker.monitoring.snapshot import Snapshot, SnapshotReader
 from worker.process.data_dir import RunRecord, running_in
@@ -70,9 +72,8 @@ class StatusReader:
             ChainError: The market cannot be read.
         """
         self._data_dir = settings.data_dir
-        deployment = Deployment.load(settings.deployment)
-        reader = MarketReader.connect(settings.rpc_url, deployment)
-        journal = settings.journal_path(deployment.marketplace)
+        reader = open_read_only(settings).market
+        journal = settings.journal_path(reader.deployment.marketplace)
         holdings = Holdings(reader, _address(settings))
         self._snapshots = SnapshotReader(reader, holdings, journal)
 
