@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 from protocol.errors import RpcUnavailable, StoreUnavailable
+from protocol.hexadecimal import to_hex
 from protocol.market.types import Account, ModelId
 from tests.support.machines.processes import eventually
 from worker.monitoring.presence import Monitor, watch
 from worker.monitoring.snapshot import Snapshot
 from worker.seats.holdings import HeldSeat
-from protocol.hexadecimal import to_hex
 
 MODEL = ModelId(b"\x07" * 32)
 WORKER = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
