@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,19 +29,6 @@ from tests.support.models.random_models import random_tensors
 from tests.support.models.tokenizers import byte_tokenizer
 
 WEIGHTS = "model.safetensors"
-
-
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sound")
-    write_random_package(folder)
-    return folder
-
-
-@pytest.fixture
-def package(sound: Path, tmp_path: Path) -> Path:
-    """A copy that a test may damage."""
-    return Path(shutil.copytree(sound, tmp_path / "package"))
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
