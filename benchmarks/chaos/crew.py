@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.chaos.faults import Fault, FaultKind
-from benchmarks.chaos.proxy import RpcProxy, rpc_proxy
 from benchmarks.chaos.requester import DRAIN_FILE, read_verified
 from devnet.network.plan import Network, NetworkPlan, WorkerPlan
 from devnet.network.start import local_market
@@ -21,6 +20,14 @@ from devnet.processes.supervisor import describe_exit
 from protocol.chain.client import MarketClient
 from protocol.market.terms import MarketTerms
 from protocol.market.types import JobId
+from tests.support.faults.faulty_proxy import (
+    FaultyProxy,
+    Reply,
+    Turn,
+    rate_limit,
+    slow,
+    swallow,
+)
 
 __all__ = ["Crew", "crew"]
 
@@ -51,12 +58,13 @@ class Crew:
     """
 
     network: Network
-    proxy: RpcProxy
+    proxy: FaultyProxy
     running: dict[str, Process]
     kills: int = 0
     faults: dict[FaultKind, int] = field(default_factory=dict)
     exits: list[str] = field(default_factory=list)
     _back_at: dict[str, float] = field(default_factory=dict)
+    _healed_at: float = 0.0
 
     @property
     def market(self) -> MarketClient:
@@ -83,12 +91,16 @@ class Crew:
         elif fault.kind is FaultKind.KILL_IPFS:
             self._kill(network.ipfs.process.name, fault.seconds)
         else:
-            self.proxy.trouble(fault.kind, fault.seconds)
+            self.proxy.heal()
+            self.proxy.use(_trouble(fault))
+            self._healed_at = time.monotonic() + fault.seconds
         self.faults[fault.kind] = self.faults.get(fault.kind, 0) + 1
 
     def tend(self) -> None:
         """Start again whoever is down for long enough, or ended by itself."""
         now = time.monotonic()
+        if now >= self._healed_at:
+            self.proxy.heal()
         for name, process in self.running.items():
             if name not in self._back_at and process.exit_code is not None:
                 if name == self.network.requester.name and process.exit_code == 0:
@@ -121,6 +133,13 @@ class Crew:
         self._back_at[name] = time.monotonic() + seconds
 
 
+def _trouble(fault: Fault) -> Callable[[Turn], Reply]:
+    """What the chain's RPC does until it is healed."""
+    if fault.kind is FaultKind.RPC_STALL:
+        return slow(fault.seconds)
+    return rate_limit() if fault.kind is FaultKind.RPC_REFUSAL else swallow()
+
+
 @contextmanager
 def crew(folder: Path, *, workers: int, in_flight: int) -> Iterator[Crew]:
     """Start everything; ends all of it with the block.
@@ -146,7 +165,7 @@ def crew(folder: Path, *, workers: int, in_flight: int) -> Iterator[Crew]:
         swarm_port=swarm_port,
         requester_tokens=_REQUESTER_TOKENS,
     )
-    with local_market(folder, plan) as network, rpc_proxy(network.rpc_url) as proxy:
+    with local_market(folder, plan) as network, FaultyProxy(network.rpc_url) as proxy:
         worker = WorkerPlan(max_seats=_SEATS, flags=("--rpc-url", proxy.url))
         staff = [network.start_worker(one, worker) for one in network.workers]
         network.wait_for_seats(network.workers, staff)
@@ -156,7 +175,7 @@ def crew(folder: Path, *, workers: int, in_flight: int) -> Iterator[Crew]:
         yield Crew(network, proxy, {process.name: process for process in processes})
 
 
-def _poster(network: Network, proxy: RpcProxy, in_flight: int) -> Command:
+def _poster(network: Network, proxy: FaultyProxy, in_flight: int) -> Command:
     """How to run the requester."""
     folder = _requester_folder(network)
     options = {
