@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.batches.feed import BatchFeed
-from gateway.completions.admission import Admission
 from gateway.completions.catalogue import Catalogue
-from gateway.completions.delivery import Delivery
+from gateway.completions.delivery import Calls
 from gateway.database.engine import Database
 from gateway.indexer.head_watch import HeadWatch
 from gateway.jobs.loop import JobEngine
@@ -20,10 +19,10 @@ from gateway.receipts import ReceiptShelf
 from gateway.settings import GatewaySettings
 from protocol.roles.session import Session
 
-__all__ = ["Background", "Services"]
+__all__ = ["BackgroundPart", "Services"]
 
 
-class Background(Protocol):
+class BackgroundPart(Protocol):
     """Something that runs beside the HTTP server."""
 
     def start(self) -> None:
@@ -45,8 +44,7 @@ class Services:
         database: Accounts, calls, jobs, and the index.
         access: The market, and the wallet.
         catalogue: Models that can be called.
-        admission: Lets calls in.
-        delivery: Hands answers out.
+        calls: Takes calls and hands their answers out.
         engine: Makes jobs of calls.
         feed: Moves batches on.
         metrics: Counts.
@@ -61,15 +59,14 @@ class Services:
     database: Database
     access: MarketAccess
     catalogue: Catalogue
-    admission: Admission
-    delivery: Delivery
+    calls: Calls
     engine: JobEngine
     feed: BatchFeed
     metrics: Metrics
     readiness: Readiness
     receipts: ReceiptShelf
     watch: HeadWatch
-    background: Sequence[Background]
+    background: Sequence[BackgroundPart]
 
     def start(self) -> None:
         """Starts what runs beside the server."""

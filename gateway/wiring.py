@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from gateway.batches.feed import BatchFeed
 from gateway.completions.admission import Admission
+from gateway.completions.answers import Answers
 from gateway.completions.catalogue import Catalogue
-from gateway.completions.delivery import Delivery
+from gateway.completions.delivery import Calls, Waiters
 from gateway.database.engine import Database
 from gateway.database.schema import migrate
 from gateway.indexer.head_watch import HeadWatch
@@ -13,7 +14,6 @@ from gateway.indexer.service import IndexService, market_of
 from gateway.jobs.loop import JobEngine, LoopOptions, new_replica_name
 from gateway.jobs.market_access import MarketAccess
 from gateway.jobs.runner import JobRunner
-from gateway.jobs.waiters import Waiters
 from gateway.metrics import Metrics
 from gateway.readiness import Readiness
 from gateway.receipts import ReceiptShelf
@@ -46,12 +46,16 @@ def connect_services(settings: GatewaySettings, database: Database) -> Services:
     metrics, waiters, replica = Metrics(), Waiters(), new_replica_name()
     metrics.watch("callers_waiting", "Calls that somebody waits for.", waiters.count)
     admission = Admission(database, access, catalogue, settings, replica=replica)
-    delivery = _delivery(settings, database, access, waiters)
-    feed = _feed(settings, database, admission, delivery, replica)
-    runner = _runner(settings, database, access, waiters, metrics)
-    options = _loop_options(settings)
-    engine = JobEngine(
-        access, database, runner, waiters, options, replica=replica, feed=feed
+    answers = Answers(access, base_url=settings.base_url)
+    feed = _feed(settings, database, admission, answers, replica)
+    engine = _engine(settings, database, access, waiters, metrics, feed, replica)
+    calls = Calls(
+        database,
+        admission,
+        answers,
+        waiters,
+        notice=engine.notice,
+        timeout_seconds=settings.call_timeout_seconds,
     )
     index = _index(settings, database, access)
     retention = Retention(database, hours=settings.retention_hours)
@@ -61,8 +65,7 @@ def connect_services(settings: GatewaySettings, database: Database) -> Services:
         database=database,
         access=access,
         catalogue=catalogue,
-        admission=admission,
-        delivery=delivery,
+        calls=calls,
         engine=engine,
         feed=feed,
         metrics=metrics,
@@ -83,46 +86,33 @@ def _market_access(settings: GatewaySettings, session: Session) -> MarketAccess:
     return MarketAccess(connections, max_prompts=settings.max_prompts_per_job)
 
 
-def _delivery(
-    settings: GatewaySettings,
-    database: Database,
-    access: MarketAccess,
-    waiters: Waiters,
-) -> Delivery:
-    return Delivery(
-        database,
-        access,
-        waiters,
-        base_url=settings.base_url,
-        timeout_seconds=settings.call_timeout_seconds,
-    )
-
-
 def _feed(
     settings: GatewaySettings,
     database: Database,
     admission: Admission,
-    delivery: Delivery,
+    answers: Answers,
     replica: str,
 ) -> BatchFeed:
     return BatchFeed(
         database,
         admission,
-        delivery,
+        answers,
         replica=replica,
         lease_seconds=settings.lease_seconds,
         max_open=4 * settings.max_prompts_per_job,
     )
 
 
-def _runner(
+def _engine(
     settings: GatewaySettings,
     database: Database,
     access: MarketAccess,
     waiters: Waiters,
     metrics: Metrics,
-) -> JobRunner:
-    return JobRunner(
+    feed: BatchFeed,
+    replica: str,
+) -> JobEngine:
+    runner = JobRunner(
         access,
         database,
         confirmations=settings.confirmations,
@@ -131,14 +121,20 @@ def _runner(
         wake=waiters.wake,
         meter=metrics,
     )
-
-
-def _loop_options(settings: GatewaySettings) -> LoopOptions:
-    return LoopOptions(
+    options = LoopOptions(
         window_seconds=settings.batch_window_ms / 1_000,
         poll_seconds=settings.poll_seconds,
         lease_seconds=settings.lease_seconds,
         max_live_jobs=settings.max_live_jobs,
+    )
+    return JobEngine(
+        access,
+        database,
+        runner,
+        options,
+        replica=replica,
+        wake=waiters.wake,
+        feed=feed,
     )
 
 

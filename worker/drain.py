@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection
 
 from protocol.chain.client import MarketClient
-from protocol.errors import ContractReverted, RpcUnavailable, WaitTimedOut
+from protocol.errors import RpcUnavailable, WaitTimedOut
 from protocol.market.types import JobState, ModelId, Round
+from worker.duty import JobStage, stage_of
 from worker.journal.journal import Journal
-from worker.metrics import JobStage
-from worker.monitoring.snapshot import stage_of
-from worker.seats.holdings import HeldSeat, Holdings
+from worker.seats.holdings import Holdings
+from worker.seats.leaving import close_seats
 
-__all__ = ["Drain", "can_still_draw", "close_seats", "leave_seats"]
+__all__ = ["Drain", "can_still_draw"]
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +31,6 @@ _OWED = frozenset(
         JobStage.REVEALING,
     }
 )
-# Each waits for its block, so they are sent together.
-_SENT_AT_ONCE = 8
 
 
 def can_still_draw(current: Round, close_block: int, block_number: int) -> bool:
@@ -50,57 +47,13 @@ def can_still_draw(current: Round, close_block: int, block_number: int) -> bool:
     return current.seed_block - 1 <= close_block
 
 
-def close_seats(client: MarketClient, seats: Sequence[HeldSeat]) -> int:
-    """Ask all that are open to close; returns how many were asked.
-
-    Raises:
-        MarketError: One could not be asked; the others may have been.
-    """
-    waiting = [seat.seat_id for seat in seats if not seat.is_closing]
-    _each(client.close_seat, waiting)
-    if waiting:
-        logger.info("seats closing", extra={"seats": waiting})
-    return len(waiting)
-
-
-def leave_seats(
-    client: MarketClient, seats: Sequence[HeldSeat], block_number: int
-) -> int:
-    """Take off their rosters all that can leave; returns how many did.
-
-    Raises:
-        MarketError: One could not leave for another reason than being too early.
-    """
-    ready = [seat.seat_id for seat in seats if seat.can_leave(block_number)]
-    _each(client.leave_seat, ready)
-    if ready:
-        logger.info("seats left", extra={"seats": ready})
-    return len(ready)
-
-
-def _each(call: Callable[[int], object], seat_ids: Collection[int]) -> None:
-    if not seat_ids:
-        return
-
-    def attempt(seat_id: int) -> None:
-        try:
-            call(seat_id)
-        except ContractReverted as error:
-            # Done before, or drawn meanwhile: the next look decides anew.
-            logger.info("seat kept", extra={"seat_id": seat_id, "reason": error.name})
-
-    with ThreadPoolExecutor(max_workers=_SENT_AT_ONCE) as pool:
-        # Taken one by one, so that a failure of any is raised here.
-        for _ in pool.map(attempt, seat_ids):
-            pass
-
-
 class Drain:
     """One worker's way out; ask `is_done` after each tick."""
 
     def __init__(
         self,
         client: MarketClient,
+        holdings: Holdings,
         journal: Journal,
         models: Collection[ModelId],
         *,
@@ -111,6 +64,7 @@ class Drain:
 
         Args:
             client: Whose account.
+            holdings: Its seats.
             journal: What it owes.
             models: Models it serves.
             confirmations: Blocks before an event reaches the journal.
@@ -119,7 +73,7 @@ class Drain:
         self._client = client
         self._journal = journal
         self._models = models
-        self._holdings = Holdings(client, client.address)
+        self._holdings = holdings
         self._confirmations = confirmations
         self._quiet_block: int | None = None
         self._limit_seconds = limit_seconds
@@ -174,7 +128,7 @@ class Drain:
         return head - self._confirmations >= self._quiet_block
 
     def _may_be_drawn(self, head: int) -> bool:
-        seats = self._holdings.look()
+        seats = self._holdings.read()
         if close_seats(self._client, seats):
             return True
         if not seats:

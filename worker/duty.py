@@ -1,4 +1,4 @@
-"""What to do next, decided from facts alone.
+"""What this worker owes to a job, how far it is, and what to do next.
 
 The chain is the memory of what was committed and revealed; the journal only adds what
 the chain cannot know: the outcome that was computed. So a worker that restarts asks the
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from protocol.market.types import JobId, JobState, Outcome, Round
 
-__all__ = ["Duty", "DutyKey", "Step", "next_step"]
+__all__ = ["Duty", "DutyKey", "JobStage", "Step", "next_step", "stage_of"]
 
 
 class Step(StrEnum):
@@ -25,6 +25,17 @@ class Step(StrEnum):
     REVEAL = "reveal"
     WAIT = "wait"
     FINISH = "finish"
+
+
+class JobStage(StrEnum):
+    """Where a live duty stands, from its draw to the end of its round."""
+
+    COMPUTING = "computing"
+    COMMITTING = "committing"
+    COMMITTED = "committed"
+    REVEALING = "revealing"
+    REVEALED = "revealed"
+    MISSED = "missed"
 
 
 class DutyKey(NamedTuple):
@@ -66,35 +77,51 @@ class Duty:
         return DutyKey(self.job_id, self.round_number)
 
 
+def stage_of(duty: Duty, current: Round, now: int) -> JobStage | None:
+    """How far a duty is; None unless its round is under way.
+
+    Args:
+        duty: The place, and whether its outcome was computed.
+        current: The job's round as the chain has it.
+        now: Time of the latest block, Unix seconds.
+    """
+    if current.number != duty.round_number:
+        return None
+    has_committed = current.has_committed(duty.place)
+    is_late = now > current.deadline
+    if current.state is JobState.COMMITTING:
+        if has_committed:
+            return JobStage.COMMITTED
+        if is_late:
+            return JobStage.MISSED
+        return JobStage.COMPUTING if duty.outcome is None else JobStage.COMMITTING
+    if current.state is not JobState.REVEALING:
+        return None
+    if current.has_revealed(duty.place):
+        return JobStage.REVEALED
+    return JobStage.MISSED if is_late or not has_committed else JobStage.REVEALING
+
+
 def next_step(duty: Duty, current: Round, now: int) -> Step:
-    """Decide for one duty.
+    """What to do for a duty.
 
     Args:
         duty: The place and what is known about its result.
         current: The job's round as the chain has it.
         now: Time of the latest block, Unix seconds.
     """
-    if current.state.is_final or current.number != duty.round_number:
-        return Step.FINISH
-    if now > current.deadline or current.state not in _ACTIVE:
-        return Step.WAIT
-    has_committed = bool(current.committed >> duty.place & 1)
-    if current.state is JobState.COMMITTING:
-        return Step.WAIT if has_committed else _toward_commit(duty)
-    has_revealed = bool(current.revealed >> duty.place & 1)
-    if has_revealed or not has_committed:
-        return Step.WAIT
-    return _toward_reveal(duty)
+    stage = stage_of(duty, current, now)
+    if stage is JobStage.COMPUTING:
+        return Step.COMPUTE
+    if stage is JobStage.COMMITTING:
+        return Step.COMMIT
+    if stage is JobStage.REVEALING:
+        return _step_of_reveal(duty)
+    is_over = current.state.is_final or current.number != duty.round_number
+    return Step.FINISH if is_over else Step.WAIT
 
 
-_ACTIVE = frozenset({JobState.COMMITTING, JobState.REVEALING})
-
-
-def _toward_commit(duty: Duty) -> Step:
-    return Step.COMPUTE if duty.outcome is None else Step.COMMIT
-
-
-def _toward_reveal(duty: Duty) -> Step:
+def _step_of_reveal(duty: Duty) -> Step:
     """The bytes go out first: whoever sees the reveal can fetch them."""
     if duty.outcome is None:
         return Step.COMPUTE

@@ -16,10 +16,10 @@ _GAS_OF_AN_ADVANCE = 300_000
 
 
 class GasGuard:
-    """Knows the price of gas as of the last look."""
+    """Weighs pay against gas, at the price that was last asked for."""
 
     def __init__(self, client: MarketClient, *, token_wei: Decimal | None) -> None:
-        """Start without a price; everything is worth its gas until the first look.
+        """Start without a price; everything is worth its gas until one is known.
 
         Args:
             client: Where the price is asked for.
@@ -29,7 +29,7 @@ class GasGuard:
         self._token_wei = token_wei
         self._gas_price_wei = 0
 
-    def look(self) -> None:
+    def update_price(self) -> None:
         """Ask for the price of gas, if it matters. Raises RpcUnavailable."""
         if self._token_wei is not None:
             self._gas_price_wei = self._client.gas_price()

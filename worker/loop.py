@@ -5,15 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Protocol
 
 from protocol.errors import MarketError, RpcUnavailable, WaitTimedOut
 from worker.drain import Drain
-from worker.metrics import WorkerMetrics
-from worker.monitoring.server import Health
+from worker.monitoring.presence import Monitor
 from worker.process.signals import Stop
 
-__all__ = ["LifeSigns", "run_loop"]
+__all__ = ["Steps", "run_loop"]
 
 logger = logging.getLogger(__name__)
 
@@ -21,91 +20,86 @@ _RPC_PAUSE_SECONDS = 2.0
 _NEWS_SECONDS = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class LifeSigns:
-    """Who is told how the loop goes.
+class Steps(Protocol):
+    """What the loop has a worker do."""
 
-    Attributes:
-        health: For supervisors.
-        metrics: For Prometheus.
-    """
+    def tick(self) -> None:
+        """Read the chain, and do what follows from it."""
+        ...
 
-    health: Health
-    metrics: WorkerMetrics
+    def tend(self) -> None:
+        """After a tick, unless draining: what may take on new things."""
+        ...
+
+    def take_news(self) -> None:
+        """Often between ticks: go on with what has ended meanwhile."""
+        ...
+
+    def begin_drain(self) -> Drain:
+        """Once, when a drain is first asked for."""
+        ...
 
 
 def run_loop(
-    tick: Callable[[], None],
-    upkeep: Callable[[], None],
-    stop: Stop,
-    begin_drain: Callable[[], Drain],
-    signs: LifeSigns,
-    *,
-    poll_seconds: float,
-    take_news: Callable[[], None] = lambda: None,
+    steps: Steps, stop: Stop, monitor: Monitor, *, poll_seconds: float
 ) -> None:
     """Tick until told to stop, or until a drain is done.
 
     Args:
-        tick: One look at the chain and what follows from it.
-        upkeep: Called after a tick, unless draining: it may take on new things.
+        steps: What to do.
         stop: What the outside wishes.
-        begin_drain: Called once, when a drain is first asked for.
-        signs: Who is told.
+        monitor: Told how it goes.
         poll_seconds: Pause between ticks.
-        take_news: Called often between ticks: takes up what has ended meanwhile.
 
     Raises:
         WaitTimedOut: The drain took too long; something is owed still.
     """
     drain: Drain | None = None
-    signs.health.loaded()
+    monitor.health.loaded()
     while not stop.is_set():
         started = time.monotonic()
-        is_well = _attempt(tick, signs)
+        is_well = _attempt(steps.tick, monitor)
         if not stop.is_draining:
-            is_well = is_well and _attempt(upkeep, signs)
+            is_well = is_well and _attempt(steps.tend, monitor)
         else:
             if drain is None:
-                drain = begin_drain()
-                signs.health.draining()
-                signs.metrics.set_draining(True)
-            if _is_done(drain, stop, signs):
+                drain = steps.begin_drain()
+                monitor.health.draining()
+                monitor.metrics.set_draining(True)
+            if _is_done(drain, stop):
                 return
-        signs.metrics.ticked(time.time(), time.monotonic() - started)
-        signs.health.ticked()
+        monitor.metrics.ticked(time.time(), time.monotonic() - started)
+        monitor.health.ticked()
         if is_well:
-            _rest(stop, poll_seconds, take_news, signs)
+            _rest(steps, stop, monitor, poll_seconds)
         else:
             stop.wait(max(poll_seconds, _RPC_PAUSE_SECONDS))
 
 
-def _rest(
-    stop: Stop, seconds: float, take_news: Callable[[], None], signs: LifeSigns
-) -> None:
-    """Wait for the next tick, and work on what needs no look at the chain."""
+def _rest(steps: Steps, stop: Stop, monitor: Monitor, seconds: float) -> None:
+    """Wait for the next tick, and work on what needs no new block."""
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
         if stop.wait(min(left, _NEWS_SECONDS)):
             return
-        if not _attempt(take_news, signs):
+        if not _attempt(steps.take_news, monitor):
             return
 
 
-def _attempt(tick: Callable[[], None], signs: LifeSigns) -> bool:
+def _attempt(step: Callable[[], None], monitor: Monitor) -> bool:
     """Whether the chain could be seen."""
     try:
-        tick()
+        step()
     except RpcUnavailable as error:
         logger.warning("chain unavailable", extra={"reason": str(error)})
-        signs.metrics.chain_unavailable()
+        monitor.metrics.chain_unavailable()
         return False
     except MarketError as error:
         logger.error("step failed", extra={"reason": str(error)})
     return True
 
 
-def _is_done(drain: Drain, stop: Stop, signs: LifeSigns) -> bool:
+def _is_done(drain: Drain, stop: Stop) -> bool:
     try:
         return drain.is_done(closes_seats=stop.closes_seats)
     except WaitTimedOut:

@@ -7,39 +7,22 @@ one worker; several may live in a process. All methods may be called from any th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 
+from protocol.hexadecimal import to_hex
 from protocol.market.types import Account, ModelId, SlashReason
+from worker.duty import JobStage
+from worker.seats.holdings import SeatState
 
-__all__ = ["JobStage", "SeatState", "WorkerMetrics"]
+__all__ = ["WorkerMetrics"]
 
 _PREFIX = "assay_worker"
 # From a short answer of a small model to a window's end.
 _SECONDS = (0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1800)
 
 _RECORD = ("completed", "missed", "slashed")
-
-
-class JobStage(StrEnum):
-    """Where a live duty stands, from its draw to the end of its round."""
-
-    COMPUTING = "computing"
-    COMMITTING = "committing"
-    COMMITTED = "committed"
-    REVEALING = "revealing"
-    REVEALED = "revealed"
-    MISSED = "missed"
-
-
-class SeatState(StrEnum):
-    """What a seat of this worker's does."""
-
-    IDLE = "idle"
-    BUSY = "busy"
-    CLOSING = "closing"
 
 
 class WorkerMetrics:
@@ -250,4 +233,4 @@ class WorkerMetrics:
 
 
 def _name(model_id: ModelId) -> str:
-    return "0x" + model_id.hex()
+    return to_hex(model_id)

@@ -1,4 +1,4 @@
-"""The worker's loop: look at the chain, decide, act, and do it again."""
+"""A worker made of its parts, and the order in which they take their turn."""
 
 from __future__ import annotations
 
@@ -7,35 +7,36 @@ from collections.abc import Mapping
 from contextlib import ExitStack, closing
 
 from inference.engine import Engine
-from protocol.chain.client import MarketClient
 from protocol.chain.keys.accounts import salt_secret
-from protocol.chain.reader import Head
+from protocol.chain.rpc.blocks import BlockHead
 from protocol.errors import ConfigError
 from protocol.market.types import ModelId
 from protocol.roles.session import Session, open_session, unlock_account
-from protocol.store.port import ContentStore
 from worker.drain import Drain
+from worker.duties.prompts import PromptSource
+from worker.duties.publishing import Publishing
 from worker.duties.queue import ComputeQueue
-from worker.duties.serving import Meet, Serving, Tools, meet_nobody
+from worker.duties.serving import Serving
+from worker.duties.submission import Salts, Submission
 from worker.gas_policy import GasGuard
 from worker.journal.events import Inbox
 from worker.journal.journal import Journal
-from worker.journal.live import Book
+from worker.journal.live import LiveJobs
 from worker.journal.pruning import Pruning
-from worker.loop import LifeSigns, run_loop
+from worker.loop import run_loop
 from worker.metrics import WorkerMetrics
 from worker.models.serve import ServedModel, WrapEngine, serve_model
 from worker.money.payout import Payout
-from worker.money.requests import Control
-from worker.monitoring.presence import present
-from worker.monitoring.server import Health
-from worker.process.background import Errands
+from worker.money.requests import RequestDesk
+from worker.monitoring.presence import Monitor, present
+from worker.process.acting import until_answered
+from worker.process.background import Background
 from worker.process.data_dir import hold_key
 from worker.process.signals import Stop
-from worker.process.starting import until_answered
 from worker.rounds.following import Rounds
 from worker.rounds.keeper import Keeper
 from worker.seats.gate import SeatGate
+from worker.seats.holdings import Holdings
 from worker.seats.upkeep import SeatUpkeep
 from worker.settings import WorkerSettings
 
@@ -62,7 +63,7 @@ def run_worker(
 
     Args:
         settings: What to serve, with which key, where.
-        stop: What the caller's signal handlers wish.
+        stop: Set by the caller's signal handlers.
         wrap_engine: Applied to every engine loaded; for tests of dishonest workers.
 
     Raises:
@@ -82,26 +83,16 @@ def run_worker(
                 seconds=settings.start_patience_seconds,
             )
         )
-        client, store = session.market, session.store
-        signs = enter(present(settings, client, client.address, store.ping, metrics))
+        market = session.market
+        holdings = Holdings(market, market.address)
+        monitor = enter(
+            present(settings, market, holdings, session.store.ping, metrics)
+        )
         session.introductions.announce()
         models = _load_models(session, settings, wrap_engine)
-        journal = enter(closing(_open_journal(client, settings)))
-        secret, meet = salt_secret(account), session.introductions.meet
-        worker = Worker(
-            client, store, journal, models, secret, settings, signs, meet=meet
-        )
+        salts = Salts(salt_secret(account))
+        worker = Worker(session, settings, models, salts, holdings, monitor)
         enter(closing(worker)).run(stop)
-
-
-def _open_journal(client: MarketClient, settings: WorkerSettings) -> Journal:
-    marketplace = client.deployment.marketplace
-    return Journal.open(
-        settings.journal_path(marketplace),
-        chain_id=client.deployment.chain_id,
-        marketplace=marketplace,
-        worker=client.address,
-    )
 
 
 def _load_models(
@@ -122,84 +113,102 @@ def _load_models(
     return models
 
 
-def _upkeep(
-    client: MarketClient,
-    models: Mapping[ModelId, ServedModel],
-    settings: WorkerSettings,
-) -> SeatUpkeep:
-    return SeatUpkeep(
-        client, [*models.values()], tick=settings.tick, max_seats=settings.max_seats
-    )
-
-
 class Worker:
     """One key's worker: holds the seats, serves the duties, keeps the jobs moving."""
 
     def __init__(
         self,
-        client: MarketClient,
-        store: ContentStore,
-        journal: Journal,
-        models: Mapping[ModelId, ServedModel],
-        secret: bytes,
+        session: Session,
         settings: WorkerSettings,
-        signs: LifeSigns | None = None,
-        *,
-        meet: Meet | None = None,
+        models: Mapping[ModelId, ServedModel],
+        salts: Salts,
+        holdings: Holdings,
+        monitor: Monitor,
     ) -> None:
-        """Join the parts; `run` starts the work."""
-        self._signs = signs or LifeSigns(Health(), WorkerMetrics())
-        self._metrics = self._signs.metrics
-        self._client = client
-        self._journal = journal
-        self._models = models
-        self._settings = settings
-        self._book = Book(journal)
-        self._errands = Errands()
-        seats = settings.max_seats * len(models)
-        self._queue = ComputeQueue(threads=min(max(seats, 1), _MAX_THREADS))
-        self._rounds = Rounds(
-            client, reveal_window_seconds=client.config.reveal_window_seconds
+        """Join the parts; `run` starts the work.
+
+        Args:
+            session: The worker's connections.
+            settings: What it was told.
+            models: The models it serves.
+            salts: Of its key's commitments.
+            holdings: Its seats.
+            monitor: Told how it does.
+
+        Raises:
+            JournalError: Its journal cannot be used.
+        """
+        self._client, self._settings = session.market, settings
+        self._models, self._holdings, self._monitor = models, holdings, monitor
+        self._journal = _open_journal(session, settings)
+        self._jobs = LiveJobs(self._journal)
+        self._background = Background()
+        self._guard = GasGuard(self._client, token_wei=settings.token_wei)
+        self._head: BlockHead | None = None
+        self._add_chain()
+        self._add_duties(session, salts)
+        self._add_seats()
+        self._add_money()
+        self._pruning = Pruning(
+            self._journal,
+            session.store,
+            self._background,
+            keep_days=settings.keep_results_days,
         )
-        self._guard = GasGuard(client, token_wei=settings.token_wei)
+
+    def _add_chain(self) -> None:
+        client, metrics = self._client, self._monitor.metrics
+        window = client.config.reveal_window_seconds
+        self._rounds = Rounds(client, reveal_window_seconds=window)
         self._inbox = Inbox(
             client,
-            journal,
-            self._book,
-            self._metrics,
-            confirmations=settings.confirmations,
+            self._jobs,
+            self._rounds,
+            metrics,
+            confirmations=self._settings.confirmations,
         )
-        self._serving = Serving(self._tools(store, secret, meet or meet_nobody))
-        self._keeper = Keeper(client, self._rounds, self._errands, self._guard)
+        self._keeper = Keeper(client, self._rounds, self._background, self._guard)
+
+    def _add_duties(self, session: Session, salts: Salts) -> None:
+        metrics, settings = self._monitor.metrics, self._settings
+        prompts = PromptSource(
+            session.store, session.introductions, fetch_share=settings.fetch_share
+        )
+        seats = settings.max_seats * len(self._models)
+        self._queue = ComputeQueue(
+            self._models,
+            prompts,
+            self._guard,
+            metrics,
+            threads=min(max(seats, 1), _MAX_THREADS),
+        )
+        self._serving = Serving(
+            self._jobs,
+            self._rounds,
+            self._queue,
+            Submission(self._client, salts, self._background, self._rounds, metrics),
+            Publishing(session.store, self._background, metrics),
+        )
+
+    def _add_seats(self) -> None:
+        self._seats = SeatUpkeep(
+            self._client,
+            self._holdings,
+            [*self._models.values()],
+            tick=self._settings.tick,
+            max_seats=self._settings.max_seats,
+        )
+        self._gate = SeatGate(self._guard, self._background, self._seats)
+
+    def _add_money(self) -> None:
+        settings = self._settings
         self._payout = Payout(
-            client, self._errands, above=settings.withdraw_above, to=settings.payee
+            self._client,
+            self._background,
+            above=settings.withdraw_above,
+            to=settings.payee,
         )
-        self._pruning = Pruning(
-            journal, store, self._errands, keep_days=settings.keep_results_days
-        )
-        self._upkeep = _upkeep(client, models, settings)
-        self._head: Head | None = None
-
-    def _tools(self, store: ContentStore, secret: bytes, meet: Meet) -> Tools:
-        return Tools(
-            client=self._client,
-            store=store,
-            models=self._models,
-            secret=secret,
-            book=self._book,
-            rounds=self._rounds,
-            errands=self._errands,
-            queue=self._queue,
-            guard=self._guard,
-            metrics=self._metrics,
-            fetch_share=self._settings.fetch_share,
-            meet=meet,
-        )
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a duty is live or anything is under way."""
-        return self._serving.is_busy or bool(self._queue.count or self._errands.count)
+        self._requests = RequestDesk(settings.data_dir, self._client)
 
     def run(self, stop: Stop) -> None:
         """Open seats and work until told to stop.
@@ -207,94 +216,86 @@ class Worker:
         Raises:
             WaitTimedOut: It was to finish first, and that took too long.
         """
+        settings = self._settings
         for model in self._models.values():
-            self._metrics.set_model(model.model_id, model.tokens_per_second)
-        control = Control(self._settings.data_dir, self._client)
+            self._monitor.metrics.set_model(model.model_id, model.tokens_per_second)
         if not stop.is_draining:
             until_answered(
-                self._upkeep.open, stop, seconds=self._settings.start_patience_seconds
+                self._seats.open, stop, seconds=settings.start_patience_seconds
             )
-
-        gate = SeatGate(
-            self._guard,
-            self._errands,
-            close_seats=self._upkeep.close,
-            open_seats=self._upkeep.open,
-        )
-
-        def look_after() -> None:
-            control.look()
-            gate.look()
-            self._upkeep.look()
-
-        run_loop(
-            self.tick,
-            look_after,
-            stop,
-            self._begin_drain,
-            self._signs,
-            poll_seconds=self._settings.poll_seconds,
-            take_news=self.take_news,
-        )
+        run_loop(self, stop, self._monitor, poll_seconds=settings.poll_seconds)
         logger.info("stopped", extra={"worker": self._client.address})
 
-    def _begin_drain(self) -> Drain:
+    def close(self) -> None:
+        """Let its threads end; what they do now ends with the process, or by itself."""
+        self._background.close()
+        self._queue.close()
+        self._journal.close()
+
+    def tick(self) -> None:
+        """Keep what has ended, read the chain, and do what follows.
+
+        Raises:
+            RpcUnavailable: The node fails; what was computed is kept all the same.
+            JournalError: The journal cannot be written.
+        """
+        self._collect()
+        head = self._client.head()
+        if head != self._head:
+            read_to = self._inbox.read()
+            self._guard.update_price()
+            # Not if the chain was reorganised while it was read: then again.
+            self._head = head if read_to >= head.number else None
+        self._serving.advance(head.time)
+        if self._settings.keeper:
+            jobs = self._jobs
+            self._keeper.advance(jobs.open_jobs(), jobs.undelivered_jobs(), head.time)
+        self._payout.pay_excess(head.number)
+        self._pruning.prune()
+
+    def take_news(self) -> None:
+        """Go on with what has ended since the last tick, if anything has.
+
+        Raises:
+            RpcUnavailable: The node fails.
+            JournalError: The journal cannot be written.
+        """
+        has_news = self._queue.has_finished or self._background.has_ended
+        if has_news and self._head is not None:
+            self._collect()
+            self._serving.advance_changed(self._head.time)
+
+    def tend(self) -> None:
+        """Answer requests, and hold as many seats as there should be.
+
+        Raises:
+            MarketError: Seats could not be opened or left; the next call tries again.
+        """
+        self._requests.answer_all()
+        self._gate.follow_price()
+        self._seats.recover_bonds()
+
+    def begin_drain(self) -> Drain:
+        """The way out; its time counts from now."""
         return Drain(
             self._client,
+            self._holdings,
             self._journal,
             self._models,
             confirmations=self._settings.confirmations,
             limit_seconds=self._settings.drain_seconds,
         )
 
-    def close(self) -> None:
-        """Let its threads end; what they do now ends with the process, or by itself."""
-        self._errands.close()
-        self._queue.close()
+    def _collect(self) -> None:
+        self._background.collect()
+        self._serving.keep_finished()
 
-    def tick(self) -> None:
-        """Take up what has ended, look at the chain, and do what follows.
 
-        Raises:
-            RpcUnavailable: The node fails; what was computed is kept all the same.
-            JournalError: The journal cannot be written.
-        """
-        self._take_up()
-        head = self._client.head()
-        if head != self._head:
-            self._take_in(head)
-        self._serving.look(head.time)
-        if self._settings.keeper:
-            self._keeper.look(self._book.open_jobs(), head.time)
-            self._keeper.deliver(self._book.undelivered_jobs())
-        self._payout.look(head.number)
-        self._pruning.look()
-        waiting, count = self._queue.waiting, self._queue.count
-        self._metrics.set_queue(waiting, count - waiting)
-
-    def take_news(self) -> None:
-        """Take up what has ended since the last tick, if anything has.
-
-        Raises:
-            RpcUnavailable: The node fails.
-            JournalError: The journal cannot be written.
-        """
-        has_news = self._queue.has_finished or self._errands.has_ended
-        if not has_news or self._head is None:
-            return
-        self._take_up()
-        self._serving.look_at_changed(self._head.time)
-
-    def _take_up(self) -> None:
-        self._errands.settle()
-        self._serving.collect()
-
-    def _take_in(self, head: Head) -> None:
-        """Read what is new on the chain."""
-        batch = self._inbox.read()
-        self._rounds.move(batch)
-        self._guard.look()
-        self._metrics.set_head(batch.head)
-        # Not if the chain was reorganised while it was read: then again.
-        is_whole = batch.head >= head.number
-        self._head = head if is_whole else None
+def _open_journal(session: Session, settings: WorkerSettings) -> Journal:
+    deployment = session.market.deployment
+    return Journal.open(
+        settings.journal_path(deployment.marketplace),
+        chain_id=deployment.chain_id,
+        marketplace=deployment.marketplace,
+        worker=session.market.address,
+    )

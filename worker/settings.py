@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -12,11 +13,11 @@ from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_settings import SettingsConfigDict
 
 from protocol.amounts import Amounts
+from protocol.hexadecimal import from_hex
 from protocol.market.types import TICKS, ModelId
 from protocol.roles.settings import RoleSettings
-from worker.models.serve import EngineOptions
 
-__all__ = ["WorkerSettings"]
+__all__ = ["EngineOptions", "WorkerSettings"]
 
 _MIB = 1 << 20
 _HIGHEST_PORT = 65_535
@@ -38,6 +39,23 @@ def _require_host_and_port(text: str) -> str:
 _Address = Annotated[str, AfterValidator(_to_address)]
 _HostAndPort = Annotated[str, AfterValidator(_require_host_and_port)]
 _ModelIdHex = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-f]{64}$")]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How an engine runs; no result depends on it.
+
+    Attributes:
+        threads: CPU threads.
+        backend: The native library, PyTorch, or the first that can be used.
+        cache_bytes: Most memory of all sequences' caches together.
+        prefill_rows: Most rows of one step.
+    """
+
+    threads: int
+    backend: Literal["auto", "native", "torch"]
+    cache_bytes: int
+    prefill_rows: int
 
 
 class WorkerSettings(RoleSettings):
@@ -128,4 +146,4 @@ class WorkerSettings(RoleSettings):
     @property
     def model_ids(self) -> tuple[ModelId, ...]:
         """The models as 32-byte ids."""
-        return tuple(ModelId(bytes.fromhex(text[2:])) for text in self.models)
+        return tuple(ModelId(from_hex(text)) for text in self.models)

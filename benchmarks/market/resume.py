@@ -20,7 +20,7 @@ from protocol.market.types import (
 )
 from worker.duty import Duty
 from worker.journal.journal import Journal
-from worker.journal.live import Book
+from worker.journal.live import LiveJobs
 
 __all__ = ["time_to_resume"]
 
@@ -44,7 +44,7 @@ def time_to_resume(folder: Path, past_jobs: int) -> dict[str, Any]:
     journal.close()
     started = time.perf_counter()
     journal = _open(path)
-    live = len(Book(journal).duties())
+    live = len(LiveJobs(journal).duties())
     seconds = time.perf_counter() - started
     journal.close()
     return {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from eth_utils.address import is_address, to_checksum_address
@@ -39,13 +38,13 @@ from gateway.market_data.histories import job_history
 from gateway.market_data.jobs import JobFilter, list_jobs
 from gateway.market_data.models import find_model, list_models
 from protocol.errors import RequestError, StoreError
+from protocol.hexadecimal import from_hex, to_hex
 from protocol.market.types import JobId, JobState, ModelId
 
 __all__ = ["router"]
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-_ID = re.compile(r"0x[0-9a-fA-F]{64}")
 _PAGE = 50
 _CARD_FILE = "README.md"
 _CARD_BYTES = 64 * 1024
@@ -112,13 +111,15 @@ def _filter(state: str, model: str, requester: str, q: str) -> JobFilter:
     names = {one.name.lower(): one for one in JobState}
     if state and state not in names:
         raise RequestError(f"there is no state {state[:40]!r}")
-    if model and not _ID.fullmatch(model):
-        raise RequestError(f"{model[:80]!r} is no model id: give 0x and 64 digits")
+    try:
+        model_id = ModelId(from_hex(model, 32)) if model else None
+    except ValueError as error:
+        raise RequestError(f"the model id {error}") from error
     if requester and not is_address(requester):
         raise RequestError(f"{requester[:80]!r} is no address: give 0x and 40 digits")
     return JobFilter(
         states=(names[state],) if state else (),
-        model_id=ModelId(bytes.fromhex(model[2:])) if model else None,
+        model_id=model_id,
         requester=to_checksum_address(requester) if requester else None,
         text=q,
     )
@@ -206,7 +207,7 @@ def model(
     return page.draw(
         "model.html",
         "models",
-        model={"model_id": "0x" + key.hex(), "name": catalogue.names.get(key, "")},
+        model={"model_id": to_hex(key), "name": catalogue.names.get(key, "")},
         cards=model_cards(view, page.amounts),
         card_text=_card_text(access, key),
         jobs=[job_row(one, page.amounts) for one in jobs],
@@ -225,6 +226,9 @@ def _card_text(access: MarketAccess, model_id: ModelId) -> str:
 
 
 def _id_of(text: str, what: str) -> bytes:
-    if not _ID.fullmatch(text):
-        raise NothingFound(f"{text[:80]!r} is no {what} id: give 0x and 64 digits")
-    return bytes.fromhex(text[2:])
+    try:
+        return from_hex(text, 32)
+    except ValueError as error:
+        raise NothingFound(
+            f"{text[:80]!r} is no {what} id: give 0x and 64 digits"
+        ) from error

@@ -30,13 +30,17 @@ from protocol.digests import Digest
 from protocol.documents.prompts import Prompt, PromptsDocument
 from protocol.documents.results import ResultsDocument
 from protocol.documents.tokenizer import TokenCodec
+from protocol.hexadecimal import to_hex
 from protocol.market.types import ZERO_ADDRESS, JobId, JobParams, JobState, ModelSpec
 from protocol.store.memory import MemoryStore
-from tests.support.market.model_market import MARKETPLACE, OTHERS, WORKER, ModelMarket
+from tests.support.market.model_market import OTHERS, WORKER, ModelMarket
+from tests.support.market.sessions import a_session
 from tests.support.models.tokenizers import byte_tokenizer
-from worker.journal.journal import Journal
+from worker.duties.submission import Salts
 from worker.models.serve import ServedModel
+from worker.monitoring.presence import Monitor
 from worker.run import Worker
+from worker.seats.holdings import Holdings
 from worker.settings import WorkerSettings
 
 CODEC = TokenCodec.from_bytes(byte_tokenizer())
@@ -110,7 +114,7 @@ class WorkerMachine(RuleBasedStateMachine):
     def post(self, redundancy: int, is_drawn: bool, looks: bool) -> None:
         self.posted += 1
         document = PromptsDocument(
-            model_id="0x" + MODEL.hex(),
+            model_id=to_hex(MODEL),
             prompts=(Prompt(ids=(self.posted % 256, 2), max_new_tokens=2),),
         )
         job_id = self.market.post(
@@ -178,7 +182,7 @@ class WorkerMachine(RuleBasedStateMachine):
         while quiet < 3:
             head = self.market.head()
             self.worker.tick()
-            is_busy = self.worker._queue.count or self.worker._errands.count
+            is_busy = self.worker._queue.count or self.worker._background.count
             is_quiet = not is_busy and self.market.head() == head
             quiet = quiet + 1 if is_quiet else 0
             assert time.monotonic() < deadline, "the worker does not come to rest"
@@ -215,7 +219,6 @@ class WorkerMachine(RuleBasedStateMachine):
 
     def _close(self) -> None:
         self.worker.close()
-        self.worker._journal.close()
 
     def _happened(self, looks: bool) -> None:
         self.is_settled = False
@@ -234,15 +237,15 @@ class WorkerMachine(RuleBasedStateMachine):
 
     def _new_worker(self) -> Worker:
         client: Any = self.market
-        journal = Journal.open(
-            self.folder / f"journal-{self.journals}.sqlite",
-            chain_id=self.market.chain_id,
-            marketplace=MARKETPLACE,
-            worker=WORKER,
+        folder = self.folder / str(self.journals)
+        return Worker(
+            a_session(client, self.store),
+            WorkerSettings.load(keeper=False, data_dir=folder),
+            {MODEL: ServedModel(MODEL, SPEC, EchoEngine(), CODEC, 100.0)},
+            Salts(b"s" * 32),
+            Holdings(client, WORKER),
+            Monitor(),
         )
-        model = ServedModel(MODEL, SPEC, EchoEngine(), CODEC, 100.0)
-        flags = WorkerSettings.load(keeper=False)
-        return Worker(client, self.store, journal, {MODEL: model}, b"s" * 32, flags)
 
 
 WorkerMachine.TestCase.settings = settings(

@@ -73,7 +73,7 @@ def import_(
     from protocol.chain.keys.passwords import PasswordSource
 
     old, new_ = PasswordSource(source_password_file), PasswordSource(password_file)
-    _print_one(_ring(flags).take_in(name, source, old, new_), as_json)
+    _print_one(_ring(flags).import_key(name, source, old, new_), as_json)
 
 
 @keys.command(name="change-password")

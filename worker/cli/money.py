@@ -37,7 +37,7 @@ def drain(leave: bool, timeout_seconds: float, **flags: Any) -> None:
     worker runs. Exits with 9 if it takes too long; what was begun goes on.
     """
     from worker.money.wallet import close_all_seats, unlock_stake
-    from worker.process.connection import acting_as_worker
+    from worker.process.acting import acting_as_worker
     from worker.process.signals import drain_process
     from worker.settings import WorkerSettings
 
@@ -74,13 +74,13 @@ def withdraw(
 
     Where the worker runs, it does so itself, and no password is needed here.
     """
-    from worker.money.requests import Withdraw, withdraw_anyhow
+    from worker.money.requests import WithdrawRequest, withdraw_as_worker
     from worker.settings import WorkerSettings
 
     settings = WorkerSettings.load(**flags)
     units = None if amount == "all" else settings.amounts.units(amount, "AMOUNT")
-    errand = Withdraw(units, to)
-    done = withdraw_anyhow(settings, errand, limit_seconds=timeout_seconds)
+    request = WithdrawRequest(units, to)
+    done = withdraw_as_worker(settings, request, limit_seconds=timeout_seconds)
     if as_json:
         click.echo(json.dumps(_document(done), indent=2))
     else:

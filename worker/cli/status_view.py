@@ -13,11 +13,13 @@ from rich.text import Text
 
 from protocol.amounts import Amounts, format_scaled
 from protocol.errors import MarketError
+from protocol.hexadecimal import to_hex
 from protocol.host.terminal import duration
 from protocol.market.types import ModelId
-from worker.metrics import JobStage, SeatState
-from worker.monitoring.snapshot import Census, OpenDuty
+from worker.duty import JobStage
+from worker.monitoring.snapshot import OpenDuty, Snapshot
 from worker.monitoring.status import Status, Vitals
+from worker.seats.holdings import SeatState
 
 __all__ = ["Pace", "follow_status", "render_status"]
 
@@ -101,15 +103,15 @@ def render_status(
     return Group(
         _header(status, now),
         *_warnings(status),
-        _money(status.census, amounts),
-        _seats(status.census, amounts),
-        *_duties(status.census),
+        _money(status.snapshot, amounts),
+        _seats(status.snapshot, amounts),
+        *_duties(status.snapshot),
         _engine(status.vitals, tokens_per_second),
     )
 
 
 def _header(status: Status, now: float) -> Text:
-    census, run, vitals = status.census, status.run, status.vitals
+    snapshot, run, vitals = status.snapshot, status.run, status.vitals
     if run is None:
         how, style = "not running", "bold red"
     else:
@@ -118,7 +120,7 @@ def _header(status: Status, now: float) -> Text:
         if vitals is not None and vitals.is_draining:
             how, style = f"draining, {how}", "bold yellow"
     return Text.assemble(
-        f"worker {census.worker}\n", (how, style), f", block {census.block_number}"
+        f"worker {snapshot.worker}\n", (how, style), f", block {snapshot.block_number}"
     )
 
 
@@ -132,25 +134,25 @@ def _warnings(status: Status) -> Iterator[Text]:
         yield Text(f"metrics: {told} (setting monitor_address)", style="dim")
 
 
-def _money(census: Census, amounts: Amounts) -> Table:
+def _money(snapshot: Snapshot, amounts: Amounts) -> Table:
     table = _table("gas", "credit", "tokens", "stake", "at risk")
     table.add_row(
-        _short_gas(census.gas_wei),
-        amounts.text(census.account.credit),
-        amounts.text(census.tokens),
-        amounts.text(census.stake),
-        amounts.text(census.stake_at_risk),
+        _short_gas(snapshot.gas_wei),
+        amounts.text(snapshot.account.credit),
+        amounts.text(snapshot.tokens),
+        amounts.text(snapshot.stake),
+        amounts.text(snapshot.stake_at_risk),
     )
     return table
 
 
-def _seats(census: Census, amounts: Amounts) -> Table:
+def _seats(snapshot: Snapshot, amounts: Amounts) -> Table:
     table = _table("model", "seats", *(state.value for state in SeatState), "leave at")
     models: dict[ModelId, list[int]] = defaultdict(list)
-    for seat in census.seats:
+    for seat in snapshot.seats:
         models[seat.model_id].append(seat.leaves_at_block or 0)
     for model_id, leaving in models.items():
-        states = census.seat_states(model_id)
+        states = snapshot.seat_states(model_id)
         blocks = [str(block) for block in sorted(set(leaving)) if block]
         table.add_row(
             _short(model_id),
@@ -160,7 +162,7 @@ def _seats(census: Census, amounts: Amounts) -> Table:
         )
     if not models:
         table.add_row("none", *[""] * 5)
-    record = census.account
+    record = snapshot.account
     table.caption = (
         f"{record.completed} jobs completed, {record.missed} missed, "
         f"{record.slashed} slashed"
@@ -169,24 +171,24 @@ def _seats(census: Census, amounts: Amounts) -> Table:
     return table
 
 
-def _duties(census: Census) -> Iterator[RenderableType]:
-    if not census.duties:
+def _duties(snapshot: Snapshot) -> Iterator[RenderableType]:
+    if not snapshot.duties:
         yield Text("no job under way")
         return
-    counts = Counter(duty.stage for duty in census.duties)
+    counts = Counter(duty.stage for duty in snapshot.duties)
     listed = ", ".join(
         f"{counts[stage]} {stage}" for stage in JobStage if counts[stage]
     )
     yield Text(f"jobs: {listed}")
     table = _table("job", "round", "seat", "state", "left")
-    urgent = sorted(census.duties, key=lambda duty: duty.deadline)
+    urgent = sorted(snapshot.duties, key=lambda duty: duty.deadline)
     for duty in urgent[:_SHOWN_DUTIES]:
         table.add_row(
             _short(duty.job_id),
             str(duty.round_number),
             str(duty.seat_id),
             Text(duty.stage.value, style=_STYLES.get(duty.stage, "")),
-            _time_left(duty, census.block_time),
+            _time_left(duty, snapshot.block_time),
         )
     yield table
     if len(urgent) > _SHOWN_DUTIES:
@@ -216,7 +218,7 @@ def _time_left(duty: OpenDuty, now: int) -> str:
 
 
 def _short(value: bytes) -> str:
-    text = "0x" + value.hex()
+    text = to_hex(value)
     return f"{text[:10]}…{text[-6:]}"
 
 

@@ -12,12 +12,13 @@ from collections.abc import Iterator, Sequence
 
 from protocol.digests import Digest
 from protocol.errors import DigestMismatch
+from protocol.hexadecimal import to_hex
 from protocol.host.backoff import Pauses
 from protocol.host.crash_points import crash_point
 from protocol.store.port import ContentStore
 from worker.duty import Duty, DutyKey, Step
 from worker.metrics import WorkerMetrics
-from worker.process.background import Errands
+from worker.process.background import Background
 
 __all__ = ["Publishing"]
 
@@ -30,20 +31,20 @@ _LONGEST_PAUSE_SECONDS = 8.0
 
 
 class Publishing:
-    """Puts results into the content store. For one thread; requests run as errands."""
+    """Puts results into the content store. For one thread; requests run on others."""
 
     def __init__(
-        self, store: ContentStore, errands: Errands, metrics: WorkerMetrics
+        self, store: ContentStore, background: Background, metrics: WorkerMetrics
     ) -> None:
         """Start with nothing to publish.
 
         Args:
             store: Where results go.
-            errands: Where requests run.
+            background: Where requests run.
             metrics: Told of failures.
         """
         self._store = store
-        self._errands = errands
+        self._background = background
         self._metrics = metrics
         self._waiting: dict[DutyKey, Duty] = {}
         self._under_way: set[DutyKey] = set()
@@ -82,7 +83,7 @@ class Publishing:
     def _start(self, batch: Sequence[Duty]) -> None:
         self._under_way.update(duty.key for duty in batch)
         self._number += 1
-        self._errands.start(
+        self._background.start(
             (Step.PUBLISH, self._number),
             lambda: self._put(batch),
             done=lambda digests: self._succeed(batch, digests),
@@ -115,7 +116,7 @@ class Publishing:
         for duty in batch:
             self._under_way.discard(duty.key)
             self._pauses.fail(duty.key)
-            facts = {"job_id": "0x" + duty.job_id.hex(), "step": Step.PUBLISH.value}
+            facts = {"job_id": to_hex(duty.job_id), "step": Step.PUBLISH.value}
             logger.info("step failed", extra={**facts, "reason": str(error)})
 
 
@@ -125,7 +126,7 @@ def _results(duty: Duty) -> bytes:
 
 
 def _batches(duties: Sequence[Duty]) -> Iterator[list[Duty]]:
-    """Cut into pieces of at most `_MOST_BYTES`, or of one duty."""
+    """Cut into pieces of at most `_MAX_BYTES`, or of one duty."""
     batch: list[Duty] = []
     size = 0
     for duty in duties:

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
 from protocol.chain.abi.reverts import error_name
 from protocol.chain.rpc.receipts import TxReceipt
 from protocol.errors import ContractReverted
+from protocol.hexadecimal import to_hex
 from protocol.host.backoff import Pauses
 from protocol.market.calls import CommitEntry, RevealEntry
 from protocol.market.events import EntrySkipped
 from protocol.market.types import JobId
 from worker.duty import Duty, DutyKey, Step
 from worker.metrics import WorkerMetrics
-from worker.process.background import Errands
+from worker.process.background import Background
 from worker.rounds.following import Rounds
 
 __all__ = ["MAX_AT_ONCE", "Outgoing"]
@@ -45,17 +46,17 @@ _Entry = TypeVar("_Entry", CommitEntry, RevealEntry)
 
 
 class Outgoing(Generic[_Entry]):
-    """Sends one kind of entry. For one thread; transactions run as errands."""
+    """Sends one kind of entry. For one thread; transactions run on others."""
 
     def __init__(
         self,
         step: Step,
         send: Callable[[list[_Entry]], TxReceipt],
-        *,
-        errands: Errands,
+        background: Background,
         rounds: Rounds,
         metrics: WorkerMetrics,
-        hold_seconds: float = 0.0,
+        hold_seconds: float,
+        *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Start with nothing to send.
@@ -63,7 +64,7 @@ class Outgoing(Generic[_Entry]):
         Args:
             step: COMMIT or REVEAL.
             send: Sends entries in one transaction and waits until it is mined.
-            errands: Where it does so.
+            background: Where it does so.
             rounds: Made to forget rounds that turn out to stand otherwise.
             metrics: Told what was mined and skipped.
             hold_seconds: Shortest time from one transaction to the next while the
@@ -73,7 +74,7 @@ class Outgoing(Generic[_Entry]):
         self._step = step
         self._done = "committed" if step is Step.COMMIT else "revealed"
         self._send: Callable[[list[_Entry]], TxReceipt] = send
-        self._errands = errands
+        self._background = background
         self._rounds = rounds
         self._metrics = metrics
         self._hold_seconds = hold_seconds
@@ -93,16 +94,6 @@ class Outgoing(Generic[_Entry]):
         self._last_sent = float("-inf")
         self._paused_until = float("-inf")
 
-    @property
-    def step(self) -> Step:
-        """The step that its entries take."""
-        return self._step
-
-    @property
-    def count(self) -> int:
-        """Entries that wait or are on their way."""
-        return len(self._waiting) + len(self._sent)
-
     def is_on_its_way(self, key: DutyKey) -> bool:
         """Whether a duty's entry was sent and the chain has not shown it yet."""
         return self._mined.get(key, 0) > self._rounds.head or key in self._sent
@@ -119,17 +110,19 @@ class Outgoing(Generic[_Entry]):
         if not self._refused.is_paused(duty.key):
             self._waiting[duty.key] = (duty, entry())
 
-    def keep(self, wanted: Iterable[DutyKey], *, computing: int) -> None:
-        """Drop what waits but for duties whose entries still apply, and what is seen.
+    def keep(self, steps: Mapping[DutyKey, Step]) -> None:
+        """Drop what waits and no longer applies, and what the chain shows.
 
         Args:
-            wanted: Those.
-            computing: How many duties wait for the engine.
+            steps: The next step of every live duty.
         """
+        computing = sum(step is Step.COMPUTE for step in steps.values())
         self._is_crowded = computing > _CROWD
-        still = set(wanted)
-        for key in [key for key in self._waiting if key not in still]:
-            del self._waiting[key]
+        self._waiting = {
+            key: entry
+            for key, entry in self._waiting.items()
+            if steps.get(key) is self._step
+        }
         head = self._rounds.head
         self._mined = {k: block for k, block in self._mined.items() if block > head}
 
@@ -156,7 +149,7 @@ class Outgoing(Generic[_Entry]):
         self._transactions += 1
         self._number += 1
         self._last_sent = self._clock()
-        self._errands.start(
+        self._background.start(
             (self._step, self._number),
             lambda: self._send(entries),
             done=lambda result: self._succeed(batch, result),
@@ -208,4 +201,4 @@ class Outgoing(Generic[_Entry]):
 
 
 def _log(event: str, job_id: JobId, **facts: object) -> None:
-    logger.info(event, extra={"job_id": "0x" + job_id.hex(), **facts})
+    logger.info(event, extra={"job_id": to_hex(job_id), **facts})

@@ -1,4 +1,4 @@
-"""From the market's events to the book, and to whoever counts them."""
+"""From the market's events to the journal, to rounds and to metrics."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from protocol.chain.client import MarketClient
 from protocol.chain.cursor import CursorPosition, EventBatch, EventCursor
+from protocol.hexadecimal import to_hex
 from protocol.host.crash_points import crash_point
 from protocol.market.events import (
     BountyPaid,
@@ -25,28 +26,28 @@ from protocol.market.events import (
 )
 from protocol.market.round_state import ROUND_EVENTS
 from worker.duty import Duty
-from worker.journal.journal import Journal
-from worker.journal.live import Book
+from worker.journal.live import LiveJobs
 from worker.metrics import WorkerMetrics
+from worker.rounds.following import Rounds
 
 __all__ = ["Inbox"]
 
 logger = logging.getLogger(__name__)
 
-_BOOK_EVENTS = (JobPosted, CommitteeDrawn, JobSettled, JobCancelled, ResultDelivered)
+_JOB_EVENTS = (JobPosted, CommitteeDrawn, JobSettled, JobCancelled, ResultDelivered)
 _MONEY_EVENTS = (WorkerPaid, BountyPaid, SeatSlashed)
 # Blocks without an event of ours after which the position is written all the same.
 _QUIET_BLOCKS = 64
 
 
 class Inbox:
-    """Reads events and keeps the book in step with the chain."""
+    """Reads events, and keeps journal and rounds in step with the chain."""
 
     def __init__(
         self,
         client: MarketClient,
-        journal: Journal,
-        book: Book,
+        jobs: LiveJobs,
+        rounds: Rounds,
         metrics: WorkerMetrics,
         *,
         confirmations: int,
@@ -56,15 +57,16 @@ class Inbox:
 
         Args:
             client: Where events are read.
-            journal: Where the position is kept.
-            book: Where jobs and duties are kept.
+            jobs: Where jobs, duties and the position are kept.
+            rounds: Told of every event of a round.
             metrics: Told of draws and money.
             confirmations: Blocks that must lie above an event's block before it counts.
             clock: Unix seconds.
         """
         self._client = client
-        self._journal = journal
-        self._book = book
+        self._journal = jobs.journal
+        self._jobs = jobs
+        self._rounds = rounds
         self._metrics = metrics
         self._clock = clock
         self._confirmations = confirmations
@@ -79,16 +81,22 @@ class Inbox:
             )
         self._saved_head = 0
 
-    def read(self) -> EventBatch:
-        """Take in everything new.
+    def read(self) -> int:
+        """Take over everything new.
 
         Returns:
-            What the chain holds up to its head, confirmed or not.
+            The block up to which rounds are known, confirmed or not.
 
         Raises:
-            RpcUnavailable: Nothing was taken in.
+            RpcUnavailable: Nothing was taken over.
             JournalError: The same.
         """
+        batch = self._read()
+        self._rounds.apply(batch)
+        self._metrics.set_head(batch.head)
+        return batch.head
+
+    def _read(self) -> EventBatch:
         batch = self._cursor.poll()
         try:
             self._take(batch)
@@ -107,7 +115,7 @@ class Inbox:
 
     def _new_cursor(self) -> EventCursor:
         saved = self._journal.position()
-        kinds: tuple[type[Event], ...] = _BOOK_EVENTS + _MONEY_EVENTS
+        kinds: tuple[type[Event], ...] = _JOB_EVENTS + _MONEY_EVENTS
         return EventCursor(
             self._client,
             start_block=self._client.deployment.block_number,
@@ -117,18 +125,21 @@ class Inbox:
         )
 
     def _take(self, batch: EventBatch) -> None:
-        kinds = _BOOK_EVENTS + _MONEY_EVENTS
+        kinds = _JOB_EVENTS + _MONEY_EVENTS
         logs = [log for log in batch.logs if isinstance(log.event, kinds)]
         is_quiet = not logs and batch.rewound_to is None
         if is_quiet and batch.head - self._saved_head < _QUIET_BLOCKS:
             return
         # Asked for first: the node may fail, and nothing must be half done then.
         self._times = self._draw_times(logs)
+        job_ids = None
+        if batch.rewound_to is None:
+            job_ids = [log.event.job_id for log in logs]  # type: ignore[attr-defined]
         crash_point("events.saving")
-        with self._book.transaction():
+        with self._jobs.transaction(job_ids):
             if batch.rewound_to is not None:
                 logger.warning("chain rewound", extra={"to_block": batch.rewound_to})
-                self._book.rewind(batch.rewound_to)
+                self._journal.rewind(batch.rewound_to)
             for log in logs:
                 self._apply(log)
             if self._cursor.position is not None:
@@ -150,21 +161,23 @@ class Inbox:
     def _apply(self, log: Log) -> None:
         event = log.event
         if isinstance(event, JobPosted):
-            self._book.record_job(event.job_id, event.params, log.block_number)
+            self._journal.record_job(event.job_id, event.params, log.block_number)
         elif isinstance(event, CommitteeDrawn):
             self._apply_draw(event, log)
         elif isinstance(event, JobSettled | JobCancelled):
             self._apply_end(event, log)
         elif isinstance(event, ResultDelivered):
-            self._book.record_delivery(event.job_id, log.block_number)
+            self._journal.record_delivery(event.job_id, log.block_number)
         else:
             self._count_money(event)
 
     def _apply_end(self, event: JobSettled | JobCancelled, log: Log) -> None:
-        now = int(self._clock())
-        if isinstance(event, JobSettled):
-            self._book.await_delivery(event.job_id, log.block_number)
-        self._book.close_job(event.job_id, log.block_number, now=now)
+        job_id = event.job_id
+        params = self._jobs.params_of(job_id) or self._journal.params_of(job_id)
+        has_callback = params is not None and params.has_callback
+        if has_callback and isinstance(event, JobSettled):
+            self._journal.await_delivery(job_id, log.block_number)
+        self._journal.close_job(job_id, log.block_number, now=int(self._clock()))
 
     def _apply_draw(self, event: CommitteeDrawn, log: Log) -> None:
         if not self._is_ours(event):
@@ -178,12 +191,12 @@ class Inbox:
             drawn_at=self._times[log.block_number],
             commit_deadline=event.commit_deadline,
         )
-        self._book.record_duty(duty, log.block_number)
+        self._journal.record_duty(duty, log.block_number)
         self._metrics.drawn()
         logger.info(
             "drawn",
             extra={
-                "job_id": "0x" + event.job_id.hex(),
+                "job_id": to_hex(event.job_id),
                 "round": event.round,
                 "place": index,
                 "seat_id": event.seat_ids[index],
@@ -201,7 +214,7 @@ class Inbox:
             logger.error(
                 "slashed",
                 extra={
-                    "job_id": "0x" + event.job_id.hex(),
+                    "job_id": to_hex(event.job_id),
                     "seat_id": event.seat_id,
                     "reason": event.reason.name.lower(),
                     "amount": event.amount,

@@ -18,7 +18,7 @@ from protocol.digests import Digest
 from protocol.host.crash_points import crash_point
 from protocol.host.sqlite_file import SqliteFile
 from protocol.market.types import JobId, JobParams, Outcome
-from worker.duty import Duty, DutyKey
+from worker.duty import Duty
 from worker.journal.schema import SCHEMA
 
 __all__ = ["ExpiredJob", "Journal"]
@@ -204,21 +204,31 @@ class Journal:
         )
         return [(JobId(job_id), JobParams.from_bytes(data)) for job_id, data in rows]
 
-    def duty(self, key: DutyKey) -> Duty:
-        """One duty. Raises KeyError if it is unknown."""
+    def standing_of(self, job_id: JobId) -> tuple[bool, bool]:
+        """Whether a job has not ended, and whether its callback waits."""
         rows = self._file.rows(
-            f"SELECT {_DUTY_COLUMNS} FROM duties WHERE job_id = ? AND round_number = ?",
-            key,
+            "SELECT closed_block IS NULL, "
+            "settled_block IS NOT NULL AND delivered_block IS NULL "
+            "FROM jobs WHERE job_id = ?",
+            (job_id,),
         )
-        if not rows:
-            raise KeyError(key)
-        return _duty(rows[0])
+        is_open, is_undelivered = rows[0] if rows else (False, False)
+        return bool(is_open), bool(is_undelivered)
 
     def live_duties(self) -> list[Duty]:
         """Duties that may need work, the most urgent first."""
         rows = self._file.rows(
             f"SELECT {_DUTY_COLUMNS} FROM duties WHERE is_live "
             "ORDER BY commit_deadline, job_id"
+        )
+        return [_duty(row) for row in rows]
+
+    def live_duties_of(self, job_id: JobId) -> list[Duty]:
+        """Those of one job."""
+        rows = self._file.rows(
+            f"SELECT {_DUTY_COLUMNS} FROM duties WHERE job_id = ? AND is_live "
+            "ORDER BY commit_deadline",
+            (job_id,),
         )
         return [_duty(row) for row in rows]
 

@@ -1,4 +1,4 @@
-"""Letting go of what ended long ago: pins of results, and rows of the journal."""
+"""Deleting what ended long ago: pins of results, and rows of the journal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from protocol.host.crash_points import crash_point
 from protocol.store.port import ContentStore
 from worker.journal.journal import ExpiredJob, Journal
-from worker.process.background import Errands
+from worker.process.background import Background
 
 __all__ = ["Pruning"]
 
@@ -18,17 +18,17 @@ logger = logging.getLogger(__name__)
 _KEY = "pruning"
 _DAY_SECONDS = 86_400
 _MAX_AT_ONCE = 100
-_LOOK_SECONDS = 60.0
+_INTERVAL_SECONDS = 60.0
 
 
 class Pruning:
-    """Looks from time to time; goes on at once while there is more."""
+    """Deletes from time to time; goes on at once while there is more."""
 
     def __init__(
         self,
         journal: Journal,
         store: ContentStore,
-        errands: Errands,
+        background: Background,
         *,
         keep_days: int,
         clock: Callable[[], float] = time.time,
@@ -38,27 +38,27 @@ class Pruning:
         Args:
             journal: Where jobs are noted.
             store: Where results are pinned.
-            errands: Where pins are let go.
+            background: Where pins are removed.
             keep_days: How long after its end a job is kept.
             clock: Unix seconds.
         """
         self._journal = journal
         self._store = store
-        self._errands = errands
+        self._background = background
         self._keep_seconds = keep_days * _DAY_SECONDS
         self._clock = clock
-        self._next_look = 0.0
+        self._next_time = 0.0
 
-    def look(self) -> None:
-        """Begin to let go of what is old enough. Raises JournalError."""
+    def prune(self) -> None:
+        """Begin to delete what is old enough, if it is time. Raises JournalError."""
         now = self._clock()
-        if now < self._next_look or self._errands.is_running(_KEY):
+        if now < self._next_time or self._background.is_running(_KEY):
             return
-        self._next_look = now + _LOOK_SECONDS
+        self._next_time = now + _INTERVAL_SECONDS
         before = int(now) - self._keep_seconds
         jobs = self._journal.expired_jobs(before, limit=_MAX_AT_ONCE)
         if jobs:
-            self._errands.start(
+            self._background.start(
                 _KEY,
                 lambda: self._unpin(jobs),
                 done=lambda _: self._forget(jobs),
@@ -77,7 +77,7 @@ class Pruning:
         with self._journal.transaction():
             self._journal.delete_jobs([job.job_id for job in jobs])
         crash_point("jobs.deleted")
-        self._next_look = 0.0
+        self._next_time = 0.0
         logger.info("old jobs forgotten", extra={"count": len(jobs)})
 
     def _note(self, error: Exception) -> None:

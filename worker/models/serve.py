@@ -7,44 +7,31 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from inference import (
+    CACHE_BLOCK,
+    BatchingEngine,
+    IntegerEngine,
+    check_vectors,
+    load_model,
+    measure_tokens_per_second,
+    read_package,
+)
 from inference.engine import Engine
-from inference.engines.batching import BatchingEngine
-from inference.engines.integer_engine import IntegerEngine
-from inference.engines.scheduler import CACHE_BLOCK
-from inference.engines.throughput import measure_tokens_per_second
 from inference.errors import EngineError
-from inference.loading import Backend, load_model
-from inference.packages.package import read_package
-from inference.packages.vectors import check_vectors
 from protocol.chain.client import MarketClient
 from protocol.documents.tokenizer import TokenCodec
 from protocol.errors import ModelRefused
+from protocol.hexadecimal import to_hex
 from protocol.market.types import EXACT_PROFILES, ModelId, ModelSpec
 from protocol.store.packages import fetch_package
 from protocol.store.port import ContentStore
+from worker.settings import EngineOptions
 
-__all__ = ["EngineOptions", "ServedModel", "WrapEngine", "serve_model"]
+__all__ = ["ServedModel", "WrapEngine", "serve_model"]
 
 logger = logging.getLogger(__name__)
 
 WrapEngine = Callable[[Engine], Engine]
-
-
-@dataclass(frozen=True, slots=True)
-class EngineOptions:
-    """How an engine runs; no result depends on it.
-
-    Attributes:
-        threads: CPU threads.
-        backend: The native library, PyTorch, or the first that can be used.
-        cache_bytes: Most memory of all sequences' caches together.
-        prefill_rows: Most rows of one step.
-    """
-
-    threads: int
-    backend: Backend
-    cache_bytes: int
-    prefill_rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +78,11 @@ def serve_model(
         loaded = _load(folder, model_id, spec, codec, options)
         engine = wrap_engine(BatchingEngine(loaded))
     except EngineError as error:
-        raise ModelRefused(f"model 0x{model_id.hex()}: {error}") from error
+        raise ModelRefused(f"model {to_hex(model_id)}: {error}") from error
     speed = measure_tokens_per_second(engine)
     logger.info(
         "model loaded",
-        extra={"model_id": "0x" + model_id.hex(), "tokens_per_second": round(speed, 1)},
+        extra={"model_id": to_hex(model_id), "tokens_per_second": round(speed, 1)},
     )
     return ServedModel(model_id, spec, engine, codec, speed)
 
@@ -149,7 +136,7 @@ def _require_cache(
     needed = bytes_per_token * (spec.context_length + CACHE_BLOCK)
     if needed > cache_bytes:
         raise ModelRefused(
-            f"model 0x{model_id.hex()}: one prompt may take {needed >> 20} MiB of "
+            f"model {to_hex(model_id)}: one prompt may take {needed >> 20} MiB of "
             f"cache, the engine may use {cache_bytes >> 20}: raise cache_mib"
         )
 
@@ -159,6 +146,6 @@ def _require_same(
 ) -> None:
     if stated != found:
         raise ModelRefused(
-            f"model 0x{model_id.hex()} is registered with the {name} {stated}, its "
+            f"model {to_hex(model_id)} is registered with the {name} {stated}, its "
             f"package has {found}"
         )

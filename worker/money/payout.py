@@ -10,7 +10,7 @@ from protocol.chain.client import MarketClient
 from protocol.chain.rpc.receipts import TxReceipt
 from protocol.host.backoff import Pauses
 from protocol.host.crash_points import crash_point
-from worker.process.background import Errands
+from worker.process.background import Background
 
 __all__ = ["Payout"]
 
@@ -20,12 +20,12 @@ _KEY = "payout"
 
 
 class Payout:
-    """Looks at the credit after every block."""
+    """Pays out credit above an amount. For the loop's thread."""
 
     def __init__(
         self,
         client: MarketClient,
-        errands: Errands,
+        background: Background,
         *,
         above: int | None,
         to: ChecksumAddress | None,
@@ -34,27 +34,27 @@ class Payout:
 
         Args:
             client: Whose credit.
-            errands: Where transactions are sent.
+            background: Where transactions are sent.
             above: Credit that stays, token units; None pays nothing out.
             to: Who gets the rest; None for the account itself.
         """
         self._client = client
-        self._errands = errands
+        self._background = background
         self._above = above
         self._to = to or client.address
         self._pauses = Pauses(first_seconds=10.0, longest_seconds=600.0)
         self._seen_block = -1
 
-    def look(self, block_number: int) -> None:
-        """Pay out what is above the amount.
+    def pay_excess(self, block_number: int) -> None:
+        """Pay out what is above the amount, unless that is under way.
 
         Args:
-            block_number: Last block; one that was looked at is not looked at again.
+            block_number: Last block; the credit is asked for once for each.
 
         Raises:
             RpcUnavailable: The node fails.
         """
-        is_idle = self._above is None or self._errands.is_running(_KEY)
+        is_idle = self._above is None or self._background.is_running(_KEY)
         if is_idle or self._pauses.is_paused(_KEY) or block_number == self._seen_block:
             return
         assert self._above is not None
@@ -79,4 +79,4 @@ class Payout:
             self._pauses.fail(_KEY)
             logger.warning("not withdrawn", extra={"reason": str(error)})
 
-        self._errands.start(_KEY, work, done=done, failed=failed)
+        self._background.start(_KEY, work, done=done, failed=failed)

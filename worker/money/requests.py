@@ -27,11 +27,16 @@ from protocol.errors import (
 from protocol.host.private_files import create_private
 from protocol.host.terminal import one_line
 from worker.money.wallet import Withdrawal, withdraw_credit
-from worker.process.connection import acting_as_worker
+from worker.process.acting import acting_as_worker
 from worker.process.data_dir import running_in
 from worker.settings import WorkerSettings
 
-__all__ = ["Control", "Withdraw", "ask_running_worker", "withdraw_anyhow"]
+__all__ = [
+    "RequestDesk",
+    "WithdrawRequest",
+    "ask_running_worker",
+    "withdraw_as_worker",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +47,7 @@ _MODE_PRIVATE_FOLDER = 0o700
 
 
 @dataclass(frozen=True, slots=True)
-class Withdraw:
+class WithdrawRequest:
     """Pay credit out.
 
     Attributes:
@@ -55,13 +60,13 @@ class Withdraw:
 
 
 def ask_running_worker(
-    data_dir: Path, wish: Withdraw, *, limit_seconds: float
+    data_dir: Path, request: WithdrawRequest, *, limit_seconds: float
 ) -> Withdrawal:
     """Have the worker of a data folder do something, and wait for its answer.
 
     Args:
         data_dir: The worker's folder.
-        wish: What to do.
+        request: What to do.
         limit_seconds: How long it may take.
 
     Raises:
@@ -72,7 +77,7 @@ def ask_running_worker(
     folder.mkdir(_MODE_PRIVATE_FOLDER, parents=True, exist_ok=True)
     name = uuid.uuid4().hex
     asked, answer = folder / (name + _ASKED), folder / (name + _ANSWERED)
-    create_private(asked, json.dumps(asdict(wish)), "request")
+    create_private(asked, json.dumps(asdict(request)), "request")
     deadline = time.monotonic() + limit_seconds
     while not answer.exists():
         if time.monotonic() > deadline:
@@ -85,30 +90,32 @@ def ask_running_worker(
     return Withdrawal(**said)
 
 
-def withdraw_anyhow(
-    settings: WorkerSettings, wish: Withdraw, *, limit_seconds: float
+def withdraw_as_worker(
+    settings: WorkerSettings, request: WithdrawRequest, *, limit_seconds: float
 ) -> Withdrawal:
     """Pay credit out, through the running worker if there is one.
 
     Args:
         settings: The worker's.
-        wish: How much and to whom.
+        request: How much and to whom.
         limit_seconds: How long a running worker may take.
 
     Raises:
         MarketError: It could not be done; the message says why.
     """
     if running_in(settings.data_dir) is not None:
-        return ask_running_worker(settings.data_dir, wish, limit_seconds=limit_seconds)
+        return ask_running_worker(
+            settings.data_dir, request, limit_seconds=limit_seconds
+        )
     with acting_as_worker(settings) as client:
-        return _withdraw(client, wish)
+        return _withdraw(client, request)
 
 
-def _withdraw(client: MarketClient, wish: Withdraw) -> Withdrawal:
-    to = client.address if wish.to is None else wish.to
+def _withdraw(client: MarketClient, request: WithdrawRequest) -> Withdrawal:
+    to = client.address if request.to is None else request.to
     if not is_address(to):
         raise RequestError(f"{to!r} is no address: give 0x and 40 hexadecimal digits")
-    return withdraw_credit(client, wish.amount, to_checksum_address(to))
+    return withdraw_credit(client, request.amount, to_checksum_address(to))
 
 
 def _silence(asked: Path, seconds: float) -> str:
@@ -123,8 +130,8 @@ def _silence(asked: Path, seconds: float) -> str:
     return f"the running worker took nothing in {seconds:g} s; nothing was done"
 
 
-class Control:
-    """The worker's side."""
+class RequestDesk:
+    """Where the running worker finds requests, and answers them."""
 
     def __init__(self, data_dir: Path, client: MarketClient) -> None:
         """Act with the account of a client.
@@ -136,8 +143,8 @@ class Control:
         for path in self._folder.glob("*.json"):
             path.unlink(missing_ok=True)
 
-    def look(self) -> None:
-        """Do what was asked for since the last look."""
+    def answer_all(self) -> None:
+        """Do what was asked for since the last call, and say how it went."""
         if not self._folder.is_dir():
             return
         for asked in sorted(self._folder.glob(f"*{_ASKED}")):
@@ -161,10 +168,10 @@ class Control:
 
     def _withdraw(self, taken: Path) -> Withdrawal:
         try:
-            wish = Withdraw(**json.loads(taken.read_text(encoding="utf-8")))
+            request = WithdrawRequest(**json.loads(taken.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise ConfigError(f"request {taken} makes no sense: {error}") from error
-        done = _withdraw(self._client, wish)
+        done = _withdraw(self._client, request)
         logger.info(
             "withdrawn",
             extra={"amount": done.amount, "to": done.to, "tx_hash": done.tx_hash},

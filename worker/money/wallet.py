@@ -10,8 +10,8 @@ from eth_typing import ChecksumAddress
 
 from protocol.chain.client import MarketClient
 from protocol.errors import NotEnoughFunds, WaitTimedOut
-from worker.drain import close_seats, leave_seats
 from worker.seats.holdings import HeldSeat, Holdings
+from worker.seats.leaving import close_seats, leave_seats
 
 __all__ = ["Withdrawal", "close_all_seats", "unlock_stake", "withdraw_credit"]
 
@@ -64,7 +64,7 @@ def withdraw_credit(
 
 def close_all_seats(client: MarketClient) -> int:
     """Ask every open seat to close; returns how many were asked."""
-    return close_seats(client, Holdings(client, client.address).look())
+    return close_seats(client, Holdings(client, client.address).read())
 
 
 def unlock_stake(
@@ -93,10 +93,10 @@ def unlock_stake(
     deadline = time.monotonic() + limit_seconds
     left, told = 0, ""
     while True:
-        seats = holdings.look()
+        seats = holdings.read()
         close_seats(client, seats)
         left += leave_seats(client, seats, client.block_number())
-        seats = holdings.look()
+        seats = holdings.read()
         if not seats:
             return left
         line = _awaited(seats)

@@ -15,14 +15,13 @@ from eth_typing import ChecksumAddress
 
 from protocol.chain.reader import MarketReader
 from protocol.host.sqlite_file import SqliteFile
-from protocol.market.types import Account, JobId, JobState, ModelId, Round
-from worker.duty import Duty
+from protocol.market.types import Account, JobId, ModelId
+from worker.duty import Duty, JobStage, stage_of
 from worker.journal.journal import Journal
 from worker.journal.schema import SCHEMA
-from worker.metrics import JobStage, SeatState
-from worker.seats.holdings import HeldSeat, Holdings
+from worker.seats.holdings import HeldSeat, Holdings, SeatState
 
-__all__ = ["Census", "CensusTaker", "OpenDuty", "stage_of"]
+__all__ = ["OpenDuty", "Snapshot", "SnapshotReader"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class OpenDuty:
 
 
 @dataclass(frozen=True, slots=True)
-class Census:
+class Snapshot:
     """A worker at one moment.
 
     Attributes:
@@ -89,51 +88,23 @@ class Census:
         return Counter(seat.state for seat in self.seats if seat.model_id == model_id)
 
 
-def stage_of(duty: Duty, current: Round, now: int) -> JobStage | None:
-    """How far a duty is; None once its round is over.
+class SnapshotReader:
+    """Takes one snapshot after the other. Not for use by several threads."""
 
-    Args:
-        duty: The place, and whether its outcome was computed.
-        current: The job's round as the chain has it.
-        now: Time of the latest block, Unix seconds.
-    """
-    if current.number != duty.round_number:
-        return None
-    has_committed = bool(current.committed >> duty.place & 1)
-    has_revealed = bool(current.revealed >> duty.place & 1)
-    is_late = now > current.deadline
-    if current.state is JobState.COMMITTING:
-        if has_committed:
-            return JobStage.COMMITTED
-        if is_late:
-            return JobStage.MISSED
-        return JobStage.COMPUTING if duty.outcome is None else JobStage.COMMITTING
-    if current.state is not JobState.REVEALING:
-        return None
-    if has_revealed:
-        return JobStage.REVEALED
-    return JobStage.MISSED if is_late or not has_committed else JobStage.REVEALING
-
-
-class CensusTaker:
-    """Takes one census after the other. Not for use by several threads."""
-
-    def __init__(
-        self, reader: MarketReader, worker: ChecksumAddress, journal: Path
-    ) -> None:
-        """Nothing is read before `take`.
+    def __init__(self, reader: MarketReader, holdings: Holdings, journal: Path) -> None:
+        """Nothing is read before `read`.
 
         Args:
             reader: Where the chain is read.
-            worker: Whose census.
+            holdings: The worker's seats.
             journal: The worker's journal; need not exist.
         """
         self._reader = reader
-        self._worker = worker
+        self._worker = holdings.owner
         self._journal = journal
-        self._holdings = Holdings(reader, worker)
+        self._holdings = holdings
 
-    def take(self) -> Census:
+    def read(self) -> Snapshot:
         """Read everything.
 
         Raises:
@@ -142,7 +113,7 @@ class CensusTaker:
         """
         reader = self._reader
         now = reader.block_time()
-        return Census(
+        return Snapshot(
             worker=self._worker,
             block_number=reader.block_number(),
             block_time=now,
@@ -150,7 +121,7 @@ class CensusTaker:
             tokens=reader.token_balance(self._worker),
             seat_bond=reader.config.seat_bond,
             account=reader.account_of(self._worker),
-            seats=tuple(self._holdings.look()),
+            seats=tuple(self._holdings.read()),
             duties=tuple(self._open_duties(now)),
         )
 

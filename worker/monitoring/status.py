@@ -13,10 +13,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from protocol.chain.keys.accounts import address_in
 from protocol.errors import ConfigError
+from protocol.hexadecimal import to_hex
 from protocol.roles.session import open_read_only
-from worker.metrics import JobStage, SeatState
-from worker.monitoring.snapshot import Census, CensusTaker
+from worker.duty import JobStage
+from worker.monitoring.snapshot import Snapshot, SnapshotReader
 from worker.process.data_dir import RunRecord, running_in
+from worker.seats.holdings import Holdings, SeatState
 from worker.settings import WorkerSettings
 
 __all__ = ["Status", "StatusReader", "Vitals", "status_document"]
@@ -49,12 +51,12 @@ class Status:
     """A worker as it is now.
 
     Attributes:
-        census: What it has and owes.
+        snapshot: What it has and owes.
         run: The running process; None if none runs.
         vitals: What that process says; None if it has no monitor or is silent.
     """
 
-    census: Census
+    snapshot: Snapshot
     run: RunRecord | None
     vitals: Vitals | None
 
@@ -72,54 +74,55 @@ class StatusReader:
         self._data_dir = settings.data_dir
         reader = open_read_only(settings).market
         journal = settings.journal_path(reader.deployment.marketplace)
-        self._take = CensusTaker(reader, _address(settings), journal).take
+        holdings = Holdings(reader, _address(settings))
+        self._snapshots = SnapshotReader(reader, holdings, journal)
 
     def read(self) -> Status:
         """The status now. Raises RpcUnavailable or JournalError."""
         run = running_in(self._data_dir)
         vitals = None if run is None else _vitals(run.monitor_url)
-        return Status(self._take(), run, vitals)
+        return Status(self._snapshots.read(), run, vitals)
 
 
 def status_document(status: Status) -> dict[str, Any]:
     """The status for machines; amounts in units of the token, gas in wei."""
-    census, run, vitals = status.census, status.run, status.vitals
-    record = census.account
+    snapshot, run, vitals = status.snapshot, status.run, status.vitals
+    record = snapshot.account
     return {
-        "worker": census.worker,
-        "block": census.block_number,
-        "blockTime": census.block_time,
-        "gasWei": census.gas_wei,
+        "worker": snapshot.worker,
+        "block": snapshot.block_number,
+        "blockTime": snapshot.block_time,
+        "gasWei": snapshot.gas_wei,
         "credit": record.credit,
-        "tokens": census.tokens,
-        "stake": census.stake,
-        "stakeAtRisk": census.stake_at_risk,
+        "tokens": snapshot.tokens,
+        "stake": snapshot.stake,
+        "stakeAtRisk": snapshot.stake_at_risk,
         "completed": record.completed,
         "missed": record.missed,
         "slashed": record.slashed,
         "seats": [
             {
                 "id": seat.seat_id,
-                "modelId": "0x" + seat.model_id.hex(),
+                "modelId": to_hex(seat.model_id),
                 "tick": seat.tick,
                 "state": seat.state.value,
                 "isClosing": seat.is_closing,
                 "leavesAtBlock": seat.leaves_at_block,
             }
-            for seat in census.seats
+            for seat in snapshot.seats
         ],
-        "seatStates": _counts(SeatState, [seat.state for seat in census.seats]),
+        "seatStates": _counts(SeatState, [seat.state for seat in snapshot.seats]),
         "jobs": [
             {
-                "jobId": "0x" + duty.job_id.hex(),
+                "jobId": to_hex(duty.job_id),
                 "round": duty.round_number,
                 "seat": duty.seat_id,
                 "state": duty.stage.value,
                 "deadline": duty.deadline,
             }
-            for duty in census.duties
+            for duty in snapshot.duties
         ],
-        "jobStates": _counts(JobStage, [duty.stage for duty in census.duties]),
+        "jobStates": _counts(JobStage, [duty.stage for duty in snapshot.duties]),
         "process": None if run is None else _process(run, vitals),
     }
 

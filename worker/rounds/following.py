@@ -53,11 +53,11 @@ class Rounds:
 
     @property
     def head(self) -> int:
-        """Last block that was taken in."""
+        """Last block whose events were applied."""
         return self._head
 
-    def move(self, batch: EventBatch) -> None:
-        """Take in what a cursor without confirmations read."""
+    def apply(self, batch: EventBatch) -> None:
+        """Move the rounds by what a cursor without confirmations read."""
         if batch.rewound_to is not None:
             self._known.clear()
         self._head = batch.head
@@ -66,7 +66,7 @@ class Rounds:
             del self._known[job_id]
         for log in batch.logs:
             if isinstance(log.event, ROUND_EVENTS):
-                self._apply(log.event)
+                self._apply_event(log.event)
 
     def of(self, job_id: JobId, now: int) -> Round:
         """A job's round at a time; asks the chain if it is not known.
@@ -93,7 +93,7 @@ class Rounds:
     def _is_old(self, known: _Known) -> bool:
         return self._head - known.asked_at >= _TRUST_BLOCKS
 
-    def _apply(self, event: Event) -> None:
+    def _apply_event(self, event: Event) -> None:
         job_id: JobId = event.job_id  # type: ignore[attr-defined]
         known = self._known.get(job_id)
         current = round_after(None if known is None else known.current, event)

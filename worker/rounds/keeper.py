@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from protocol.chain.client import MarketClient
 from protocol.chain.rpc.receipts import TxReceipt
+from protocol.hexadecimal import to_hex
 from protocol.host.backoff import Pauses
 from protocol.host.crash_points import crash_point
 from protocol.market.advancing import Due, due
 from protocol.market.timeline import Timeline
 from protocol.market.types import DEVELOPMENT_CHAIN_IDS, JobId, JobParams
 from worker.gas_policy import GasGuard
-from worker.process.background import Errands
+from worker.process.background import Background
 from worker.rounds.following import Rounds
 
 __all__ = ["Keeper", "delay_blocks"]
@@ -26,6 +27,7 @@ _MIN_DELAY = 2
 _DELAY_SPREAD = 3
 # How often a chain that mines by itself is asked whether it does.
 _MINE_SECONDS = 2.0
+_DELIVER = "deliver"
 
 
 def delay_blocks(job_id: JobId, worker: str) -> int:
@@ -41,32 +43,41 @@ class Keeper:
     """Remembers since when each job is due. Restarting it costs a little delay only."""
 
     def __init__(
-        self, client: MarketClient, rounds: Rounds, errands: Errands, guard: GasGuard
+        self,
+        client: MarketClient,
+        rounds: Rounds,
+        background: Background,
+        guard: GasGuard,
     ) -> None:
         """Work with the account of a client.
 
         Args:
             client: The chain, and the account that earns the bounties.
             rounds: How jobs stand.
-            errands: Where transactions are sent.
+            background: Where transactions are sent.
             guard: Says whether bounties are worth their gas.
         """
         self._client = client
         self._rounds = rounds
-        self._errands = errands
+        self._background = background
         self._guard = guard
         self._pauses = Pauses(first_seconds=1.0, longest_seconds=60.0)
         # Blocks of our own calls, whose events were not read yet.
         self._mined: dict[JobId, int] = {}
-        self._due_since: dict[tuple[JobId, Due], int] = {}
-        self._waiting_since: dict[JobId, int] = {}
+        self._due_since: dict[tuple[JobId, str], int] = {}
         self._mines_again_at = float("-inf")
 
-    def look(self, jobs: Iterable[tuple[JobId, JobParams]], now: int) -> None:
-        """Advance every job that has been due for long enough.
+    def advance(
+        self,
+        open_jobs: Iterable[tuple[JobId, JobParams]],
+        undelivered: Iterable[tuple[JobId, JobParams]],
+        now: int,
+    ) -> None:
+        """Advance or deliver every job that has been due for long enough.
 
         Args:
-            jobs: Jobs that have not ended.
+            open_jobs: Jobs that have not ended.
+            undelivered: Settled jobs whose callback waits.
             now: Time of the latest block, Unix seconds.
 
         Raises:
@@ -77,36 +88,21 @@ class Keeper:
         head = self._rounds.head
         self._mined = {j: block for j, block in self._mined.items() if block > head}
         soon = self._next_block_time(now)
-        still_due: dict[tuple[JobId, Due], int] = {}
+        tasks: dict[tuple[JobId, str], JobParams] = {}
         is_waiting = False
-        for job_id, params in jobs:
-            current = self._rounds.of(job_id, now)
-            task = due(current, head, soon)
+        for job_id, params in open_jobs:
+            task = due(self._rounds.of(job_id, now), head, soon)
             is_waiting = is_waiting or task is Due.BLOCK
-            if not task.is_call:
-                continue
-            since = self._due_since.get((job_id, task), head)
-            still_due[job_id, task] = since
-            if head - since >= delay_blocks(job_id, self._client.address):
-                self._advance(job_id, params, task)
-        self._due_since = still_due
+            if task.is_call:
+                tasks[job_id, task.value] = params
+        tasks |= {(job_id, _DELIVER): params for job_id, params in undelivered}
+        self._due_since = {key: self._due_since.get(key, head) for key in tasks}
+        for (job_id, name), params in tasks.items():
+            waited = head - self._due_since[job_id, name]
+            if waited >= delay_blocks(job_id, self._client.address):
+                self._start(job_id, name, params)
         # Also where a delay counts blocks that nobody would mine.
-        if is_waiting or still_due:
-            self._mine()
-
-    def deliver(self, jobs: Iterable[tuple[JobId, JobParams]]) -> None:
-        """Call the callbacks of settled jobs that have waited for long enough."""
-        if not self._guard.is_bounty_worth_it():
-            return
-        head = self._rounds.head
-        still_waiting: dict[JobId, int] = {}
-        for job_id, params in jobs:
-            since = self._waiting_since.get(job_id, head)
-            still_waiting[job_id] = since
-            if head - since >= delay_blocks(job_id, self._client.address):
-                self._deliver(job_id, params)
-        self._waiting_since = still_waiting
-        if still_waiting:
+        if is_waiting or tasks:
             self._mine()
 
     def _next_block_time(self, now: int) -> int:
@@ -122,40 +118,33 @@ class Keeper:
         if not self._client.mine_on_demand():
             self._mines_again_at = time.monotonic() + _MINE_SECONDS
 
-    def _deliver(self, job_id: JobId, params: JobParams) -> None:
-        client = self._client
+    def _deliver(self, job_id: JobId, params: JobParams) -> TxReceipt | None:
+        timeline = Timeline.of(job_id, self._client.events(job_id=job_id))
+        deliverable = timeline.deliverable
+        if deliverable is None:
+            return None
+        crash_point("deliver.sending")
+        result = self._client.deliver(params, *deliverable)
+        crash_point("deliver.mined")
+        return result
 
-        def work() -> TxReceipt | None:
-            timeline = Timeline.of(job_id, client.events(job_id=job_id))
-            deliverable = timeline.deliverable
-            if deliverable is None:
-                return None
-            crash_point("deliver.sending")
-            result = client.deliver(params, *deliverable)
-            crash_point("deliver.mined")
-            return result
+    def _advance(self, params: JobParams) -> TxReceipt:
+        crash_point("advance.sending")
+        result = self._client.advance(params)
+        crash_point("advance.mined")
+        return result
 
-        self._start(job_id, "deliver", work)
-
-    def _advance(self, job_id: JobId, params: JobParams, task: Due) -> None:
-        client = self._client
-
-        def work() -> TxReceipt:
-            crash_point("advance.sending")
-            result = client.advance(params)
-            crash_point("advance.mined")
-            return result
-
-        self._start(job_id, task.value, work)
-
-    def _start(
-        self, job_id: JobId, task: str, work: Callable[[], TxReceipt | None]
-    ) -> None:
+    def _start(self, job_id: JobId, task: str, params: JobParams) -> None:
         """Send on a thread, unless that was done, or failed a moment ago."""
         is_mined = self._mined.get(job_id, 0) > self._rounds.head
         if is_mined or self._pauses.is_paused(job_id):
             return
-        facts = {"job_id": "0x" + job_id.hex(), "task": task}
+        facts = {"job_id": to_hex(job_id), "task": task}
+
+        def work() -> TxReceipt | None:
+            if task == _DELIVER:
+                return self._deliver(job_id, params)
+            return self._advance(params)
 
         def done(result: TxReceipt | None) -> None:
             self._pauses.clear(job_id)
@@ -165,8 +154,8 @@ class Keeper:
 
         def failed(error: Exception) -> None:
             self._pauses.fail(job_id)
-            # Somebody was faster, or the node fails; the next look sees what is due.
+            # Somebody was faster, or the node fails; the next call sees what is due.
             self._rounds.forget([job_id])
             logger.info("not advanced", extra={**facts, "reason": str(error)})
 
-        self._errands.start(("keeper", job_id), work, done=done, failed=failed)
+        self._background.start(("keeper", job_id), work, done=done, failed=failed)

@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable
 
 from worker.gas_policy import GasGuard
-from worker.process.background import Errands
+from worker.process.background import Background
+from worker.seats.upkeep import SeatUpkeep
 
 __all__ = ["SeatGate"]
 
@@ -22,40 +23,39 @@ _LASTING_SECONDS = 600.0
 
 
 class SeatGate:
-    """Looks after every block."""
+    """Holds seats only while a job pays for its gas. For the loop's thread."""
 
     def __init__(
         self,
         guard: GasGuard,
-        errands: Errands,
+        background: Background,
+        seats: SeatUpkeep,
         *,
-        close_seats: Callable[[], object],
-        open_seats: Callable[[], object],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Begin with the seats open.
 
         Args:
             guard: Knows whether seats are worth their gas.
-            errands: Where closing is sent.
-            close_seats: Asks all seats to close; called on a thread.
-            open_seats: Opens seats again; called on the loop's thread, which has
+            background: Where closing is sent.
+            seats: What is closed, on a thread, and opened, on the loop's, which has
                 nothing else to do without seats.
             clock: Seconds that only go forward.
         """
         self._guard = guard
-        self._errands = errands
-        self._close_seats = close_seats
-        self._open_seats = open_seats
+        self._background = background
+        self._seats = seats
         self._clock = clock
         self._is_open = True
         self._differs_since: float | None = None
 
-    def look(self) -> None:
+    def follow_price(self) -> None:
         """Close or open the seats once the price of gas has asked for it for long.
 
+        Call it after every block.
+
         Raises:
-            MarketError: They could not be opened; the next look tries again.
+            MarketError: They could not be opened; the next call tries again.
         """
         now = self._clock()
         if self._guard.are_seats_worth_it() is self._is_open:
@@ -64,16 +64,16 @@ class SeatGate:
         if self._differs_since is None:
             self._differs_since = now
         is_lasting = now - self._differs_since >= _LASTING_SECONDS
-        if not is_lasting or self._errands.is_running(_KEY):
+        if not is_lasting or self._background.is_running(_KEY):
             return
         if self._is_open:
             logger.warning("gas too dear", extra={"seats": "closing"})
-            self._errands.start(
-                _KEY, self._close_seats, done=self._note_closed, failed=self._note
+            self._background.start(
+                _KEY, self._seats.close, done=self._note_closed, failed=self._note
             )
         else:
             logger.info("gas cheap again", extra={"seats": "opening"})
-            self._open_seats()
+            self._seats.open()
             self._is_open = True
 
     def _note_closed(self, result: object) -> None:

@@ -1,22 +1,31 @@
-"""The seats that an account holds, found once and followed from there."""
+"""The seats that an account holds."""
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
+from enum import StrEnum
 
 from eth_typing import ChecksumAddress
 
 from protocol.chain.reader import MarketReader
 from protocol.market.events import SeatOpened
 from protocol.market.types import ModelId, Seat
-from worker.metrics import SeatState
 
-__all__ = ["HeldSeat", "Holdings"]
+__all__ = ["HeldSeat", "Holdings", "SeatState"]
 
 # What may be mined anew in another order is read again.
 _REREAD_BLOCKS = 128
 # What the contract adds to the draw deadline before a closing seat may leave.
 _LEAVE_MARGIN_BLOCKS = 2
+
+
+class SeatState(StrEnum):
+    """What a seat of this worker's does."""
+
+    IDLE = "idle"
+    BUSY = "busy"
+    CLOSING = "closing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +68,14 @@ class HeldSeat:
 
 
 class Holdings:
-    """Follows an account's seats. Not for use by several threads."""
+    """The one account of a worker's seats. May be used from any thread.
+
+    The log since the market's deployment is read once; after that only blocks that are
+    new, or young enough to be replaced by a reorganisation.
+    """
 
     def __init__(self, reader: MarketReader, owner: ChecksumAddress) -> None:
-        """Nothing is read before `look`.
+        """Nothing is read before `read`.
 
         Args:
             reader: Where to read.
@@ -72,9 +85,35 @@ class Holdings:
         self._owner = owner
         self._opened: set[int] = set()
         self._next_block: int | None = None
+        self._lock = threading.Lock()
 
-    def look(self) -> list[HeldSeat]:
+    @property
+    def owner(self) -> ChecksumAddress:
+        """Whose seats these are."""
+        return self._owner
+
+    def read(self) -> list[HeldSeat]:
         """All seats held now, by number. Raises RpcUnavailable."""
+        with self._lock:
+            self._read_log()
+            numbers = sorted(self._opened)
+        # Ids are used again, so the seat itself has the last word.
+        seats = [(number, self._reader.seat_of(number)) for number in numbers]
+        return [
+            self._held(number, seat)
+            for number, seat in seats
+            if seat.owner == self._owner
+        ]
+
+    def open_for(self, model_id: ModelId) -> list[int]:
+        """Ids of a model's seats that were not asked to close. Raises as `read`."""
+        return [
+            seat.seat_id
+            for seat in self.read()
+            if seat.model_id == model_id and not seat.is_closing
+        ]
+
+    def _read_log(self) -> None:
         head = self._reader.block_number()
         logs = self._reader.events(
             kinds=(SeatOpened,), from_block=self._next_block, to_block=head
@@ -84,16 +123,6 @@ class Holdings:
                 self._opened.add(log.event.seat_id)
         first = self._reader.deployment.block_number
         self._next_block = max(first, head + 1 - _REREAD_BLOCKS)
-        # Ids are used again, so the seat itself has the last word.
-        seats = [(number, self._reader.seat_of(number)) for number in self._numbers()]
-        return [
-            self._held(number, seat)
-            for number, seat in seats
-            if seat.owner == self._owner
-        ]
-
-    def _numbers(self) -> list[int]:
-        return sorted(self._opened)
 
     def _held(self, number: int, seat: Seat) -> HeldSeat:
         asked = seat.close_requested_block if seat.is_closing else None

@@ -1,4 +1,4 @@
-"""How many seats to hold, and getting there."""
+"""How many seats a machine can serve, and opening those that are missing."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import time
 from protocol.chain.client import MarketClient
 from protocol.errors import ModelRefused, NotEnoughFunds, TransactionDropped
 from protocol.host.crash_points import crash_point
-from protocol.market.events import SeatOpened
-from protocol.market.types import ModelId, ModelSpec
+from protocol.market.types import ModelSpec
 from worker.models.serve import ServedModel
+from worker.seats.holdings import Holdings
 
-__all__ = ["affordable_seats", "held_seats", "open_missing_seats"]
+__all__ = ["affordable_seats", "open_missing_seats"]
 
 logger = logging.getLogger(__name__)
 
@@ -42,33 +42,25 @@ def affordable_seats(spec: ModelSpec, tokens_per_second: float, max_seats: int) 
     return min(possible, max_seats)
 
 
-def held_seats(client: MarketClient, model_id: ModelId) -> list[int]:
-    """Ids of the seats this worker has open for a model and not asked to close."""
-    opened = {
-        log.event.seat_id
-        for log in client.events(kinds=(SeatOpened,))
-        if isinstance(log.event, SeatOpened)
-        and log.event.owner == client.address
-        and log.event.model_id == model_id
-    }
-    # Ids are used again, so the seat itself has the last word.
-    seats = ((seat_id, client.seat_of(seat_id)) for seat_id in sorted(opened))
-    return [
-        seat_id
-        for seat_id, seat in seats
-        if seat.owner == client.address
-        and seat.model_id == model_id
-        and not seat.is_closing
-    ]
-
-
 def open_missing_seats(
-    client: MarketClient, model: ServedModel, *, tick: int, max_seats: int
+    client: MarketClient,
+    holdings: Holdings,
+    model: ServedModel,
+    *,
+    tick: int,
+    max_seats: int,
 ) -> list[int]:
     """Bring the number of seats up to what the machine can serve.
 
+    Args:
+        client: Whose account opens them.
+        holdings: The seats of that account.
+        model: The model they serve.
+        tick: Price step of those that are opened.
+        max_seats: Most seats, however fast the machine is.
+
     Returns:
-        Ids of all seats held afterwards.
+        Ids of all seats that are open afterwards.
 
     Raises:
         NotEnoughFunds: Credit and tokens do not cover the bonds.
@@ -77,7 +69,7 @@ def open_missing_seats(
     """
     target = affordable_seats(model.spec, model.tokens_per_second, max_seats)
     _await_pending(client)
-    held = held_seats(client, model.model_id)
+    held = holdings.open_for(model.model_id)
     missing = target - len(held)
     if missing <= 0:
         return held
@@ -88,7 +80,7 @@ def open_missing_seats(
         result = client.open_seats(model.model_id, tick, count)
         crash_point("seats.opened")
         logger.info("seats opened", extra={"count": count, "tx_hash": result.tx_hash})
-    return held_seats(client, model.model_id)
+    return holdings.open_for(model.model_id)
 
 
 def _await_pending(client: MarketClient) -> None:

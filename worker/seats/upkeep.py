@@ -8,16 +8,17 @@ from collections.abc import Callable, Sequence
 
 from protocol.chain.client import MarketClient
 from protocol.errors import NotEnoughFunds
-from worker.drain import close_seats, leave_seats
+from protocol.hexadecimal import to_hex
 from worker.models.serve import ServedModel
 from worker.seats.holdings import HeldSeat, Holdings
-from worker.seats.opening import held_seats, open_missing_seats
+from worker.seats.leaving import close_seats, leave_seats
+from worker.seats.opening import open_missing_seats
 
 __all__ = ["SeatUpkeep"]
 
 logger = logging.getLogger(__name__)
 
-_LOOK_SECONDS = 30.0
+_INTERVAL_SECONDS = 30.0
 
 
 class SeatUpkeep:
@@ -30,6 +31,7 @@ class SeatUpkeep:
     def __init__(
         self,
         client: MarketClient,
+        holdings: Holdings,
         models: Sequence[ServedModel],
         *,
         tick: int,
@@ -40,6 +42,7 @@ class SeatUpkeep:
 
         Args:
             client: Whose account.
+            holdings: Its seats.
             models: Models to serve.
             tick: Price step of the seats.
             max_seats: Most seats for each model.
@@ -50,22 +53,23 @@ class SeatUpkeep:
         self._tick = tick
         self._max_seats = max_seats
         self._clock = clock
-        self._holdings = Holdings(client, client.address)
-        self._next_look = 0.0
+        self._holdings = holdings
+        self._next_time = 0.0
         self._is_short = False
         self._has_closing = True
 
     def open(self) -> None:
         """Open what is missing.
 
-        Bonds of seats that cannot leave yet are waited for; `look` opens the rest.
+        Bonds of seats that cannot leave yet are waited for: `recover_bonds` opens the
+        rest.
 
         Raises:
             NotEnoughFunds: There is too little money, and none will come back.
             ModelRefused: The machine is too slow.
         """
         self._leave()
-        closing = [seat for seat in self._holdings.look() if seat.is_closing]
+        closing = [seat for seat in self._holdings.read() if seat.is_closing]
         self._is_short = False
         for model in self._models:
             seats = self._open_for(model, closing)
@@ -73,27 +77,30 @@ class SeatUpkeep:
                 "ready",
                 extra={
                     "worker": self._client.address,
-                    "model_id": "0x" + model.model_id.hex(),
+                    "model_id": to_hex(model.model_id),
                     "seats": seats,
                 },
             )
 
     def close(self) -> None:
-        """Ask all seats to close; `look` takes back their bonds. On any thread."""
-        seats = Holdings(self._client, self._client.address).look()
-        close_seats(self._client, seats)
+        """Ask all seats to close; `recover_bonds` sees to the rest. On any thread."""
+        close_seats(self._client, self._holdings.read())
         self._has_closing = True
 
-    def look(self) -> None:
-        """From time to time, take back bonds, and open what they were missing for."""
-        if not self._has_closing or self._clock() < self._next_look:
+    def recover_bonds(self) -> None:
+        """From time to time, take off closed seats, and open what lacked their bonds.
+
+        Raises:
+            MarketError: It could not be done; the next call tries again.
+        """
+        if not self._has_closing or self._clock() < self._next_time:
             return
-        self._next_look = self._clock() + _LOOK_SECONDS
+        self._next_time = self._clock() + _INTERVAL_SECONDS
         if self._leave() and self._is_short:
             self.open()
 
     def _leave(self) -> int:
-        seats = self._holdings.look()
+        seats = self._holdings.read()
         left = leave_seats(self._client, seats, self._client.block_number())
         self._has_closing = any(seat.is_closing for seat in seats)
         return left
@@ -106,12 +113,14 @@ class SeatUpkeep:
                 raise
             self._is_short = True
             logger.warning("bonds are awaited", extra={"reason": str(error)})
-        held = held_seats(self._client, model.model_id)
+        held = self._holdings.open_for(model.model_id)
         affordable = self._affordable()
         return self._open_up_to(model, len(held) + affordable) if affordable else held
 
     def _open_up_to(self, model: ServedModel, count: int) -> list[int]:
-        return open_missing_seats(self._client, model, tick=self._tick, max_seats=count)
+        return open_missing_seats(
+            self._client, self._holdings, model, tick=self._tick, max_seats=count
+        )
 
     def _affordable(self) -> int:
         client = self._client

@@ -68,7 +68,7 @@ class KeyRing:
         """
         return self._save(name, None, password)
 
-    def take_in(
+    def import_key(
         self, name: str, source: Path, old: PasswordSource, new: PasswordSource
     ) -> KeyFile:
         """Copy a key from elsewhere, plain or encrypted, into an encrypted file.

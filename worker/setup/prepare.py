@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import tomli_w
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 
@@ -131,11 +131,7 @@ def write_worker_table(path: Path, values: Mapping[str, Any]) -> bool:
     Raises:
         ConfigError: The file cannot be written.
     """
-    # All of these are written alike in JSON and TOML.
-    lines = [
-        f"{name} = {json.dumps(values[name], ensure_ascii=False)}" for name in values
-    ]
-    table = "\n".join(["[worker]", *lines, ""])
+    table = tomli_w.dumps({"worker": values})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
@@ -225,7 +221,7 @@ def _money(
 ) -> Iterator[SetupCheck]:
     text = settings.amounts.text
     bond = client.config.seat_bond
-    held = len(Holdings(client, worker).look())
+    held = len(Holdings(client, worker).read())
     needed = max(0, seats - held) * bond
     has = client.account_of(worker).credit + client.token_balance(worker)
     yield SetupCheck(

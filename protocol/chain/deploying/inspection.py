@@ -6,15 +6,20 @@ code, and what that code returns is the answer.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 from web3 import Web3
 
+from protocol.chain.rpc.blocks import fetch_block
+from protocol.chain.rpc.endpoint import RpcRefusal
 from protocol.chain.rpc.header import fetch_header
-from protocol.chain.rpc.provider import RpcRefusal, request
-from protocol.errors import ChainError, ContractReverted
+from protocol.chain.rpc.provider import request
+from protocol.errors import ChainError, ContractReverted, RpcUnavailable
+from protocol.hexadecimal import from_hex, to_hex
 
 __all__ = ["HISTORY_CONTRACT", "BlockFacts", "ChainInspection", "TokenFacts"]
 
@@ -99,8 +104,8 @@ class ChainInspection:
         if not self.code(HISTORY_CONTRACT):
             return False
         found = self._call(HISTORY_CONTRACT, number.to_bytes(32).hex())
-        header = request(self._web3, "eth_getBlockByNumber", hex(number), False)
-        return isinstance(found, bytes) and "0x" + found.hex() == header["hash"]
+        known = self._fields(number)["hash"]
+        return isinstance(found, bytes) and to_hex(found) == known
 
     def header_fault(self, number: int) -> str | None:
         """Why a block's header cannot be rebuilt; None if it can."""
@@ -126,9 +131,15 @@ class ChainInspection:
         )
 
     def _block(self, number: int) -> BlockFacts:
-        raw = request(self._web3, "eth_getBlockByNumber", hex(number), False)
-        mixed = bytes.fromhex((raw.get("mixHash") or "0x")[2:])
-        return BlockFacts(number, int(raw["timestamp"], 16), mixed)
+        fields = self._fields(number)
+        mixed = bytes.fromhex((fields.get("mixHash") or "0x")[2:])
+        return BlockFacts(number, int(fields["timestamp"], 16), mixed)
+
+    def _fields(self, number: int) -> Mapping[str, Any]:
+        fields = fetch_block(self._web3, number)
+        if fields is None:
+            raise RpcUnavailable(f"the node does not have block {number}")
+        return fields
 
     def _number(self, to: ChecksumAddress, data: str) -> int | None:
         answer = self._call(to, data)
@@ -145,7 +156,7 @@ class ChainInspection:
             answer: str = request(self._web3, "eth_call", call, "latest")
         except (ContractReverted, RpcRefusal) as error:
             return str(error)
-        return bytes.fromhex(answer[2:])
+        return from_hex(answer)
 
     def _word(self, creation_code: str, block: str) -> bytes | None:
         try:
@@ -153,5 +164,5 @@ class ChainInspection:
             answer: str = request(self._web3, "eth_call", call, block)
         except (ContractReverted, RpcRefusal):
             return None
-        word = bytes.fromhex(answer[2:])
+        word = from_hex(answer)
         return word if len(word) == 32 else None

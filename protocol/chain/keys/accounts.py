@@ -21,6 +21,7 @@ from protocol.chain.keys.keystore import (
 )
 from protocol.chain.keys.passwords import ASK_TERMINAL, PasswordSource
 from protocol.errors import ConfigError, DevelopmentKeyRefused
+from protocol.hexadecimal import to_hex
 from protocol.host.private_files import create_private, read_private, replace_private
 from protocol.market.types import DEVELOPMENT_CHAIN_IDS
 
@@ -139,7 +140,7 @@ def save_key(path: Path, key: bytes) -> None:
     """
     if len(key) != _KEY_BYTES:
         raise ConfigError(f"a key has {_KEY_BYTES} bytes, got {len(key)}")
-    create_private(path, f"0x{bytes(key).hex()}\n", "key file")
+    create_private(path, f"{to_hex(bytes(key))}\n", "key file")
 
 
 def save_keystore(

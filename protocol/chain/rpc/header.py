@@ -13,8 +13,9 @@ import rlp
 from eth_utils.crypto import keccak
 from web3 import Web3
 
-from protocol.chain.rpc.provider import request
+from protocol.chain.rpc.blocks import fetch_block
 from protocol.errors import ChainError, RpcUnavailable
+from protocol.hexadecimal import from_hex, to_hex
 
 __all__ = ["encode_header", "fetch_header"]
 
@@ -64,7 +65,7 @@ def encode_header(block: Mapping[str, Any]) -> bytes:
         value = block.get(name)
         if not isinstance(value, str) or not value.startswith("0x"):
             raise ValueError(f"header field {name} is {value!r}")
-        items.append(_number(value) if is_number else bytes.fromhex(value[2:]))
+        items.append(_number(value) if is_number else from_hex(value))
     return bytes(rlp.encode(items))
 
 
@@ -75,14 +76,14 @@ def fetch_header(web3: Web3, block_number: int) -> bytes:
         RpcUnavailable: The node does not have the block, or describes it badly.
         ChainError: The header has a field that this version does not know.
     """
-    block = request(web3, "eth_getBlockByNumber", hex(block_number), False)
+    block = fetch_block(web3, block_number)
     if block is None:
         raise RpcUnavailable(f"the node does not have block {block_number}")
     try:
         header = encode_header(block)
     except ValueError as error:
         raise RpcUnavailable(f"malformed block {block_number}: {error}") from error
-    actual = "0x" + keccak(header).hex()
+    actual = to_hex(keccak(header))
     if actual != block.get("hash"):
         raise ChainError(
             f"the header of block {block_number} hashes to {actual}, the node says "

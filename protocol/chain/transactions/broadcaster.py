@@ -13,7 +13,8 @@ from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from hexbytes import HexBytes
 from web3 import Web3
 
-from protocol.chain.rpc.provider import RpcRefusal, request
+from protocol.chain.rpc.endpoint import RpcRefusal
+from protocol.chain.rpc.provider import request
 from protocol.chain.rpc.receipts import TxReceipt, fetch_receipt
 from protocol.chain.transactions.budget import GasBudget
 from protocol.chain.transactions.fees import Fees, fetch_quote, raised_fees
@@ -21,7 +22,7 @@ from protocol.chain.transactions.nonces import NonceManager
 from protocol.chain.transactions.options import SenderOptions
 from protocol.chain.transactions.outbox import Broadcast
 from protocol.errors import RpcUnavailable, SpendingCapReached
-from protocol.hexadecimal import checksum_address
+from protocol.hexadecimal import checksum_address, to_hex
 from protocol.host.crash_points import crash_point
 
 __all__ = ["Broadcaster", "NonceTaken"]
@@ -153,7 +154,7 @@ class Broadcaster:
         signed = self._account.sign_transaction(transaction)
         return Broadcast(
             nonce=transaction["nonce"],
-            tx_hash="0x" + signed.hash.hex().removeprefix("0x"),
+            tx_hash=to_hex(signed.hash),
             call=call,
             raw=bytes(signed.raw_transaction),
             gas=transaction["gas"],

@@ -14,19 +14,23 @@ from inference.packages.package import BUNDLED_MODEL
 from protocol.chain.client import MarketClient
 from protocol.chain.keys.accounts import salt_secret
 from protocol.documents.prompts import Prompt, PromptsDocument
+from protocol.hexadecimal import to_hex
 from protocol.market.events import Log
 from protocol.market.types import JobParams
 from protocol.store.memory import MemoryStore
 from protocol.store.unixfs import file_digest
 from tests.support.machines.processes import eventually
+from tests.support.market.sessions import a_session
 from tests.support.network.anvil import Anvil, development_account
 from tests.support.network.chain import WORKER_STAKE, Market
-from worker.journal.journal import Journal
+from worker.duties.submission import Salts
 from worker.models.publish import publish_model
-from worker.models.serve import EngineOptions, ServedModel, serve_model
+from worker.models.serve import ServedModel, serve_model
+from worker.monitoring.presence import Monitor
 from worker.run import Worker
+from worker.seats.holdings import Holdings
 from worker.seats.opening import open_missing_seats
-from worker.settings import WorkerSettings
+from worker.settings import EngineOptions, WorkerSettings
 
 REAL_WORKER = 2
 PATIENCE_TICKS = 2_000
@@ -70,33 +74,43 @@ class Bench:
     def __post_init__(self) -> None:
         ids = self.model.codec.encode("It was a fine morning, and")
         self.prompts = PromptsDocument(
-            model_id="0x" + self.model.model_id.hex(),
+            model_id=to_hex(self.model.model_id),
             prompts=(Prompt(ids=ids, max_new_tokens=4),),
         )
 
-    def worker(self, journal: str = "journal.sqlite", **settings: Any) -> Worker:
-        """A worker process of the same key, with a journal of its own or not."""
-        account = development_account(REAL_WORKER)
-        client = self.market.client(REAL_WORKER)
-        opened = Journal.open(
-            self.folder / journal,
-            chain_id=client.chain_id,
-            marketplace=client.deployment.marketplace,
-            worker=client.address,
-        )
+    def worker(
+        self,
+        index: int = REAL_WORKER,
+        *,
+        data: str = "data",
+        model: ServedModel | None = None,
+        **settings: Any,
+    ) -> Worker:
+        """A worker process of an account, with a data folder of its own or not."""
+        client, model = self.market.client(index), model or self.model
         return Worker(
-            client,
-            self.store,
-            opened,
-            {self.model.model_id: self.model},
-            salt_secret(account),
-            WorkerSettings.load(**settings),
+            a_session(client, self.store),
+            WorkerSettings.load(data_dir=self.folder / data, **settings),
+            {model.model_id: model},
+            Salts(salt_secret(development_account(index))),
+            Holdings(client, client.address),
+            Monitor(),
         )
 
-    def seated_worker(self, **settings: Any) -> Worker:
-        client = self.market.client(REAL_WORKER)
+    def journal_path(self) -> Path:
+        """Where a worker keeps its journal unless told otherwise."""
+        settings = WorkerSettings.load(data_dir=self.folder / "data")
+        return settings.journal_path(self.market.deployment.marketplace)
+
+    def take_seat(self, index: int = REAL_WORKER) -> None:
+        """Give an account a seat of the model."""
+        client = self.market.client(index)
         client.faucet(WORKER_STAKE)
-        open_missing_seats(client, self.model, tick=0, max_seats=1)
+        holdings = Holdings(client, client.address)
+        open_missing_seats(client, holdings, self.model, tick=0, max_seats=1)
+
+    def seated_worker(self, **settings: Any) -> Worker:
+        self.take_seat()
         return self.worker(**settings)
 
     def post(self, **changes: object) -> JobParams:

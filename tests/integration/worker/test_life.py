@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
+from protocol.chain.client import MarketClient
 from protocol.errors import (
     NotEnoughFunds,
     RpcUnavailable,
@@ -18,14 +20,14 @@ from protocol.market.types import JobParams, JobState
 from tests.integration.worker.conftest import REAL_WORKER, Bench, tick_until
 from tests.support.machines.processes import eventually
 from tests.support.network.chain import WORKER_STAKE
-from worker.drain import close_seats
-from worker.metrics import JobStage, SeatState
-from worker.money.requests import Control, Withdraw, ask_running_worker
+from worker.duty import JobStage
+from worker.money.requests import RequestDesk, WithdrawRequest, ask_running_worker
 from worker.money.wallet import unlock_stake, withdraw_credit
-from worker.monitoring.snapshot import Census, CensusTaker
+from worker.monitoring.snapshot import Snapshot, SnapshotReader
 from worker.process.signals import Stop
 from worker.run import Worker
-from worker.seats.holdings import HeldSeat, Holdings
+from worker.seats.holdings import HeldSeat, Holdings, SeatState
+from worker.seats.leaving import close_seats
 from worker.seats.upkeep import SeatUpkeep
 
 SECONDS = 60.0
@@ -37,13 +39,14 @@ def state(bench: Bench, params: JobParams) -> JobState:
 
 def seats_of(bench: Bench) -> list[HeldSeat]:
     client = bench.market.client(REAL_WORKER)
-    return Holdings(client, client.address).look()
+    return Holdings(client, client.address).read()
 
 
-def census_of(bench: Bench) -> Census:
+def snapshot_of(bench: Bench) -> Snapshot:
     client = bench.market.client(REAL_WORKER)
-    journal = bench.folder / "journal.sqlite"
-    return CensusTaker(bench.market.client(None), client.address, journal).take()
+    reader = bench.market.client(None)
+    holdings = Holdings(reader, client.address)
+    return SnapshotReader(reader, holdings, bench.journal_path()).read()
 
 
 def seconds_of_draining(worker: Worker, *, closes_seats: bool) -> None:
@@ -124,17 +127,17 @@ def test_run_draining_while_the_chain_is_away_ends_at_its_limit(
     def gone(*_: object, **__: object) -> None:
         raise RpcUnavailable("no answer")
 
-    monkeypatch.setattr(worker._upkeep, "open", lambda: None)
+    monkeypatch.setattr(worker._seats, "open", lambda: None)
     for name in ("head", "block_time", "block_number", "round_of"):
         monkeypatch.setattr(worker._client, name, gone)
     with pytest.raises(WaitTimedOut, match="the chain could not be seen"):
         seconds_of_draining(worker, closes_seats=False)
 
 
-def test_census_of_a_drawn_worker_shows_job_seat_and_stake(bench: Bench) -> None:
+def test_snapshot_of_a_drawn_worker_shows_job_seat_and_stake(bench: Bench) -> None:
     bench.store.put(bench.prompts.to_bytes())
     worker = bench.seated_worker()
-    before = census_of(bench)
+    before = snapshot_of(bench)
     assert before.seat_states(bench.model.model_id) == {SeatState.IDLE: 1}
     assert (before.stake, before.stake_at_risk) == (before.seat_bond, 0)
     assert before.duties == ()
@@ -142,7 +145,7 @@ def test_census_of_a_drawn_worker_shows_job_seat_and_stake(bench: Bench) -> None
     params = bench.post()
     drawn = bench.market.draw(bench.requester, params)
     tick_until(worker, lambda: bool(worker._journal.live_duties()))
-    during = census_of(bench)
+    during = snapshot_of(bench)
     assert during.stake_at_risk == during.seat_bond
     assert during.seat_states(bench.model.model_id) == {SeatState.BUSY: 1}
     (duty,) = during.duties
@@ -151,30 +154,30 @@ def test_census_of_a_drawn_worker_shows_job_seat_and_stake(bench: Bench) -> None
     assert duty.stage in (JobStage.COMPUTING, JobStage.COMMITTING, JobStage.REVEALING)
 
     tick_until(worker, lambda: state(bench, params) is JobState.ACCEPTED)
-    after = census_of(bench)
+    after = snapshot_of(bench)
     assert after.duties == ()
     assert after.account.completed == 1
     assert after.gas_wei < before.gas_wei
 
 
-def test_census_without_a_journal_still_shows_the_chain(bench: Bench) -> None:
+def test_snapshot_without_a_journal_still_shows_the_chain(bench: Bench) -> None:
     bench.seated_worker()
-    (bench.folder / "journal.sqlite").rename(bench.folder / "elsewhere.sqlite")
-    assert len(census_of(bench).seats) == 1
+    bench.journal_path().rename(bench.folder / "elsewhere.sqlite")
+    assert len(snapshot_of(bench).seats) == 1
 
 
-def test_holdings_look_finds_seats_opened_since_the_last_look(bench: Bench) -> None:
+def test_holdings_read_finds_seats_opened_since_the_last_time(bench: Bench) -> None:
     bench.seated_worker()
     client = bench.market.client(REAL_WORKER)
     holdings = Holdings(client, client.address)
-    first = holdings.look()
+    first = holdings.read()
     bench.market.anvil.mine(200)
     client.approve(2 * client.config.seat_bond)
     client.deposit(2 * client.config.seat_bond)
     client.open_seats(bench.model.model_id, 3, 2)
     bench.market.worker(4, seats=0).open_seats(bench.model.model_id, 0, 1)
-    assert [seat.tick for seat in holdings.look()] == [0, 3, 3]
-    assert holdings.look()[0] == first[0]
+    assert [seat.tick for seat in holdings.read()] == [0, 3, 3]
+    assert holdings.read()[0] == first[0]
 
 
 @dataclass(slots=True)
@@ -185,20 +188,25 @@ class Clock:
         return self.now
 
 
+def an_upkeep(client: MarketClient, bench: Bench, **options: Any) -> SeatUpkeep:
+    holdings = Holdings(client, client.address)
+    return SeatUpkeep(client, holdings, [bench.model], tick=0, **options)
+
+
 def test_upkeep_of_a_worker_back_from_a_drain_waits_for_its_bond(
     bench: Bench,
 ) -> None:
     client = bench.market.client(REAL_WORKER)
     client.faucet(client.config.seat_bond)
     clock = Clock()
-    upkeep = SeatUpkeep(client, [bench.model], tick=0, max_seats=1, clock=clock)
+    upkeep = an_upkeep(client, bench, max_seats=1, clock=clock)
     upkeep.open()
     close_seats(client, seats_of(bench))
     upkeep.open()  # nothing left to open one with, and no error
     assert [seat.is_closing for seat in seats_of(bench)] == [True]
 
     bench.market.anvil.mine(client.config.draw_deadline_blocks + 2)
-    upkeep.look()
+    upkeep.recover_bonds()
     assert [seat.is_closing for seat in seats_of(bench)] == [False]
     assert client.account_of(client.address).credit == 0
 
@@ -206,7 +214,7 @@ def test_upkeep_of_a_worker_back_from_a_drain_waits_for_its_bond(
 def test_upkeep_opens_what_it_can_pay_while_bonds_are_awaited(bench: Bench) -> None:
     client = bench.market.client(REAL_WORKER)
     client.faucet(3 * client.config.seat_bond)
-    two = SeatUpkeep(client, [bench.model], tick=0, max_seats=2)
+    two = an_upkeep(client, bench, max_seats=2)
     two.open()
     close_seats(client, seats_of(bench))
     two.open()
@@ -215,26 +223,26 @@ def test_upkeep_opens_what_it_can_pay_while_bonds_are_awaited(bench: Bench) -> N
 
 def test_upkeep_of_a_worker_without_money_says_what_is_missing(bench: Bench) -> None:
     client = bench.market.client(REAL_WORKER)
-    upkeep = SeatUpkeep(client, [bench.model], tick=0, max_seats=1)
+    upkeep = an_upkeep(client, bench, max_seats=1)
     with pytest.raises(NotEnoughFunds, match=f"{client.config.seat_bond} more units"):
         upkeep.open()
 
 
-def test_upkeep_does_not_look_again_before_its_time(bench: Bench) -> None:
+def test_upkeep_recovers_nothing_before_its_time(bench: Bench) -> None:
     client = bench.market.client(REAL_WORKER)
     client.faucet(client.config.seat_bond)
     clock = Clock()
-    upkeep = SeatUpkeep(client, [bench.model], tick=0, max_seats=1, clock=clock)
+    upkeep = an_upkeep(client, bench, max_seats=1, clock=clock)
     upkeep.open()
     close_seats(client, seats_of(bench))
     upkeep.open()
-    upkeep.look()
+    upkeep.recover_bonds()
     bench.market.anvil.mine(client.config.draw_deadline_blocks + 2)
     clock.now += 29
-    upkeep.look()
+    upkeep.recover_bonds()
     assert [seat.is_closing for seat in seats_of(bench)] == [True]
     clock.now += 1
-    upkeep.look()
+    upkeep.recover_bonds()
     assert [seat.is_closing for seat in seats_of(bench)] == [False]
 
 
@@ -274,7 +282,7 @@ def test_withdraw_credit_pays_out_part_and_then_all(bench: Bench) -> None:
         withdraw_credit(client, None, receiver)
 
 
-def served(control: Control, ask: Callable[[], object]) -> object:
+def served(desk: RequestDesk, ask: Callable[[], object]) -> object:
     """What a running worker answers to a command."""
     answers: list[object] = []
 
@@ -287,60 +295,60 @@ def served(control: Control, ask: Callable[[], object]) -> object:
     thread = threading.Thread(target=run)
     thread.start()
 
-    def look() -> bool:
-        control.look()
+    def is_answered() -> bool:
+        desk.answer_all()
         return bool(answers)
 
-    assert eventually(look, SECONDS)
+    assert eventually(is_answered, SECONDS)
     thread.join()
     return answers[0]
 
 
-def test_control_of_a_running_worker_pays_out_for_a_command(bench: Bench) -> None:
+def test_request_desk_of_a_running_worker_pays_out_for_a_command(bench: Bench) -> None:
     client = bench.market.worker(REAL_WORKER, seats=0)
     receiver = bench.market.client(7).address
-    control = Control(bench.folder, client)
+    desk = RequestDesk(bench.folder, client)
     before = client.token_balance(receiver)
 
     def ask() -> object:
-        wish = Withdraw(7, receiver)
-        return ask_running_worker(bench.folder, wish, limit_seconds=SECONDS)
+        request = WithdrawRequest(7, receiver)
+        return ask_running_worker(bench.folder, request, limit_seconds=SECONDS)
 
-    done = served(control, ask)
+    done = served(desk, ask)
     assert getattr(done, "amount", None) == 7, done
     assert client.token_balance(receiver) == before + 7
     assert list((bench.folder / "control").iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("wish", "said"),
+    ("asked", "said"),
     [
-        (Withdraw(WORKER_STAKE + 1, None), "cannot be withdrawn"),
-        (Withdraw(1, "0x12"), "is no address"),
-        (Withdraw(1, "0x" + "00" * 20), "would be lost"),
+        (WithdrawRequest(WORKER_STAKE + 1, None), "cannot be withdrawn"),
+        (WithdrawRequest(1, "0x12"), "is no address"),
+        (WithdrawRequest(1, "0x" + "00" * 20), "would be lost"),
     ],
 )
-def test_control_of_a_running_worker_refuses_with_the_reason(
-    bench: Bench, wish: Withdraw, said: str
+def test_request_desk_of_a_running_worker_refuses_with_the_reason(
+    bench: Bench, asked: WithdrawRequest, said: str
 ) -> None:
     client = bench.market.worker(REAL_WORKER, seats=0)
-    control = Control(bench.folder, client)
+    desk = RequestDesk(bench.folder, client)
     refusal = served(
-        control, lambda: ask_running_worker(bench.folder, wish, limit_seconds=SECONDS)
+        desk, lambda: ask_running_worker(bench.folder, asked, limit_seconds=SECONDS)
     )
     assert isinstance(refusal, WorkerError)
     assert said in str(refusal)
 
 
-def test_control_never_does_what_nobody_waits_for_any_more(bench: Bench) -> None:
+def test_request_desk_never_does_what_nobody_waits_for_any_more(bench: Bench) -> None:
     client = bench.market.worker(REAL_WORKER, seats=0)
-    control = Control(bench.folder, client)
+    desk = RequestDesk(bench.folder, client)
     with pytest.raises(WaitTimedOut, match="nothing was done"):
-        ask_running_worker(bench.folder, Withdraw(7, None), limit_seconds=0)
-    control.look()
+        ask_running_worker(bench.folder, WithdrawRequest(7, None), limit_seconds=0)
+    desk.answer_all()
     # Left by a command that was killed while no worker ran.
     (bench.folder / "control" / "f00.asked.json").write_text(
         '{"amount": 7, "to": null}'
     )
-    Control(bench.folder, client).look()
+    RequestDesk(bench.folder, client).answer_all()
     assert client.account_of(client.address).credit == WORKER_STAKE

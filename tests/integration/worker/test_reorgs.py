@@ -48,7 +48,7 @@ def drawn_job(bench: Bench) -> JobParams:
 
 
 def hold_back(worker: Worker, kind: str, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(getattr(worker._serving, kind), "flush", lambda: None)
+    patch.setattr(getattr(worker._serving._submission, kind), "flush", lambda: None)
 
 
 def check_books(bench: Bench, params: JobParams) -> None:
@@ -66,14 +66,14 @@ def test_tick_after_the_draw_was_reorganised_away_waits_for_the_next(
     worker = bench.seated_worker(keeper=False)
     params = drawn_job(bench)
     with monkeypatch.context() as patched:
-        hold_back(worker, "_commits", patched)
+        hold_back(worker, "commits", patched)
         tick_until(worker, lambda: _are_computed(worker))
     reorganise(bench, 1)
     assert state(bench, params) is JobState.OPEN
 
     for _ in range(20):
         worker.tick()
-    assert worker._book.duties() == []
+    assert worker._jobs.duties() == []
     assert count(bench, params, ResultCommitted) == 0
 
     bench.market.draw(bench.requester, params)
@@ -84,7 +84,7 @@ def test_tick_after_the_draw_was_reorganised_away_waits_for_the_next(
 
 
 def _are_computed(worker: Worker) -> bool:
-    duties = worker._book.duties()
+    duties = worker._jobs.duties()
     return bool(duties) and all(duty.outcome is not None for duty in duties)
 
 
@@ -95,7 +95,7 @@ def test_tick_after_its_commitment_was_reorganised_away_commits_again(
     params = drawn_job(bench)
     before = bench.requester.block_number()
     with monkeypatch.context() as patched:
-        hold_back(worker, "_reveals", patched)
+        hold_back(worker, "reveals", patched)
         tick_until(worker, lambda: count(bench, params, ResultCommitted) == 1)
         for _ in range(5):
             worker.tick()

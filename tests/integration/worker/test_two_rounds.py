@@ -13,7 +13,6 @@ from contracts import load_artifact
 from devnet.demo.audit import audit
 from devnet.demo.liar import LyingEngine
 from protocol.chain.abi.contracts import Interface, encode_parameters, interface
-from protocol.chain.keys.accounts import salt_secret
 from protocol.chain.rpc.provider import connect
 from protocol.chain.transactions.sender import Call, Sender
 from protocol.market.events import CommitteeDrawn, ResultDelivered
@@ -22,12 +21,7 @@ from protocol.market.types import JobId, JobParams, JobState, SlashReason
 from protocol.store.unixfs import file_digest
 from tests.integration.worker.conftest import PATIENCE_TICKS, Bench
 from tests.support.network.anvil import development_account
-from tests.support.network.chain import WORKER_STAKE
-from worker.journal.journal import Journal
-from worker.models.serve import ServedModel
 from worker.run import Worker
-from worker.seats.opening import open_missing_seats
-from worker.settings import WorkerSettings
 
 WORKERS = range(2, 10)
 REQUESTER = 1
@@ -73,21 +67,6 @@ class Book:
         return interface("AnswerBook")
 
 
-def _worker(bench: Bench, index: int, model: ServedModel) -> Worker:
-    account = development_account(index)
-    client = bench.market.client(index)
-    journal = Journal.open(
-        bench.folder / f"journal-{index}.sqlite",
-        chain_id=client.chain_id,
-        marketplace=client.deployment.marketplace,
-        worker=client.address,
-    )
-    settings = WorkerSettings.load()
-    secret = salt_secret(account)
-    models = {model.model_id: model}
-    return Worker(client, bench.store, journal, models, secret, settings)
-
-
 def _timeline(bench: Bench, params: JobParams) -> Timeline:
     job_id = bench.requester.job_id_of(params)
     return Timeline.of(job_id, bench.requester.events(job_id=job_id))
@@ -120,9 +99,7 @@ def _all_but_one(committed: int) -> bool:
 @pytest.fixture
 def staffed(bench: Bench) -> Bench:
     for index in WORKERS:
-        client = bench.market.client(index)
-        client.faucet(WORKER_STAKE)
-        open_missing_seats(client, bench.model, tick=0, max_seats=1)
+        bench.take_seat(index)
     bench.store.put(bench.prompts.to_bytes())
     return bench
 
@@ -147,7 +124,11 @@ def test_job_of_a_contract_split_by_a_liar_is_settled_and_delivered(
     liar, absent = _roles(drawn)
     lying = replace(bench.model, engine=LyingEngine(bench.model.engine))
     workers = [
-        _worker(bench, index, lying if _address(index) == liar else bench.model)
+        bench.worker(
+            index,
+            data=f"data-{index}",
+            model=lying if _address(index) == liar else bench.model,
+        )
         for index in WORKERS
         if _address(index) != absent
     ]

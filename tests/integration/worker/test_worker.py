@@ -26,9 +26,10 @@ from tests.integration.worker.conftest import (
     tick_until,
 )
 from tests.support.network.chain import an_outcome
-from worker.models.serve import EngineOptions, require_exact, serve_model
+from worker.models.serve import require_exact, serve_model
 from worker.run import Worker
 from worker.seats.opening import affordable_seats
+from worker.settings import EngineOptions
 
 
 def state(bench: Bench, params: JobParams) -> JobState:
@@ -110,7 +111,7 @@ def test_tick_after_losing_the_journal_reveals_what_was_committed(
     tick_until(worker, lambda: has_committed(bench, params))
     assert state(bench, params) is JobState.REVEALING
 
-    anew = bench.worker(journal="another.sqlite")
+    anew = bench.worker(data="another")
     tick_until(anew, lambda: state(bench, params) is JobState.ACCEPTED)
     assert bench.engine.batches == 2
 
@@ -126,7 +127,7 @@ def test_tick_after_a_restart_commits_what_was_computed(
     hold_back(worker, monkeypatch)
     tick_until(worker, lambda: _are_computed(worker))
     assert not has_committed(bench, params)
-    worker._journal.close()
+    worker.close()
 
     anew = bench.worker()
     tick_until(anew, lambda: state(bench, params) is JobState.ACCEPTED)
@@ -135,7 +136,7 @@ def test_tick_after_a_restart_commits_what_was_computed(
 
 def hold_back(worker: Worker, patch: pytest.MonkeyPatch) -> None:
     """Lets a worker compute and send nothing."""
-    patch.setattr(worker._serving._commits, "flush", lambda: None)
+    patch.setattr(worker._serving._submission.commits, "flush", lambda: None)
 
 
 def test_tick_prompts_that_cannot_be_had_become_unavailable(bench: Bench) -> None:

@@ -17,9 +17,10 @@ from typing import Any
 
 from eth_utils.address import to_checksum_address
 
-from protocol.chain.reader import Head
+from protocol.chain.rpc.blocks import BlockHead
 from protocol.chain.rpc.receipts import TxReceipt
 from protocol.errors import ContractReverted
+from protocol.hexadecimal import to_hex
 from protocol.market.calls import CommitEntry, RevealEntry
 from protocol.market.commitments import commitment
 from protocol.market.events import (
@@ -93,10 +94,10 @@ class ModelMarket:
         token=REGISTRY, registry=REGISTRY, deployer=REGISTRY
     )
 
-    def head(self) -> Head:
+    def head(self) -> BlockHead:
         with self._lock:
             last = self._blocks[-1]
-            return Head(len(self._blocks) - 1, last.block_hash, last.time)
+            return BlockHead(len(self._blocks) - 1, last.block_hash, last.time)
 
     def block_number(self) -> int:
         return self.head().number
@@ -247,7 +248,7 @@ class ModelMarket:
     def state_by_prompts(self, digest: str) -> JobState | None:
         """State of the job whose prompts have a digest, `0x` and 64 digits."""
         for job_id in self.job_ids():
-            if "0x" + self.params_of(job_id).prompts_digest.hex() == digest:
+            if to_hex(self.params_of(job_id).prompts_digest) == digest:
                 return self.current(job_id).state
         return None
 

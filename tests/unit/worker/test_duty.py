@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.market.types import JobId, JobState, Outcome, OutcomeStatus, Round
-from worker.duty import Duty, Step, next_step
+from worker.duty import Duty, JobStage, Step, next_step, stage_of
 
 DEADLINE = 1_000
 PLACE = 1
@@ -130,3 +130,30 @@ def test_next_step_any_facts_never_risks_the_bond(
         assert committed & MINE and not revealed & MINE and now <= DEADLINE
     if step is Step.REVEAL:
         assert is_published
+
+
+COMPUTED = replace(DUTY, outcome=OUTCOME)
+OTHERS_COMMITTED = replace(ROUND, committed=OTHERS)
+REVEALING = replace(ROUND, state=JobState.REVEALING, committed=MINE | OTHERS)
+
+
+@pytest.mark.parametrize(
+    ("duty", "current", "now", "stage"),
+    [
+        (DUTY, OTHERS_COMMITTED, DEADLINE, JobStage.COMPUTING),
+        (COMPUTED, OTHERS_COMMITTED, DEADLINE, JobStage.COMMITTING),
+        (COMPUTED, OTHERS_COMMITTED, DEADLINE + 1, JobStage.MISSED),
+        (COMPUTED, replace(ROUND, committed=0b010), DEADLINE + 1, JobStage.COMMITTED),
+        (COMPUTED, REVEALING, DEADLINE, JobStage.REVEALING),
+        (COMPUTED, REVEALING, DEADLINE + 1, JobStage.MISSED),
+        (COMPUTED, replace(REVEALING, committed=0b101), DEADLINE, JobStage.MISSED),
+        (COMPUTED, replace(REVEALING, revealed=0b010), DEADLINE + 1, JobStage.REVEALED),
+        (COMPUTED, replace(ROUND, state=JobState.ACCEPTED), DEADLINE, None),
+        (COMPUTED, replace(ROUND, state=JobState.OPEN, number=2), DEADLINE, None),
+        (COMPUTED, replace(ROUND, number=2), DEADLINE, None),
+    ],
+)
+def test_stage_of_a_duty_follows_the_chain(
+    duty: Duty, current: Round, now: int, stage: JobStage | None
+) -> None:
+    assert stage_of(duty, current, now) is stage

@@ -33,7 +33,7 @@ class Chain:
 def guard_at(price: int, token_wei: Decimal | None = Decimal(1)) -> GasGuard:
     client: Any = Chain(price)
     guard = GasGuard(client, token_wei=token_wei)
-    guard.look()
+    guard.update_price()
     return guard
 
 

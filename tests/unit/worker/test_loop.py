@@ -8,9 +8,8 @@ import pytest
 
 from protocol.errors import MarketError, RpcUnavailable, StoreError, WaitTimedOut
 from worker.drain import Drain
-from worker.loop import LifeSigns, run_loop
-from worker.metrics import WorkerMetrics
-from worker.monitoring.server import Health
+from worker.loop import run_loop
+from worker.monitoring.presence import Monitor
 from worker.process.signals import Stop
 
 
@@ -31,8 +30,11 @@ class Script:
         if fault is not None:
             raise fault
 
-    def upkeep(self) -> None:
-        self.steps.append("upkeep")
+    def tend(self) -> None:
+        self.steps.append("tend")
+
+    def take_news(self) -> None:
+        pass
 
     def begin_drain(self) -> Drain:
         self.steps.append("drain")
@@ -45,37 +47,30 @@ class Script:
             raise answer
         return answer
 
-    def run(self) -> LifeSigns:
-        signs = LifeSigns(Health(), WorkerMetrics())
-        run_loop(
-            self.tick,
-            self.upkeep,
-            self.stop,
-            self.begin_drain,
-            signs,
-            poll_seconds=0.001,
-        )
-        return signs
+    def run(self) -> Monitor:
+        monitor = Monitor()
+        run_loop(self, self.stop, monitor, poll_seconds=0.001)
+        return monitor
 
 
 def test_run_loop_ticks_and_looks_after_things_until_stopped() -> None:
     script = Script()
     script.at[2] = script.stop.set
     script.run()
-    assert script.steps == ["tick", "upkeep", "tick", "upkeep"]
+    assert script.steps == ["tick", "tend", "tick", "tend"]
 
 
 def test_run_loop_told_to_drain_takes_on_nothing_new() -> None:
     script = Script(drain_answers=[False, True])
     script.at[2] = lambda: script.stop.drain(closes_seats=True)
-    signs = script.run()
+    monitor = script.run()
     assert script.steps == [
-        *("tick", "upkeep"),
+        *("tick", "tend"),
         *("tick", "drain", "done? True"),
         *("tick", "done? True"),
     ]
-    assert "drain" in signs.health.obstacles()
-    assert b"assay_worker_draining 1.0" in signs.metrics.exposition()
+    assert "drain" in monitor.health.obstacles()
+    assert b"assay_worker_draining 1.0" in monitor.metrics.exposition()
 
 
 def test_run_loop_stopped_while_draining_does_not_wait() -> None:
@@ -90,15 +85,15 @@ def test_run_loop_when_a_step_fails_goes_on() -> None:
     script = Script(faults=[StoreError("no such bytes")])
     script.at[2] = script.stop.set
     script.run()
-    assert script.steps == ["tick", "upkeep", "tick", "upkeep"]
+    assert script.steps == ["tick", "tend", "tick", "tend"]
 
 
 def test_run_loop_when_the_chain_is_away_counts_it_and_looks_after_nothing() -> None:
     script = Script(faults=[RpcUnavailable("no answer")])
     script.at[1] = script.stop.set
-    signs = script.run()
+    monitor = script.run()
     assert script.steps == ["tick"]
-    assert b"assay_worker_chain_failures_total 1.0" in signs.metrics.exposition()
+    assert b"assay_worker_chain_failures_total 1.0" in monitor.metrics.exposition()
 
 
 def test_run_loop_when_the_drain_cannot_see_asks_again() -> None:

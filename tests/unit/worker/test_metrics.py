@@ -10,7 +10,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from protocol.market.types import Account, ModelId, SlashReason
-from worker.metrics import JobStage, SeatState, WorkerMetrics
+from worker.duty import JobStage
+from worker.metrics import WorkerMetrics
+from worker.seats.holdings import SeatState
 
 MODEL = ModelId(b"\x07" * 32)
 MODEL_LABEL = "0x" + "07" * 32

@@ -9,8 +9,8 @@ from rich.console import Console
 from protocol.amounts import Amounts
 from protocol.market.types import Account, JobId, ModelId
 from worker.cli.status_view import Pace, render_status
-from worker.metrics import JobStage
-from worker.monitoring.snapshot import Census, OpenDuty
+from worker.duty import JobStage
+from worker.monitoring.snapshot import OpenDuty, Snapshot
 from worker.monitoring.status import Status, Vitals, status_document
 from worker.process.data_dir import RunRecord
 from worker.seats.holdings import HeldSeat
@@ -29,7 +29,7 @@ def duty(number: int, stage: JobStage, left: int) -> OpenDuty:
     return OpenDuty(JobId(bytes([number]) * 32), 1, number, stage, NOW + left)
 
 
-CENSUS = Census(
+SNAPSHOT = Snapshot(
     worker=to_checksum_address("0x70997970c51812dc3a010c7d01b50e0d17dc79c8"),
     block_number=512,
     block_time=NOW,
@@ -43,9 +43,9 @@ CENSUS = Census(
         duty(2, JobStage.MISSED, -1),
     ),
 )
-RUN = RunRecord(4242, NOW - 3_700, CENSUS.worker, "http://127.0.0.1:9464")
+RUN = RunRecord(4242, NOW - 3_700, SNAPSHOT.worker, "http://127.0.0.1:9464")
 VITALS = Vitals(tokens=12_345, waiting=2, running=3, is_draining=False, obstacles={})
-STATUS = Status(CENSUS, RUN, VITALS)
+STATUS = Status(SNAPSHOT, RUN, VITALS)
 
 
 def shown(status: Status, **options: float) -> str:
@@ -58,7 +58,7 @@ def shown(status: Status, **options: float) -> str:
 def test_render_status_of_a_running_worker_shows_everything() -> None:
     text = shown(STATUS, tokens_per_second=512.4)
     for expected in (
-        f"worker {CENSUS.worker}\nrunning for 1 h 1 min, process 4242, block 512",
+        f"worker {SNAPSHOT.worker}\nrunning for 1 h 1 min, process 4242, block 512",
         "1.25 ETH",
         "3.25 ATD",
         "150 ATD",
@@ -74,7 +74,7 @@ def test_render_status_of_a_running_worker_shows_everything() -> None:
 
 
 def test_render_status_of_a_stopped_worker_says_so() -> None:
-    text = shown(Status(replace(CENSUS, seats=(), duties=()), None, None))
+    text = shown(Status(replace(SNAPSHOT, seats=(), duties=()), None, None))
     assert "not running" in text
     assert "no job under way" in text
     assert "none" in text
@@ -96,7 +96,7 @@ def test_render_status_without_monitor_names_the_setting() -> None:
 
 def test_render_status_of_many_jobs_shows_the_most_urgent() -> None:
     duties = tuple(duty(i, JobStage.COMPUTING, 600 - i) for i in range(1, 21))
-    text = shown(replace(STATUS, census=replace(CENSUS, duties=duties)))
+    text = shown(replace(STATUS, snapshot=replace(SNAPSHOT, duties=duties)))
     assert "jobs: 20 computing" in text
     assert "… and 8 more" in text
     assert text.index("0x14141414") < text.index("0x13131313")
@@ -111,7 +111,7 @@ def test_status_document_gives_amounts_in_units() -> None:
     assert document["jobStates"]["missed"] == 1
     assert document["jobs"][0]["deadline"] == NOW + 75
     assert document["process"]["queueRunning"] == 3
-    assert status_document(Status(CENSUS, None, None))["process"] is None
+    assert status_document(Status(SNAPSHOT, None, None))["process"] is None
 
 
 def test_pace_between_two_looks_is_tokens_a_second() -> None:

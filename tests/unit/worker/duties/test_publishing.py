@@ -16,7 +16,7 @@ from tests.unit.worker.duties.test_sending import DUTY
 from worker.duties.publishing import Publishing
 from worker.duty import Duty
 from worker.metrics import WorkerMetrics
-from worker.process.background import Errands
+from worker.process.background import Background
 
 
 class SlowStore(MemoryStore):
@@ -53,31 +53,31 @@ def store() -> Iterator[SlowStore]:
 
 
 @pytest.fixture
-def errands() -> Iterator[Errands]:
-    errands = Errands(threads=4)
-    yield errands
-    errands.close()
+def background() -> Iterator[Background]:
+    background = Background(threads=4)
+    yield background
+    background.close()
 
 
 @pytest.fixture
-def publishing(store: SlowStore, errands: Errands) -> Publishing:
-    return Publishing(store, errands, WorkerMetrics())
+def publishing(store: SlowStore, background: Background) -> Publishing:
+    return Publishing(store, background, WorkerMetrics())
 
 
-def settled(errands: Errands) -> bool:
-    errands.settle()
-    return errands.count == 0
+def settled(background: Background) -> bool:
+    background.collect()
+    return background.count == 0
 
 
 def test_flush_puts_what_is_due_together_in_one_request(
-    store: SlowStore, errands: Errands, publishing: Publishing
+    store: SlowStore, background: Background, publishing: Publishing
 ) -> None:
     duties = [duty_of(number) for number in range(3)]
     for duty in duties:
         publishing.offer(duty)
     publishing.flush()
     store.gate.release()
-    assert eventually(lambda: settled(errands))
+    assert eventually(lambda: settled(background))
 
     assert store.asked == [3]
     digests = [file_digest(bytes([number])) for number in range(3)]
@@ -86,7 +86,7 @@ def test_flush_puts_what_is_due_together_in_one_request(
 
 
 def test_flush_while_a_request_is_slow_sends_others_and_none_twice(
-    store: SlowStore, errands: Errands, publishing: Publishing
+    store: SlowStore, background: Background, publishing: Publishing
 ) -> None:
     for numbers in ([1], [1, 2]):
         for number in numbers:
@@ -94,34 +94,34 @@ def test_flush_while_a_request_is_slow_sends_others_and_none_twice(
         publishing.flush()
     assert eventually(lambda: store.asked == [1, 1])
     store.gate.release(2)
-    assert eventually(lambda: settled(errands))
+    assert eventually(lambda: settled(background))
 
     published = {duty.key for duty, _ in publishing.collect()}
     assert published == {duty_of(1).key, duty_of(2).key}
 
 
 def test_flush_of_large_results_splits_them(
-    store: SlowStore, errands: Errands, publishing: Publishing
+    store: SlowStore, background: Background, publishing: Publishing
 ) -> None:
     for number in range(4):
         publishing.offer(duty_of(number, bytes([number]) * 100_000))
     publishing.offer(duty_of(4, b"x" * 300_000))
     publishing.flush()
     store.gate.release(3)
-    assert eventually(lambda: settled(errands))
+    assert eventually(lambda: settled(background))
 
     assert sorted(store.asked) == [1, 2, 2]
     assert len(publishing.collect()) == 5
 
 
 def test_offer_after_a_failure_rests_before_it_is_sent_again(
-    store: SlowStore, errands: Errands, publishing: Publishing
+    store: SlowStore, background: Background, publishing: Publishing
 ) -> None:
     store.error = StoreUnavailable("gone")
     publishing.offer(duty_of(1))
     publishing.flush()
     store.gate.release()
-    assert eventually(lambda: settled(errands))
+    assert eventually(lambda: settled(background))
     store.error = None
     publishing.offer(duty_of(1))
     publishing.flush()
@@ -134,19 +134,19 @@ def test_offer_after_a_failure_rests_before_it_is_sent_again(
 
     assert eventually(offered_again)
     store.gate.release()
-    assert eventually(lambda: settled(errands))
+    assert eventually(lambda: settled(background))
     assert [duty.key for duty, _ in publishing.collect()] == [duty_of(1).key]
 
 
 def test_put_under_another_digest_fails_alone(
-    store: SlowStore, errands: Errands, publishing: Publishing
+    store: SlowStore, background: Background, publishing: Publishing
 ) -> None:
     wrong = replace(duty_of(1), results=b"something else")
     publishing.offer(wrong)
     publishing.offer(duty_of(2))
     publishing.flush()
     store.gate.release()
-    assert eventually(lambda: settled(errands))
+    assert eventually(lambda: settled(background))
 
     assert store.asked == [2]
     assert [duty.key for duty, _ in publishing.collect()] == [duty_of(2).key]

@@ -1,80 +1,134 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from protocol.market.types import JobId, Outcome, OutcomeStatus
-from worker.duties.computation import Computed
+import pytest
+
+from protocol.errors import StoreUnavailable
+from protocol.market.types import JobParams, OutcomeStatus
+from tests.support.machines.processes import eventually
+from tests.support.network.chain import a_job, a_model
+from tests.unit.worker.duties.test_sending import duty_of
 from worker.duties.queue import ComputeQueue, Finished
 from worker.duty import Duty
+from worker.metrics import WorkerMetrics
+from worker.models.serve import ServedModel
 
-DUTY = Duty(
-    job_id=JobId(bytes(32)),
-    round_number=1,
-    place=0,
-    seat_id=1,
-    drawn_at=0,
-    commit_deadline=50,
-)
-DONE = Computed(Outcome.error(OutcomeStatus.INPUT_INVALID))
+SPEC = a_model()
+PARAMS = a_job(model_id=SPEC.model_id())
+FETCH_UNTIL = 50
 
 
-def wait_for(queue: ComputeQueue, count: int) -> list[Finished]:
-    finished: list[Finished] = []
-    waiting = threading.Event()
-    for _ in range(1_000):
-        finished += queue.collect()
-        if len(finished) >= count:
-            break
-        waiting.wait(0.01)
-    return finished
+@dataclass
+class Prompts:
+    """Gives bytes that are no document when it is let."""
+
+    gate: threading.Event = field(default_factory=threading.Event)
+    asked: list[JobParams] = field(default_factory=list)
+    error: StoreUnavailable | None = None
+
+    def prepare(self, params: JobParams) -> None:
+        pass
+
+    def fetch(self, params: JobParams) -> bytes:
+        self.asked.append(params)
+        self.gate.wait(30)
+        if self.error is not None:
+            raise self.error
+        return b"no document"
+
+    def fetch_until(self, duty: Duty) -> int:
+        return FETCH_UNTIL
 
 
-def test_submit_runs_the_most_urgent_first() -> None:
-    queue = ComputeQueue()
-    gate = threading.Event()
-    order: list[int] = []
+@dataclass
+class Guard:
+    is_worth: bool = True
 
-    def work(deadline: int) -> Computed:
-        gate.wait(10)
-        order.append(deadline)
-        return DONE
-
-    first = replace(DUTY, commit_deadline=10)
-    late = replace(DUTY, commit_deadline=30, job_id=JobId(b"\1" * 32))
-    soon = replace(DUTY, commit_deadline=20, job_id=JobId(b"\2" * 32))
-    for duty in (first, late, soon):
-        queue.submit(duty, lambda d=duty: work(d.commit_deadline))  # type: ignore[misc]
-    gate.set()
-    assert len(wait_for(queue, 3)) == 3
-    assert order == [10, 20, 30]
+    def is_worth_it(self, *_: object) -> bool:
+        return self.is_worth
 
 
-def test_submit_twice_computes_once_until_collected() -> None:
-    queue = ComputeQueue()
-    gate = threading.Event()
-    calls: list[int] = []
+@dataclass
+class Bench:
+    prompts: Prompts = field(default_factory=Prompts)
+    guard: Guard = field(default_factory=Guard)
+    metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
+    queue: ComputeQueue = field(init=False)
 
-    def work() -> Computed:
-        calls.append(1)
-        gate.wait(10)
-        return DONE
+    def __post_init__(self) -> None:
+        prompts: Any = self.prompts
+        guard: Any = self.guard
+        nothing: Any = None
+        model = ServedModel(SPEC.model_id(), SPEC, nothing, nothing, 1.0)
+        self.queue = ComputeQueue(
+            {SPEC.model_id(): model}, prompts, guard, self.metrics, threads=1
+        )
 
-    queue.submit(DUTY, work)
-    queue.submit(DUTY, work)
-    gate.set()
-    assert wait_for(queue, 1) == [Finished(DUTY, computed=DONE)]
-    queue.submit(DUTY, work)
-    assert wait_for(queue, 1) == [Finished(DUTY, computed=DONE)]
-    assert len(calls) == 2
+    def finished(self) -> list[Finished]:
+        finished: list[Finished] = []
+
+        def is_over() -> bool:
+            finished.extend(self.queue.collect())
+            return self.queue.count == 0
+
+        self.prompts.gate.set()
+        assert eventually(is_over)
+        return finished
 
 
-def test_submit_failing_work_hands_the_error_over() -> None:
-    queue = ComputeQueue()
-    error = ValueError("no")
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    bench = Bench()
+    yield bench
+    bench.prompts.gate.set()
+    bench.queue.close()
 
-    def work() -> Computed:
-        raise error
 
-    queue.submit(DUTY, work)
-    assert wait_for(queue, 1) == [Finished(DUTY, error=error)]
+def test_submit_runs_the_most_urgent_first(bench: Bench) -> None:
+    duties = [
+        replace(duty_of(n), commit_deadline=d) for n, d in enumerate((10, 30, 20))
+    ]
+    for duty in duties:
+        bench.queue.submit(duty, PARAMS, 0)
+    ended = [one.duty.commit_deadline for one in bench.finished()]
+    assert ended == [10, 20, 30]
+
+
+def test_submit_twice_computes_once_until_collected(bench: Bench) -> None:
+    for _ in range(2):
+        bench.queue.submit(duty_of(1), PARAMS, 0)
+    (one,) = bench.finished()
+    assert one.computed.outcome.status is OutcomeStatus.INPUT_INVALID
+    assert bench.queue.collect() == []
+    bench.queue.submit(duty_of(1), PARAMS, 0)
+    bench.finished()
+    assert len(bench.prompts.asked) == 2
+
+
+def test_submit_without_prompts_fails_until_the_time_to_fetch_is_over(
+    bench: Bench,
+) -> None:
+    bench.prompts.error = StoreUnavailable("not there")
+    bench.queue.submit(duty_of(1), PARAMS, FETCH_UNTIL - 1)
+    assert bench.finished() == []
+    assert b'steps_failed_total{step="compute"} 1.0' in bench.metrics.exposition()
+    # A failure is not repeated at once.
+    bench.queue.submit(duty_of(1), PARAMS, FETCH_UNTIL - 1)
+    assert len(bench.prompts.asked) == 1
+
+    bench.queue.submit(duty_of(2), PARAMS, FETCH_UNTIL)
+    (one,) = bench.finished()
+    assert one.computed.outcome.status is OutcomeStatus.INPUT_UNAVAILABLE
+    assert one.computed.reason == "not there"
+
+
+def test_submit_of_a_job_not_worth_its_gas_declines_it_once(bench: Bench) -> None:
+    bench.guard.is_worth = False
+    for _ in range(2):
+        bench.queue.submit(duty_of(1), PARAMS, 0)
+    assert bench.finished() == [] and bench.prompts.asked == []
+    assert b'declined_total{reason="gas"} 1.0' in bench.metrics.exposition()

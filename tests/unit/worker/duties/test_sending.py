@@ -19,7 +19,7 @@ from tests.unit.worker.rounds.test_following import Chain
 from worker.duties.sending import MAX_AT_ONCE, Outgoing
 from worker.duty import Duty, Step
 from worker.metrics import WorkerMetrics
-from worker.process.background import Errands
+from worker.process.background import Background
 from worker.rounds.following import Rounds
 
 HOLD = 2.0
@@ -60,7 +60,7 @@ class Post:
 @dataclass
 class Desk:
     post: Post
-    errands: Errands
+    background: Background
     rounds: Rounds
     chain: Chain
     outgoing: Outgoing[CommitEntry]
@@ -81,15 +81,15 @@ class Desk:
 
     def flush(self) -> None:
         """As a tick does."""
-        self.errands.settle()
+        self.background.collect()
         self.outgoing.flush()
 
     def settle(self) -> None:
         assert eventually(self._is_settled)
 
     def _is_settled(self) -> bool:
-        self.errands.settle()
-        return self.errands.count == 0
+        self.background.collect()
+        return self.background.count == 0
 
     def sizes(self) -> list[int]:
         return [len(entries) for entries in self.post.sent]
@@ -97,23 +97,23 @@ class Desk:
 
 @contextmanager
 def a_desk() -> Iterator[Desk]:
-    chain, post, errands = Chain(), Post(), Errands(threads=4)
+    chain, post, background = Chain(), Post(), Background(threads=4)
     rounds = Rounds(chain, reveal_window_seconds=60)
-    rounds.move(EventBatch((), None, 20))
+    rounds.apply(EventBatch((), None, 20))
     clock = Clock()
     outgoing = Outgoing(
         Step.COMMIT,
         post.send,
-        errands=errands,
-        rounds=rounds,
-        metrics=WorkerMetrics(),
-        hold_seconds=HOLD,
+        background,
+        rounds,
+        WorkerMetrics(),
+        HOLD,
         clock=clock,
     )
-    desk = Desk(post, errands, rounds, chain, outgoing, clock)
+    desk = Desk(post, background, rounds, chain, outgoing, clock)
     yield desk
     post.gate.release(100)
-    errands.close()
+    background.close()
 
 
 def duty_of(number: int) -> Duty:
@@ -157,7 +157,9 @@ def test_flush_while_one_is_on_its_way_lets_others_gather() -> None:
 
 def test_flush_while_the_engine_is_busy_lets_entries_gather_for_longer() -> None:
     with a_desk() as desk:
-        desk.outgoing.keep([], computing=100)
+        desk.outgoing.keep(
+            {duty_of(number).key: Step.COMPUTE for number in range(100, 200)}
+        )
         desk.offer(1)
         desk.flush()
         desk.offer(2)
@@ -191,7 +193,7 @@ def test_flush_of_many_splits_them() -> None:
 def test_keep_drops_what_does_not_apply_any_more() -> None:
     with a_desk() as desk:
         desk.offer(1, 2)
-        desk.outgoing.keep([duty_of(2).key], computing=2)
+        desk.outgoing.keep({duty_of(1).key: Step.WAIT, duty_of(2).key: Step.COMMIT})
         desk.flush()
         assert eventually(lambda: len(desk.post.sent) == 1)
         assert desk.post.sent[0] == [entry_of(duty_of(2))]
@@ -204,7 +206,7 @@ def test_is_on_its_way_until_events_of_its_block_were_read() -> None:
         desk.post.gate.release()
         desk.settle()
         assert desk.outgoing.is_on_its_way(duty_of(1).key)
-        desk.rounds.move(EventBatch((), None, 30))
+        desk.rounds.apply(EventBatch((), None, 30))
         assert not desk.outgoing.is_on_its_way(duty_of(1).key)
 
 
@@ -214,10 +216,10 @@ def test_keep_forgets_what_events_have_shown() -> None:
         desk.flush()
         desk.post.gate.release()
         desk.settle()
-        desk.outgoing.keep([], computing=0)
+        desk.outgoing.keep({})
         assert desk.outgoing.is_on_its_way(duty_of(1).key)
-        desk.rounds.move(EventBatch((), None, 30))
-        desk.outgoing.keep([], computing=0)
+        desk.rounds.apply(EventBatch((), None, 30))
+        desk.outgoing.keep({})
         assert not desk.outgoing._mined
 
 

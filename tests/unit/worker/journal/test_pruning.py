@@ -10,7 +10,7 @@ from tests.unit.protocol.host.test_backoff import Clock
 from tests.unit.worker.journal.test_journal import DUTY, JOB, OUTCOME, with_duty
 from worker.journal.journal import Journal
 from worker.journal.pruning import Pruning
-from worker.process.background import Errands
+from worker.process.background import Background
 
 DAY = 86_400
 ENDED = 1_000
@@ -34,52 +34,52 @@ def ended_job(path: Path) -> Journal:
     return journal
 
 
-def settle(errands: Errands) -> None:
+def settle(background: Background) -> None:
     def is_settled() -> bool:
-        errands.settle()
-        return errands.count == 0
+        background.collect()
+        return background.count == 0
 
     assert eventually(is_settled)
 
 
 def test_look_lets_go_of_a_job_once_its_time_is_over(tmp_path: Path) -> None:
     journal = ended_job(tmp_path / "journal.sqlite")
-    store, errands, clock = FailingStore(), Errands(threads=1), Clock()
+    store, background, clock = FailingStore(), Background(threads=1), Clock()
     store.pinned.add(OUTCOME.results_digest)
-    pruning = Pruning(journal, store, errands, keep_days=2, clock=clock)
+    pruning = Pruning(journal, store, background, keep_days=2, clock=clock)
 
     clock.now = ENDED + 2 * DAY
-    pruning.look()
-    settle(errands)
+    pruning.prune()
+    settle(background)
     assert journal.params_of(JOB) is not None
     assert store.pinned == {OUTCOME.results_digest}
 
     # Looked at once a minute only.
     clock.now += 1
-    pruning.look()
-    settle(errands)
+    pruning.prune()
+    settle(background)
     assert journal.params_of(JOB) is not None
     clock.now += 60
-    pruning.look()
-    settle(errands)
-    errands.close()
+    pruning.prune()
+    settle(background)
+    background.close()
     assert journal.params_of(JOB) is None
     assert store.pinned == set()
 
 
 def test_look_while_the_store_is_down_keeps_the_job(tmp_path: Path) -> None:
     journal = ended_job(tmp_path / "journal.sqlite")
-    store, errands, clock = FailingStore(), Errands(threads=1), Clock()
+    store, background, clock = FailingStore(), Background(threads=1), Clock()
     store.is_down = True
-    pruning = Pruning(journal, store, errands, keep_days=1, clock=clock)
+    pruning = Pruning(journal, store, background, keep_days=1, clock=clock)
     clock.now = ENDED + 3 * DAY
-    pruning.look()
-    settle(errands)
+    pruning.prune()
+    settle(background)
     assert journal.params_of(JOB) is not None
 
     store.is_down = False
     clock.now += 61
-    pruning.look()
-    settle(errands)
-    errands.close()
+    pruning.prune()
+    settle(background)
+    background.close()
     assert journal.params_of(JOB) is None

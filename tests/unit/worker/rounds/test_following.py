@@ -12,6 +12,7 @@ from protocol.market.events import (
     ResultCommitted,
 )
 from protocol.market.types import JobId, JobState, Round
+from tests.support.market.fake_job import a_round
 from worker.rounds.following import Rounds
 
 JOB = JobId(b"\1" * 32)
@@ -20,18 +21,7 @@ MARKET = to_checksum_address("0x" + "22" * 20)
 ARMED = DrawArmed(JOB, 1, 12, 268, 0)
 DRAWN = CommitteeDrawn(JOB, 1, 12, bytes(32), (7, 8), (WORKER, WORKER), 1_000)
 SETTLED = JobSettled(JOB, JobState.ACCEPTED, 0, 0, 0, bytes(32))
-ROUND = Round(
-    state=JobState.COMMITTING,
-    number=1,
-    seed_block=0,
-    expiry_block=0,
-    deadline=1_000,
-    seat_ids=(7, 8),
-    committed=0,
-    revealed=0,
-    record=bytes(32),
-    is_delivered=False,
-)
+ROUND = a_round(seat_ids=(7, 8))
 
 
 def committed(place: int) -> ResultCommitted:
@@ -62,9 +52,9 @@ def rounds_of(chain: Chain) -> Rounds:
 def test_of_asks_once_and_follows_events_from_there() -> None:
     chain = Chain()
     rounds = rounds_of(chain)
-    rounds.move(batch(head=20))
+    rounds.apply(batch(head=20))
     assert rounds.of(JOB, now=900) == ROUND
-    rounds.move(batch(committed(0), head=21))
+    rounds.apply(batch(committed(0), head=21))
 
     assert rounds.of(JOB, now=900).committed == 0b01
     assert chain.asked == [20]
@@ -73,7 +63,7 @@ def test_of_asks_once_and_follows_events_from_there() -> None:
 def test_of_a_job_posted_since_is_not_asked_for() -> None:
     chain = Chain()
     rounds = rounds_of(chain)
-    rounds.move(batch(ARMED, DRAWN))
+    rounds.apply(batch(ARMED, DRAWN))
 
     assert rounds.of(JOB, now=900) == ROUND
     assert chain.asked == []
@@ -82,8 +72,8 @@ def test_of_a_job_posted_since_is_not_asked_for() -> None:
 def test_of_after_a_reorganisation_asks_again() -> None:
     chain = Chain()
     rounds = rounds_of(chain)
-    rounds.move(batch(ARMED, DRAWN, committed(0)))
-    rounds.move(batch(head=21, rewound_to=19))
+    rounds.apply(batch(ARMED, DRAWN, committed(0)))
+    rounds.apply(batch(head=21, rewound_to=19))
 
     assert rounds.of(JOB, now=900).committed == 0
     assert chain.asked == [21]
@@ -92,13 +82,13 @@ def test_of_after_a_reorganisation_asks_again() -> None:
 def test_move_forgets_rounds_that_would_be_asked_for_again() -> None:
     chain = Chain()
     rounds = rounds_of(chain)
-    rounds.move(batch(SETTLED, head=20))
+    rounds.apply(batch(SETTLED, head=20))
     # By a keeper that waits for confirmations: the job has ended already.
     rounds.of(JOB, now=900)
-    rounds.move(batch(head=83))
+    rounds.apply(batch(head=83))
     rounds.of(JOB, now=900)
     assert chain.asked == [20]
-    rounds.move(batch(head=84))
+    rounds.apply(batch(head=84))
     assert not rounds._known
     rounds.of(JOB, now=900)
 
@@ -108,7 +98,7 @@ def test_move_forgets_rounds_that_would_be_asked_for_again() -> None:
 def test_of_what_was_forgotten_asks_again() -> None:
     chain = Chain()
     rounds = rounds_of(chain)
-    rounds.move(batch(ARMED, DRAWN))
+    rounds.apply(batch(ARMED, DRAWN))
     rounds.forget([JOB])
     rounds.of(JOB, now=900)
 
@@ -118,11 +108,11 @@ def test_of_what_was_forgotten_asks_again() -> None:
 def test_of_after_many_blocks_asks_again() -> None:
     chain = Chain()
     rounds = rounds_of(chain)
-    rounds.move(batch(ARMED, DRAWN, head=20))
-    rounds.move(batch(head=83))
+    rounds.apply(batch(ARMED, DRAWN, head=20))
+    rounds.apply(batch(head=83))
     rounds.of(JOB, now=900)
     assert chain.asked == []
-    rounds.move(batch(head=84))
+    rounds.apply(batch(head=84))
     rounds.of(JOB, now=900)
 
     assert chain.asked == [84]

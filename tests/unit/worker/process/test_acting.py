@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from protocol.errors import RpcUnavailable, WrongChain
+from worker.process.acting import until_answered
 from worker.process.signals import Stop
-from worker.process.starting import until_answered
 
 
 @dataclass(slots=True)
