@@ -55,6 +55,7 @@ class NetworkPlan:
 
     Attributes:
         workers: The workers to start.
+        starts_workers: False leaves that to `Network.start_workers`.
         models: Folders of the model packages to publish; workers serve all of them.
         base_price: Of these models, units of a token at tick 0.
         ms_per_token: Pace that the models' workers sign up to.
@@ -72,6 +73,7 @@ class NetworkPlan:
     """
 
     workers: tuple[WorkerPlan, ...] = ()
+    starts_workers: bool = True
     models: tuple[Path, ...] = (BUNDLED_MODEL,)
     base_price: int = BASE_PRICE
     ms_per_token: int = MS_PER_TOKEN

@@ -235,7 +235,7 @@ def _token(token_id: int, value: int, codec: TokenCodec) -> TopLogprob:
 def receipt_url(base_url: str, job_id: bytes, outputs: Sequence[int]) -> str:
     """Where the receipt of some outputs of a job is."""
     wanted = "&".join(f"output={index}" for index in outputs)
-    return f"{base_url}/v1/receipts/0x{job_id.hex()}?{wanted}"
+    return f"{base_url}/v1/receipts/{to_hex(job_id)}?{wanted}"
 
 
 class Answers:

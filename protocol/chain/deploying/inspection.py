@@ -132,7 +132,7 @@ class ChainInspection:
 
     def _block(self, number: int) -> BlockFacts:
         fields = self._fields(number)
-        mixed = bytes.fromhex((fields.get("mixHash") or "0x")[2:])
+        mixed = from_hex(fields.get("mixHash") or "0x")
         return BlockFacts(number, int(fields["timestamp"], 16), mixed)
 
     def _fields(self, number: int) -> Mapping[str, Any]:
