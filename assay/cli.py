@@ -16,6 +16,7 @@ import click
 from assay.lazy import LazyCommand, LazyGroup, missing_package
 from protocol.errors import MarketError
 from protocol.host.interrupts import StopRequested
+from protocol.host.terminal import one_line
 
 __all__ = ["assay", "main", "run"]
 
@@ -119,8 +120,7 @@ def _explain(error: Exception) -> int:
 
 
 def _fail(message: str, exit_code: int) -> int:
-    one_line = " ".join(message.split())
-    click.echo(f"assay: {one_line}", err=True)
+    click.echo(f"assay: {one_line(message)}", err=True)
     return exit_code
 
 

@@ -19,6 +19,7 @@ from protocol.chain.deployment import CONTRACT_ROLES, Deployment
 from protocol.chain.reader import MarketReader
 from protocol.chain.rpc.provider import connect
 from protocol.errors import MarketError, RpcUnavailable
+from protocol.hexadecimal import to_hex
 from protocol.market.terms import MarketConfig
 
 __all__ = ["diagnose"]
@@ -85,7 +86,7 @@ def _code(role: str, code: bytes, deployment: Deployment) -> Finding:
             "was the chain reset? deploy again with `assay deploy`",
         )
     expected = deployment.code_hashes.get(role)
-    actual = "0x" + keccak(code).hex()
+    actual = to_hex(keccak(code))
     if expected is not None and actual != expected:
         return bad(
             role,

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from protocol.roles.options import JSON
+
 __all__ = ["doctor"]
 
 _UNWELL = 11
@@ -21,7 +23,7 @@ _UNWELL = 11
     default=Path(".assay/deployment.json"),
     help="Deployment file of the market.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@JSON
 @click.pass_context
 def doctor(ctx: click.Context, rpc_url: str, deployment: Path, as_json: bool) -> None:
     """Check a deployment and its chain; say what is wrong and what to do.

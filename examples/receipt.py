@@ -6,8 +6,7 @@ Run it in the folder of a network that `assay up` started.
 import json
 from pathlib import Path
 
-from protocol.chain.client import MarketClient
-from protocol.chain.deployment import Deployment
+from protocol.roles.session import open_read_only
 from requester.client import Client
 from requester.prompts.decoding import Decoding
 from requester.receipts.verify import build, read_receipt, verify
@@ -22,6 +21,6 @@ job.wait("settled")
 RECEIPT.write_text(json.dumps(build(job), indent=2), encoding="utf-8")
 
 # Whoever verifies needs no key: just a node, and the marketplace that it trusts.
-market = MarketClient.connect(settings.rpc_url, Deployment.load(settings.deployment))
+market = open_read_only(settings).market
 for check in verify(read_receipt(RECEIPT), market):
     print(f"ok  {check.step}: {check.fact}")

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from protocol.roles.options import CONNECTION, JSON, JSON_LOGS, options
+
 if TYPE_CHECKING:
     from gateway.accounts.keys import ApiKey
     from gateway.database.engine import Database
+    from protocol.amounts import Amounts
 
 __all__ = ["gateway"]
 
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 _DATABASE = click.option("--database-url", help="Where accounts and the index live.")
 _EPILOG = (
     "Exit codes: 0 done; 2 a setting that makes no sense; 3 the chain; 7 the database; "
@@ -33,15 +35,11 @@ def gateway() -> None:
 @click.option("--host", help="Address to listen on.")
 @click.option("--port", type=int, help="Port to listen on; 0 takes a free one.")
 @click.option("--public-url", help="Where callers reach the gateway.")
-@click.option("--rpc-url", help="Ethereum JSON-RPC endpoint.")
-@click.option("--deployment", type=Path, help="Deployment file of the market.")
-@click.option("--ipfs-api", help="RPC address of an IPFS node.")
-@click.option("--key-file", type=Path, help="The wallet: a keystore, mode 600.")
-@click.option("--password-file", type=Path, help="File with its password, mode 600.")
+@options(CONNECTION)
 @_DATABASE
-@click.option("--data-dir", type=Path, help="Folder for tokenizers fetched before.")
+@click.option("--data-dir", type=Path, help="Folder of transactions and tokenizers.")
 @click.option("--batch-window-ms", type=int, help="How long a call waits for others.")
-@click.option("--json-logs/--text-logs", default=False, help="Format of the logs.")
+@JSON_LOGS
 def run(json_logs: bool, **flags: Any) -> None:
     """Serve until told to stop."""
     from gateway.server import run_gateway
@@ -54,7 +52,7 @@ def run(json_logs: bool, **flags: Any) -> None:
 
 @gateway.command()
 @_DATABASE
-@_JSON
+@JSON
 def migrate(database_url: str | None, as_json: bool) -> None:
     """Bring the database to this version's form; `run` does so too."""
     from gateway.database.schema import migrate as migrate_database
@@ -84,7 +82,7 @@ def keys() -> None:
 )
 @click.option("--calls-per-minute", type=int, help="Rate limit.")
 @_DATABASE
-@_JSON
+@JSON
 def create(
     name: str,
     budget: str | None,
@@ -112,7 +110,7 @@ def create(
 
 @keys.command("list")
 @_DATABASE
-@_JSON
+@JSON
 def list_(database_url: str | None, as_json: bool) -> None:
     """Show all keys with what they have spent."""
     from gateway.accounts.keys import list_keys
@@ -131,7 +129,7 @@ def list_(database_url: str | None, as_json: bool) -> None:
 @keys.command()
 @click.argument("key_id")
 @_DATABASE
-@_JSON
+@JSON
 def revoke(key_id: str, database_url: str | None, as_json: bool) -> None:
     """Refuse a key from now on; its calls under way go on."""
     from gateway.accounts.keys import revoke_key
@@ -145,7 +143,7 @@ def revoke(key_id: str, database_url: str | None, as_json: bool) -> None:
 @click.argument("key_id")
 @click.argument("amount")
 @_DATABASE
-@_JSON
+@JSON
 def budget(key_id: str, amount: str, database_url: str | None, as_json: bool) -> None:
     """Set the most that a key may ever spend: whole tokens, or `none`."""
     from gateway.accounts.keys import set_budget
@@ -172,7 +170,7 @@ def wallet() -> None:
     help="File with the password, mode 600; asked for if absent.",
 )
 @click.option("--from-key-file", type=Path, help="Keep this key instead of a new one.")
-@_JSON
+@JSON
 def create_wallet(
     keystore: Path,
     password_file: Path | None,
@@ -180,12 +178,11 @@ def create_wallet(
     as_json: bool,
 ) -> None:
     """Write an encrypted keystore, and print its address."""
-    from gateway.wallet import create_wallet as create
-    from protocol.chain.keys.accounts import read_key
+    from protocol.chain.keys.accounts import create_keystore, read_key
     from protocol.chain.keys.passwords import PasswordSource
 
     key = None if from_key_file is None else read_key(from_key_file)
-    address = create(keystore, PasswordSource(password_file), key)
+    address = create_keystore(keystore, PasswordSource(password_file), key)
     told = {"address": address, "keystore": str(keystore)}
     click.echo(json.dumps(told) if as_json else address)
 
@@ -210,12 +207,14 @@ def _database(url: str | None, *, is_ready: bool = True) -> Iterator[Database]:
         yield database
 
 
-def _units(amount: str | None) -> int | None:
-    from requester.settings import RequesterSettings
+def _amounts() -> Amounts:
+    from gateway.settings import GatewaySettings
 
-    if amount is None:
-        return None
-    return RequesterSettings.load().amounts.units(amount, "the budget")
+    return GatewaySettings.load().amounts
+
+
+def _units(amount: str | None) -> int | None:
+    return None if amount is None else _amounts().units(amount, "the budget")
 
 
 def _view(key: ApiKey) -> dict[str, Any]:
@@ -233,9 +232,7 @@ def _view(key: ApiKey) -> dict[str, Any]:
 
 
 def _line(key: ApiKey) -> str:
-    from requester.settings import RequesterSettings
-
-    amounts = RequesterSettings.load().amounts
+    amounts = _amounts()
     balance = key.balance
     limit = "no limit" if balance.budget is None else amounts.text(balance.budget)
     state = "" if key.revoked_at is None else "  revoked"

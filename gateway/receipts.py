@@ -10,6 +10,7 @@ from typing import Any
 from gateway.errors import NothingFound
 from gateway.jobs.market_access import MarketAccess
 from protocol.errors import RequestError
+from protocol.hexadecimal import to_hex
 from protocol.market.types import JobId
 from requester.receipts.verify import build
 
@@ -53,7 +54,7 @@ class ReceiptShelf:
         if len(chosen) != len(wanted):
             count = len(whole["outputs"])
             raise NothingFound(
-                f"job 0x{job_id.hex()} has the outputs 0 to {count - 1}",
+                f"job {to_hex(job_id)} has the outputs 0 to {count - 1}",
                 param="output",
             )
         return {**whole, "outputs": chosen}
@@ -75,7 +76,7 @@ class ReceiptShelf:
         posted = self._access.find_posting(job_id)
         if posted is None:
             raise NothingFound(
-                f"job 0x{job_id.hex()} was never posted on this marketplace",
+                f"job {to_hex(job_id)} was never posted on this marketplace",
                 param="job_id",
             )
         try:

@@ -14,8 +14,7 @@ from sqlalchemy.orm import Session
 
 from gateway.database.engine import Database
 from gateway.jobs.calls import now
-from gateway.jobs.states import CallState
-from gateway.jobs.tables import CallRow
+from gateway.jobs.tables import CallRow, CallState
 from protocol.errors import MarketError
 
 __all__ = ["Retention", "forget_texts"]
@@ -35,9 +34,9 @@ def forget_texts(session: Session, hours: float) -> int:
         .where(
             CallRow.state.in_(_ENDED),
             CallRow.changed_at < before,
-            or_(CallRow.body != "", CallRow.outputs.is_not(None)),
+            or_(CallRow.body.is_not(None), CallRow.prompts.is_not(None)),
         )
-        .values(body="", prompts="[]", outputs=None, idempotency_key=None)
+        .values(body=None, prompts=None, outputs=None, idempotency_key=None)
         .returning(CallRow.call_id)
     )
     return len(emptied.all())

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.batches.feed import BatchFeed
-from gateway.completions.admission import Admission
 from gateway.completions.catalogue import Catalogue
-from gateway.completions.delivery import Delivery
+from gateway.completions.delivery import Calls
 from gateway.database.engine import Database
 from gateway.indexer.head_watch import HeadWatch
 from gateway.jobs.loop import JobEngine
@@ -45,8 +44,7 @@ class Services:
         database: Accounts, calls, jobs, and the index.
         access: The market, and the wallet.
         catalogue: Models that can be called.
-        admission: Lets calls in.
-        delivery: Hands answers out.
+        calls: Takes calls and hands their answers out.
         engine: Makes jobs of calls.
         feed: Moves batches on.
         metrics: Counts.
@@ -61,8 +59,7 @@ class Services:
     database: Database
     access: MarketAccess
     catalogue: Catalogue
-    admission: Admission
-    delivery: Delivery
+    calls: Calls
     engine: JobEngine
     feed: BatchFeed
     metrics: Metrics

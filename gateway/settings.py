@@ -36,7 +36,7 @@ class GatewaySettings(RoleSettings):
         models: Models that can be called: their ids by the names that calls use. On a
             development chain without any, all that are registered, by id.
         redundancy: Workers of a job where a call does not say.
-        least_redundancy: Least that a call may say.
+        min_redundancy: Least that a call may say.
         rounds: Rounds that are paid for where a call does not say.
         tick: Price step where a call does not say.
         batch_window_ms: How long a call waits for others to share a job.
@@ -61,8 +61,6 @@ class GatewaySettings(RoleSettings):
         max_files_per_key: Most files that an API key may keep.
         retention_hours: How long prompts and answers of ended calls are kept.
         cors_origins: Origins whose pages may call the API; none by default.
-        data_dir: Folder of the transactions that were sent, and of tokenizers that
-            were fetched before. Replicas on one machine may share it.
         token_decimals: Decimals of the escrow token, for amounts that people read.
         token_symbol: Its name in such amounts.
     """

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from gateway.batches.feed import BatchFeed
 from gateway.completions.admission import Admission
+from gateway.completions.answers import Answers
 from gateway.completions.catalogue import Catalogue
-from gateway.completions.delivery import Delivery
+from gateway.completions.delivery import Calls, Waiters
 from gateway.database.engine import Database
 from gateway.database.schema import migrate
 from gateway.indexer.head_watch import HeadWatch
@@ -13,14 +14,13 @@ from gateway.indexer.service import IndexService, market_of
 from gateway.jobs.loop import JobEngine, LoopOptions, new_replica_name
 from gateway.jobs.market_access import MarketAccess
 from gateway.jobs.runner import JobRunner
-from gateway.jobs.waiters import Waiters
 from gateway.metrics import Metrics
 from gateway.readiness import Readiness
 from gateway.receipts import ReceiptShelf
 from gateway.retention import Retention
 from gateway.services import Services
 from gateway.settings import GatewaySettings
-from protocol.roles.session import open_session
+from protocol.roles.session import Session, open_session
 from requester.jobs.connections import Connections
 
 __all__ = ["connect_services"]
@@ -41,79 +41,78 @@ def connect_services(settings: GatewaySettings, database: Database) -> Services:
     """
     migrate(database)
     session = open_session(settings)
-    connections = Connections.of(
-        session,
-        data_dir=settings.data_dir,
-        poll_seconds=settings.poll_seconds,
-        results_timeout_seconds=settings.results_timeout_seconds,
-    )
-    access = MarketAccess(connections, max_prompts=settings.max_prompts_per_job)
+    access = _market_access(settings, session)
     catalogue = Catalogue(access, settings.models)
     metrics, waiters, replica = Metrics(), Waiters(), new_replica_name()
     metrics.watch("callers_waiting", "Calls that somebody waits for.", waiters.count)
     admission = Admission(database, access, catalogue, settings, replica=replica)
-    delivery = Delivery(
-        database,
-        access,
-        waiters,
-        base_url=settings.base_url,
-        timeout_seconds=settings.call_timeout_seconds,
-    )
-    feed = BatchFeed(
+    answers = Answers(access, base_url=settings.base_url)
+    feed = _feed(settings, database, admission, answers, replica)
+    engine = _engine(settings, database, access, waiters, metrics, feed, replica)
+    calls = Calls(
         database,
         admission,
-        delivery,
-        replica=replica,
-        lease_seconds=settings.lease_seconds,
-        max_open=4 * settings.max_prompts_per_job,
-    )
-    engine = JobEngine(
-        access,
-        database,
-        _runner(settings, database, access, waiters, metrics),
+        answers,
         waiters,
-        _loop_options(settings),
-        replica=replica,
-        feed=feed,
+        notice=engine.notice,
+        timeout_seconds=settings.call_timeout_seconds,
     )
     index = _index(settings, database, access)
-    checks = {
-        "chain": lambda: bool(access.market.block_number()),
-        "content_store": session.store.ping,
-        "database": database.check,
-        "index": index.check,
-        "jobs": engine.check,
-    }
+    retention = Retention(database, hours=settings.retention_hours)
     return Services(
         settings=settings,
         session=session,
         database=database,
         access=access,
         catalogue=catalogue,
-        admission=admission,
-        delivery=delivery,
+        calls=calls,
         engine=engine,
         feed=feed,
         metrics=metrics,
-        readiness=Readiness(checks),
+        readiness=_readiness(session, database, index, engine),
         receipts=ReceiptShelf(access),
         watch=HeadWatch(database),
-        background=(
-            index,
-            engine,
-            Retention(database, hours=settings.retention_hours),
-        ),
+        background=(index, engine, retention),
     )
 
 
-def _runner(
+def _market_access(settings: GatewaySettings, session: Session) -> MarketAccess:
+    connections = Connections.of(
+        session,
+        data_dir=settings.data_dir,
+        poll_seconds=settings.poll_seconds,
+        results_timeout_seconds=settings.results_timeout_seconds,
+    )
+    return MarketAccess(connections, max_prompts=settings.max_prompts_per_job)
+
+
+def _feed(
+    settings: GatewaySettings,
+    database: Database,
+    admission: Admission,
+    answers: Answers,
+    replica: str,
+) -> BatchFeed:
+    return BatchFeed(
+        database,
+        admission,
+        answers,
+        replica=replica,
+        lease_seconds=settings.lease_seconds,
+        max_open=4 * settings.max_prompts_per_job,
+    )
+
+
+def _engine(
     settings: GatewaySettings,
     database: Database,
     access: MarketAccess,
     waiters: Waiters,
     metrics: Metrics,
-) -> JobRunner:
-    return JobRunner(
+    feed: BatchFeed,
+    replica: str,
+) -> JobEngine:
+    runner = JobRunner(
         access,
         database,
         confirmations=settings.confirmations,
@@ -122,14 +121,20 @@ def _runner(
         wake=waiters.wake,
         meter=metrics,
     )
-
-
-def _loop_options(settings: GatewaySettings) -> LoopOptions:
-    return LoopOptions(
+    options = LoopOptions(
         window_seconds=settings.batch_window_ms / 1_000,
         poll_seconds=settings.poll_seconds,
         lease_seconds=settings.lease_seconds,
         max_live_jobs=settings.max_live_jobs,
+    )
+    return JobEngine(
+        access,
+        database,
+        runner,
+        options,
+        replica=replica,
+        wake=waiters.wake,
+        feed=feed,
     )
 
 
@@ -142,4 +147,18 @@ def _index(
         market_of(access.market),
         poll_seconds=settings.index_poll_seconds,
         confirmations=settings.index_confirmations,
+    )
+
+
+def _readiness(
+    session: Session, database: Database, index: IndexService, engine: JobEngine
+) -> Readiness:
+    return Readiness(
+        {
+            "chain": lambda: bool(session.market.block_number()),
+            "content_store": session.store.ping,
+            "database": database.check,
+            "index": index.check,
+            "jobs": engine.check,
+        }
     )

@@ -7,7 +7,6 @@ multihash code 0x12, length 0x20).
 
 from __future__ import annotations
 
-import re
 from typing import NewType
 
 import base58
@@ -19,8 +18,6 @@ __all__ = [
     "as_digest",
     "cid_to_digest",
     "digest_to_cid",
-    "digest_to_hex",
-    "hex_to_digest",
 ]
 
 Digest = NewType("Digest", bytes)
@@ -28,7 +25,6 @@ Digest = NewType("Digest", bytes)
 DIGEST_BYTES = 32
 _SHA256_MULTIHASH = b"\x12\x20"
 _CID_LENGTH = 46
-_HEX = re.compile(r"0x[0-9a-fA-F]{64}")
 # Errors quote what they were given, but not a megabyte of it.
 _QUOTED_CHARACTERS = 80
 
@@ -90,37 +86,6 @@ def cid_to_digest(cid: str) -> Digest:
     if multihash[:2] != _SHA256_MULTIHASH:
         raise DigestError(f"not a SHA-256 multihash: {_quote(cid)}")
     return as_digest(multihash[2:])
-
-
-def digest_to_hex(digest: Digest) -> str:
-    """Writes a digest the way documents and the chain show it.
-
-    Args:
-        digest: The digest.
-
-    Returns:
-        ``0x`` and 64 lower-case hexadecimal digits.
-    """
-    return "0x" + as_digest(digest).hex()
-
-
-def hex_to_digest(text: str) -> Digest:
-    """Reads ``0x`` and 64 hexadecimal digits.
-
-    Args:
-        text: The notation of `digest_to_hex`; upper case is accepted.
-
-    Returns:
-        The digest.
-
-    Raises:
-        DigestError: If `text` has another form.
-    """
-    if _HEX.fullmatch(text) is None:
-        raise DigestError(
-            f"not a digest: {_quote(text)}; expected 0x and 64 hexadecimal digits"
-        )
-    return Digest(bytes.fromhex(text[2:]))
 
 
 def _quote(text: str) -> str:

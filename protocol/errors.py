@@ -50,6 +50,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import ClassVar
 
+from protocol.hexadecimal import to_hex
 from protocol.revert_rules import REVERTS, RevertRule
 
 __all__ = [
@@ -317,5 +318,5 @@ class ContractReverted(ChainError):
 
 def _show(argument: object) -> str:
     if isinstance(argument, bytes):
-        return "0x" + argument.hex()
+        return to_hex(argument)
     return argument.name.lower() if isinstance(argument, IntEnum) else str(argument)

@@ -7,18 +7,15 @@ import re
 from decimal import Decimal
 from typing import Any, NoReturn
 
-__all__ = ["parse_json"]
+__all__ = ["check_depth", "parse_json"]
 
 # Strings are matched to be skipped, also one that does not end, so that the time stays
 # linear; of the rest only brackets count.
-_TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
+_TOKENS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
 
 
 def parse_json(text: str, *, max_depth: int) -> Any:
     """Parses a JSON value; fractions become Decimals.
-
-    Python's parser recurses without a limit of its own, and a library that web3 uses
-    lifts the interpreter's so far that deep nesting would end the process.
 
     Args:
         text: The JSON.
@@ -28,7 +25,7 @@ def parse_json(text: str, *, max_depth: int) -> Any:
         ValueError: It is not JSON, is nested deeper, has an object that names a field
             twice, or a number that JSON does not have.
     """
-    _check_depth(text, max_depth)
+    check_depth(text, max_depth)
     return json.loads(
         text,
         parse_float=Decimal,
@@ -37,7 +34,15 @@ def parse_json(text: str, *, max_depth: int) -> Any:
     )
 
 
-def _check_depth(text: str, max_depth: int) -> None:
+def check_depth(text: str, max_depth: int) -> None:
+    """Refuses what Python's parser must not be given.
+
+    It recurses without a limit of its own, and a library that web3 uses lifts the
+    interpreter's so far that deep nesting would end the process.
+
+    Raises:
+        ValueError: Lists and objects are nested deeper than `max_depth`.
+    """
     depth = 0
     for token in _TOKENS.finditer(text):
         mark = text[token.start()]

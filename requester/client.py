@@ -13,9 +13,8 @@ from protocol.errors import (
     ContractReverted,
     RequestError,
 )
-from protocol.market.events import JobPosted, ModelRegistered
+from protocol.market.events import JobPosted, ModelRegistered, entries_of
 from protocol.market.prices import Estimate, escrow_of
-from protocol.market.round_history import Entry
 from protocol.market.timeline import Timeline
 from protocol.market.types import (
     DEVELOPMENT_CHAIN_IDS,
@@ -84,7 +83,7 @@ class Client:
         model = settings.model
         return cls(
             connections,
-            model_id=ModelId(bytes.fromhex(model[2:])) if model else None,
+            model_id=ModelId(from_hex(model)) if model else None,
         )
 
     @property
@@ -269,9 +268,9 @@ class Client:
         owner = requester or self._require_account()
         logs = self.market.events(kinds=(JobPosted,))
         return [
-            Job(self._connections, Entry(log.event, log))
-            for log in logs
-            if isinstance(log.event, JobPosted) and log.event.requester == owner
+            Job(self._connections, posted)
+            for posted in entries_of(logs, JobPosted)
+            if posted.event.requester == owner
         ]
 
     def market_for(self, terms: Terms) -> Market:
@@ -288,7 +287,7 @@ class Client:
             if error.name != "UnknownModel":
                 raise
             raise RequestError(
-                f"model 0x{model_id.hex()} is not registered at "
+                f"model {to_hex(model_id)} is not registered at "
                 f"{self.market.deployment.registry}; check the id and the deployment"
             ) from error
         is_tick = 0 <= terms.tick < TICKS
@@ -315,8 +314,8 @@ class Client:
         registered = []
         if self.market.chain_id in DEVELOPMENT_CHAIN_IDS:
             logs = self.market.events(kinds=(ModelRegistered,))
-            events = (log.event for log in logs)
-            registered = [e.model_id for e in events if isinstance(e, ModelRegistered)]
+            models = entries_of(logs, ModelRegistered)
+            registered = [model.event.model_id for model in models]
         if len(registered) == 1:
             return registered[0]
         raise ConfigError(

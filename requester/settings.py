@@ -20,8 +20,6 @@ class RequesterSettings(RoleSettings):
     Attributes:
         model: Id of the model to use where a job names none, 0x and 64 digits; without
             it, the only model of a development chain.
-        data_dir: Folder of the transactions that were sent, of batches, and of
-            tokenizers that were fetched before.
         token_decimals: Decimals of the escrow token, for amounts that people read.
         token_symbol: Its name in such amounts.
         poll_seconds: Pause between two looks at the chain while waiting.

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 
+from protocol.hexadecimal import to_hex
 from protocol.market.types import Account, ModelId, SlashReason
 from worker.duty import JobStage
 from worker.seats.holdings import SeatState
@@ -232,4 +233,4 @@ class WorkerMetrics:
 
 
 def _name(model_id: ModelId) -> str:
-    return "0x" + model_id.hex()
+    return to_hex(model_id)

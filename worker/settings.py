@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_settings import SettingsConfigDict
 
 from protocol.amounts import Amounts
+from protocol.hexadecimal import from_hex
 from protocol.market.types import TICKS, ModelId
 from protocol.roles.settings import RoleSettings
 
@@ -61,8 +62,6 @@ class WorkerSettings(RoleSettings):
     """Settings of one worker process, which works with one key.
 
     Attributes:
-        data_dir: Folder of the journal, the transactions that were sent and the model
-            cache.
         models: Ids of the models to serve.
         tick: Price step of the seats, 0 to 7.
         max_seats: Most seats for each model; the machine's speed may allow fewer.
@@ -147,4 +146,4 @@ class WorkerSettings(RoleSettings):
     @property
     def model_ids(self) -> tuple[ModelId, ...]:
         """The models as 32-byte ids."""
-        return tuple(ModelId(bytes.fromhex(text[2:])) for text in self.models)
+        return tuple(ModelId(from_hex(text)) for text in self.models)

@@ -25,6 +25,7 @@ from inference.packages.package import BUNDLED_MODEL
 from protocol.chain.client import MarketClient
 from protocol.chain.deploying.deploy import deploy_market
 from protocol.chain.deployment import Deployment
+from protocol.hexadecimal import to_hex
 from protocol.market.terms import MarketTerms
 from protocol.market.types import JobId, ModelId
 from protocol.store.ipfs import IpfsStore
@@ -269,7 +270,7 @@ def _commands(
         "--rpc-url": rpc_url,
         "--ipfs-api": place.ipfs_api,
         "--deployment": place.folder / _DEPLOYMENT,
-        "--model": "0x" + model_id.hex(),
+        "--model": to_hex(model_id),
     }
     commands = {
         requester.name: _command(

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from protocol.errors import MarketError
+from protocol.hexadecimal import to_hex
 from protocol.host.log_format import configure_logging
 from protocol.market.types import JobId, JobState
 from requester.client import Client
@@ -95,7 +96,7 @@ class Errand:
             decoding=Decoding(max_new_tokens=_NEW_TOKENS, seed=time.time_ns() % 2**32),
             terms=Terms(redundancy=3),
         )
-        _log.info("posted", extra={"job_id": "0x" + job.job_id.hex()})
+        _log.info("posted", extra={"job_id": to_hex(job.job_id)})
 
 
 def read_verified(folder: Path) -> set[JobId]:

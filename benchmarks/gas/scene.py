@@ -26,6 +26,7 @@ from protocol.chain.deploying.deploy import deploy_market
 from protocol.chain.deployment import Deployment
 from protocol.chain.rpc.receipts import TxReceipt
 from protocol.digests import Digest
+from protocol.hexadecimal import to_hex
 from protocol.market.calls import CommitEntry, RevealEntry
 from protocol.market.commitments import commitment
 from protocol.market.events import CommitteeDrawn, SeatOpened
@@ -382,7 +383,7 @@ def _set_seats(scene: GasScene, seats: Sequence[int], *, busy: int) -> None:
     for start in range(0, len(seats), _RPC_BATCH):
         part = seats[start : start + _RPC_BATCH]
         slots = [
-            "0x" + keccak(encode(["uint256"] * 2, [s, _SEATS_SLOT])).hex() for s in part
+            to_hex(keccak(encode(["uint256"] * 2, [s, _SEATS_SLOT]))) for s in part
         ]
         words = _rpc(
             scene.url,
@@ -399,7 +400,7 @@ def _set_seats(scene: GasScene, seats: Sequence[int], *, busy: int) -> None:
             writes.append(
                 (
                     "anvil_setStorageAt",
-                    [market, slot, "0x" + changed.to_bytes(32).hex()],
+                    [market, slot, to_hex(changed.to_bytes(32))],
                 )
             )
         _rpc(scene.url, *writes)

@@ -17,6 +17,7 @@ from protocol.chain.abi.contracts import (
     parameter_types,
 )
 from protocol.chain.abi.decoding import decode_log, topic_of
+from protocol.hexadecimal import to_hex
 from protocol.market.events import Event, Log
 from tests.support.market.market_history import (
     BLOCK_SECONDS,
@@ -125,7 +126,7 @@ def _block_hash(number: int) -> str:
 @cache
 def _definitions() -> dict[str, Parameter]:
     return {
-        "0x" + topic.hex(): definition
+        to_hex(topic): definition
         for name in ("Marketplace", "ModelRegistry")
         for topic, definition in interface(name).events.items()
     }
@@ -140,8 +141,8 @@ def _encoded(event: Event) -> tuple[list[str], str]:
         value: Any = getattr(event, name)
         if parameter["indexed"]:
             (kind,) = parameter_types([parameter])
-            topics.append("0x" + encode([kind], [value]).hex())
+            topics.append(to_hex(encode([kind], [value])))
         else:
             plain.append(parameter)
             values.append(value)
-    return topics, "0x" + encode_parameters("event", plain, values).hex()
+    return topics, to_hex(encode_parameters("event", plain, values))

@@ -12,6 +12,7 @@ from protocol.chain.client import MarketClient
 from protocol.chain.cursor import EventCursor
 from protocol.documents.prompts import Prompt, PromptsDocument
 from protocol.errors import ContractReverted
+from protocol.market.advancing import Due, due
 from protocol.market.events import (
     CommitteeDrawn,
     DrawArmed,
@@ -20,7 +21,8 @@ from protocol.market.events import (
     Log,
     ResultAccepted,
 )
-from protocol.market.types import ZERO_ADDRESS, JobId, JobParams, ModelId
+from protocol.market.round_state import round_after
+from protocol.market.types import ZERO_ADDRESS, JobId, JobParams, ModelId, Round
 from protocol.store.port import ContentStore
 
 __all__ = ["Followed", "Load"]
@@ -47,13 +49,14 @@ class Followed:
     Attributes:
         params: Its parameters.
         posted_block: Block that holds the posting.
+        current: Its round, as far as draws go; None once it has ended.
         accepted_block: Block of its `ResultAccepted`.
         settled_at: When its end was seen, seconds of the monotonic clock.
     """
 
     params: JobParams
     posted_block: int
-    seed_block: int = 0
+    current: Round | None = None
     accepted_block: int | None = None
     settled_at: float | None = None
 
@@ -152,20 +155,19 @@ class Load:
         job = self.jobs.get(event.job_id)  # type: ignore[attr-defined]
         if job is None:
             return not self._posting
-        if isinstance(event, DrawArmed):
-            job.seed_block = event.seed_block
-        elif isinstance(event, CommitteeDrawn):
-            job.seed_block = 0
-        elif isinstance(event, ResultAccepted):
+        if isinstance(event, ResultAccepted):
             job.accepted_block = log.block_number
-        elif isinstance(event, JobSettled):
+            return True
+        job.current = round_after(job.current, event)
+        if isinstance(event, JobSettled):
             job.settled_at = time.monotonic()
         return True
 
     def _draw_due(self, pool: ThreadPoolExecutor, head: int) -> None:
         for job_id, job in self.jobs.items():
-            is_due = 0 < job.seed_block <= head and job.settled_at is None
-            if is_due and job_id not in self._drawing:
+            # Ending jobs whose windows are over is left to the workers.
+            task = Due.NOTHING if job.current is None else due(job.current, head, 0)
+            if task.is_call and job_id not in self._drawing:
                 self._drawing[job_id] = pool.submit(self._draw, job.params)
 
     def _draw(self, params: JobParams) -> None:
@@ -175,7 +177,7 @@ class Load:
 
     def _post(self, nonce: int) -> tuple[JobId, Followed]:
         document = PromptsDocument(
-            model_id="0x" + self.model_id.hex(),
+            model_id=to_hex(self.model_id),
             prompts=(
                 Prompt(
                     ids=tuple((nonce * 31 + n) % 250 for n in range(PROMPT_TOKENS)),
@@ -199,10 +201,6 @@ class Load:
             callback_gas_limit=0,
         )
         result = self.client.post_job(params)
-        job_id = self.client.job_id_of(params)
-        seed_block = next(
-            log.event.seed_block
-            for log in result.logs
-            if isinstance(log.event, DrawArmed)
-        )
-        return job_id, Followed(params, result.block_number, seed_block)
+        armed = next(e.event for e in result.logs if isinstance(e.event, DrawArmed))
+        followed = Followed(params, result.block_number, round_after(None, armed))
+        return armed.job_id, followed

@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks.market.load import Followed
 from benchmarks.market.worker import WorkerUsage
+from protocol.hexadecimal import to_hex
 from protocol.market.types import JobId
 
 __all__ = ["LoadRow", "blocks_beyond_inference", "overhead_share", "percentile"]
@@ -65,7 +66,7 @@ def blocks_beyond_inference(
     return [
         job.accepted_block
         - job.posted_block
-        - math.ceil(slowest["0x" + job_id.hex()] / block_seconds)
+        - math.ceil(slowest[to_hex(job_id)] / block_seconds)
         for job_id, job in jobs.items()
         if job.accepted_block is not None
     ]

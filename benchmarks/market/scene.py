@@ -24,6 +24,7 @@ from inference.models.layout import IntegerShape
 from protocol.chain.client import MarketClient
 from protocol.chain.deploying.deploy import deploy_market
 from protocol.chain.deployment import Deployment
+from protocol.hexadecimal import to_hex
 from protocol.market.terms import MarketTerms
 from protocol.market.types import ModelId
 from protocol.store.ipfs import IpfsStore
@@ -107,7 +108,7 @@ class LoadScene:
             "deployment": str(self.folder / "deployment.json"),
             "key_file": str(identity.key_file),
             "data_dir": str(self.folder / identity.name),
-            "models": ["0x" + self.model_id.hex()],
+            "models": [to_hex(self.model_id)],
             "max_seats": seats,
             "on_stop": "now",
         }

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from protocol.host.terminal import printable
+
 if TYPE_CHECKING:
     from devnet.demo.run import DemoReport, Follower
     from protocol.amounts import Amounts
@@ -111,8 +113,8 @@ def _print_report(report: DemoReport) -> None:
     for line in report.verification.splitlines():
         click.echo(f"  {line}")
     _heading("The gateway, asked with OpenAI's client")
-    asked = click.style(_printable(report.call.prompt), underline=True)
-    click.echo(f"  {asked}{_printable(report.call.text)}")
+    asked = click.style(_line(report.call.prompt), underline=True)
+    click.echo(f"  {asked}{_line(report.call.text)}")
     click.echo(f"  {report.call.receipt_url}")
     for line in report.call.lines:
         click.echo(f"  {line}")
@@ -131,14 +133,12 @@ def _heading(text: str) -> None:
 def _print_texts(outputs: list[dict[str, Any]]) -> None:
     _heading("Texts (what was asked is underlined; what a quorum answered is not)")
     for output in outputs:
-        asked = click.style(_printable(output["prompt"]), underline=True)
-        click.echo(f"  {asked}{_printable(output['text'])}")
+        asked = click.style(_line(output["prompt"]), underline=True)
+        click.echo(f"  {asked}{_line(output['text'])}")
 
 
-def _printable(text: str) -> str:
-    """One line without characters that would command the terminal."""
-    one_line = " ".join(text.split("\n"))
-    return "".join(c if c.isprintable() else "\ufffd" for c in one_line)
+def _line(text: str) -> str:
+    return printable(text.replace("\n", " "))
 
 
 def _print_member(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from protocol.roles.options import JSON
+
 if TYPE_CHECKING:
     from devnet.network.folder import NetworkState
     from devnet.network.plan import Network, NetworkPlan
@@ -111,7 +113,7 @@ def down(folder: Path) -> None:
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@JSON
 @_folder_option
 def status(as_json: bool, folder: Path) -> None:
     """Show a local network's processes, endpoints, height, seats and jobs."""

@@ -16,6 +16,7 @@ from eth_typing import ChecksumAddress
 from inference.loading import load_engine
 from protocol.chain.reader import MarketReader
 from protocol.documents.tokenizer import TokenCodec
+from protocol.hexadecimal import to_hex
 from protocol.market.events import (
     BountyPaid,
     Event,
@@ -156,28 +157,22 @@ def _faults_of(job: Timeline, config: MarketConfig) -> Iterator[str]:
     """Sums of a job that has ended and that do not come out."""
     if job.ended is None:
         return
-    handed, fee = sum(_handed(job)), 0
+    handed, fee = sum(job.payments), 0
     if job.settled is not None:
         # The delivery's bounty counts as paid, and leaves with the delivery.
         handed += config.bounty if job.params.has_callback else 0
         paid, fee = job.settled.event.paid, job.settled.event.fee
         if paid != handed:
             yield (
-                f"job 0x{job.job_id.hex()} says {paid} units were paid; workers and "
+                f"job {to_hex(job.job_id)} says {paid} units were paid; workers and "
                 f"callers got {handed}"
             )
     missing = job.posted.event.escrowed - handed - job.refunded - fee
     if missing:
         yield (
-            f"job 0x{job.job_id.hex()}: escrowed is not paid + refunded + fees, "
+            f"job {to_hex(job.job_id)}: escrowed is not paid + refunded + fees, "
             f"{missing} units are missing"
         )
-
-
-def _handed(job: Timeline) -> list[int]:
-    """What workers and callers got up to the end."""
-    paid = [entry.event.amount for entry in job.workers_paid]
-    return paid + [entry.event.amount for entry in job.bounties]
 
 
 def audit(market: MarketReader) -> list[str]:
@@ -223,7 +218,7 @@ def check_money(job: Timeline, audit_faults: Sequence[str]) -> list[DemoCheck]:
         job: What its events say.
         audit_faults: From `audit`.
     """
-    escrowed, handed = job.posted.event.escrowed, _handed(job)
+    escrowed, handed = job.posted.event.escrowed, job.payments
     paid, fee = 0, 0
     if job.settled is not None:
         paid, fee = job.settled.event.paid, job.settled.event.fee
@@ -302,6 +297,6 @@ def check_truth(
     return DemoCheck(
         "the accepted result is the honest one",
         honest == results.outcome,
-        f"results digest 0x{results.outcome.results_digest.hex()}, computed honestly "
-        f"0x{honest.results_digest.hex()}",
+        f"results digest {to_hex(results.outcome.results_digest)}, computed honestly "
+        f"{to_hex(honest.results_digest)}",
     )

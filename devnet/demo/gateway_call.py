@@ -15,6 +15,7 @@ from devnet.network.gateway import MODEL_NAME
 from devnet.network.plan import Network
 from protocol.chain.reader import MarketReader
 from protocol.errors import BadReceipt
+from protocol.hexadecimal import from_hex
 from requester.receipts.proof import Trusted
 from requester.receipts.verify import verify_offline
 
@@ -96,7 +97,7 @@ def _verify(
     count = len(receipt["proof"]["headers"])
     number = receipt["posted"]["blockNumber"] + count - 1
     found = market.block_hash(number)
-    known = None if found is None else bytes.fromhex(found[2:])
+    known = None if found is None else from_hex(found)
     try:
         checks = verify_offline(receipt, Trusted.by(network.deployment, known))
     except BadReceipt as error:

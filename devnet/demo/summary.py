@@ -12,7 +12,7 @@ from devnet.demo.gas import JobTransaction, gas_by_phase, transactions_of
 from devnet.network.plan import Network
 from protocol.chain.reader import MarketReader
 from protocol.errors import RpcUnavailable
-from protocol.market.round_history import Entry
+from protocol.market.events import Entry
 from protocol.market.timeline import Timeline
 
 __all__ = ["Evidence", "collect", "summarize"]
@@ -120,8 +120,8 @@ def summarize(evidence: Evidence) -> dict[str, Any]:
     gas = gas_by_phase(evidence.transactions)
     inference = max(evidence.inference_seconds.values(), default=None)
     return {
-        "jobId": "0x" + job.job_id.hex(),
-        "modelId": "0x" + params.model_id.hex(),
+        "jobId": to_hex(job.job_id),
+        "modelId": to_hex(params.model_id),
         "requester": params.requester,
         "prompts": params.prompt_count,
         "redundancy": params.redundancy,

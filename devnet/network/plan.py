@@ -19,6 +19,7 @@ from devnet.processes.supervisor import Supervisor
 from inference.packages.package import BUNDLED_MODEL
 from protocol.chain.client import MarketClient
 from protocol.chain.deployment import Deployment
+from protocol.hexadecimal import to_hex
 from protocol.market.terms import MarketTerms
 from protocol.market.types import ModelId
 from requester.client import Client
@@ -147,7 +148,7 @@ class Network:
     @property
     def model_hex(self) -> str:
         """The first model's id as `0x` and 64 digits."""
-        return "0x" + self.model_id.hex()
+        return to_hex(self.model_id)
 
     def client(self, account: LocalAccount | None = None) -> MarketClient:
         """The market by an account's hand, or for reading only.
@@ -178,7 +179,7 @@ class Network:
 
     def worker_command(self, identity: Identity, plan: WorkerPlan) -> Command:
         """How to run a worker of an account."""
-        models = [("--model", "0x" + model_id.hex()) for model_id in self.model_ids]
+        models = [("--model", to_hex(model_id)) for model_id in self.model_ids]
         data = self.folder.worker_folder(identity.name)
         options: list[tuple[object, ...]] = [
             ("--rpc-url", self.rpc_url),

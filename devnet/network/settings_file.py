@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+
+import tomli_w
 
 from devnet.network.plan import Network
 from protocol.errors import ConfigError
@@ -37,7 +38,7 @@ def write_settings(network: Network) -> None:
         "ipfs_api": network.ipfs_api,
         "deployment": str(folder.deployment_file),
     }
-    tables: dict[str, dict[str, str | list[str]]] = {
+    tables = {
         "requester": {
             **shared,
             "key_file": str(network.requester.key_file),
@@ -52,12 +53,5 @@ def write_settings(network: Network) -> None:
             "data_dir": str(folder.worker_folder(network.spare.name)),
         },
     }
-    lines = [_MARK]
-    for table, values in tables.items():
-        lines += ["", f"[{table}]"]
-        # Strings and lists of strings are written alike in JSON and TOML.
-        lines += [
-            f"{name} = {json.dumps(value, ensure_ascii=False)}"
-            for name, value in values.items()
-        ]
-    folder.settings_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    text = f"{_MARK}\n\n{tomli_w.dumps(tables)}"
+    folder.settings_file.write_text(text, encoding="utf-8")

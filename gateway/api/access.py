@@ -12,9 +12,8 @@ from starlette.requests import Request
 from gateway.accounts.keys import ApiKey, authenticate
 from gateway.accounts.rate_limits import check_rate
 from gateway.batches.feed import BatchFeed
-from gateway.completions.admission import Admission
 from gateway.completions.catalogue import Catalogue
-from gateway.completions.delivery import Delivery
+from gateway.completions.delivery import Calls
 from gateway.database.engine import Database
 from gateway.errors import CallRefused
 from gateway.indexer.head_watch import HeadWatch
@@ -28,11 +27,10 @@ from gateway.settings import GatewaySettings
 
 __all__ = [
     "AccessDep",
-    "AdmissionDep",
     "Caller",
+    "CallsDep",
     "CatalogueDep",
     "DatabaseDep",
-    "DeliveryDep",
     "EngineDep",
     "FeedDep",
     "MeteredCaller",
@@ -70,10 +68,9 @@ def _part(kind: type) -> Any:
 
 
 AccessDep = Annotated[MarketAccess, _part(MarketAccess)]
-AdmissionDep = Annotated[Admission, _part(Admission)]
+CallsDep = Annotated[Calls, _part(Calls)]
 CatalogueDep = Annotated[Catalogue, _part(Catalogue)]
 DatabaseDep = Annotated[Database, _part(Database)]
-DeliveryDep = Annotated[Delivery, _part(Delivery)]
 EngineDep = Annotated[JobEngine, _part(JobEngine)]
 FeedDep = Annotated[BatchFeed, _part(BatchFeed)]
 MetricsDep = Annotated[Metrics, _part(Metrics)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import anyio.to_thread
@@ -16,26 +15,23 @@ from starlette.types import Message
 
 from gateway.accounts.keys import ApiKey
 from gateway.api.access import (
-    AdmissionDep,
     Caller,
+    CallsDep,
     CatalogueDep,
-    DeliveryDep,
-    EngineDep,
     MeteredCaller,
     SettingsDep,
     refuse_unknown_parameters,
 )
 from gateway.api.openapi import ERRORS, body_of
-from gateway.completions.admission import Admission
 from gateway.completions.catalogue import Listed
-from gateway.completions.delivery import CallerGone, Delivery
+from gateway.completions.delivery import CallerGone, Calls, Delivery
 from gateway.completions.parsing import CHAT, COMPLETIONS
 from gateway.completions.responses import ChatCompletion, Completion, Model, ModelList
 from gateway.completions.schemas import ChatCall, CompletionCall
 from gateway.envelope import GONE, answer_of
-from gateway.jobs.loop import JobEngine
 from gateway.settings import GatewaySettings
 from protocol.errors import MarketError
+from protocol.hexadecimal import to_hex
 
 __all__ = ["router"]
 
@@ -56,26 +52,6 @@ IdempotencyKey = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class _CallParts:
-    """What takes a call and answers it."""
-
-    settings: GatewaySettings
-    admission: Admission
-    engine: JobEngine
-    delivery: Delivery
-
-
-def _parts(
-    settings: SettingsDep,
-    admission: AdmissionDep,
-    engine: EngineDep,
-    delivery: DeliveryDep,
-) -> _CallParts:
-    return _CallParts(settings, admission, engine, delivery)
-
-
-_Calls = Annotated[_CallParts, Depends(_parts)]
 _STREAM = {"text/event-stream": {"schema": {"type": "string"}}}
 
 
@@ -99,7 +75,8 @@ def show_model(model: str, catalogue: CatalogueDep, key: Caller) -> Model:
 )
 async def create_completion(
     request: Request,
-    parts: _Calls,
+    calls: CallsDep,
+    settings: SettingsDep,
     key: MeteredCaller,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
@@ -107,7 +84,8 @@ async def create_completion(
 
     A stream begins when the answer is verified; until then it holds comments only.
     """
-    return await _respond(request, parts, key, COMPLETIONS, idempotency_key)
+    taken = await _take(request, calls, key, COMPLETIONS, idempotency_key)
+    return await _respond(request, taken, settings)
 
 
 @router.post(
@@ -118,33 +96,38 @@ async def create_completion(
 )
 async def create_chat_completion(
     request: Request,
-    parts: _Calls,
+    calls: CallsDep,
+    settings: SettingsDep,
     key: MeteredCaller,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Answers a conversation in the form of the model's chat template."""
-    return await _respond(request, parts, key, CHAT, idempotency_key)
+    taken = await _take(request, calls, key, CHAT, idempotency_key)
+    return await _respond(request, taken, settings)
 
 
-async def _respond(
+async def _take(
     request: Request,
-    parts: _CallParts,
+    calls: Calls,
     key: ApiKey,
     endpoint: str,
     idempotency_key: str | None,
-) -> Response:
+) -> Delivery:
     body = await request.body()
-    call_id, call = await anyio.to_thread.run_sync(
-        parts.admission.admit, key.key_id, endpoint, body, idempotency_key
+    return await anyio.to_thread.run_sync(
+        calls.open, key.key_id, endpoint, body, idempotency_key
     )
-    parts.engine.notice()
-    if call.stream:
-        return _stream(parts, call_id)
+
+
+async def _respond(
+    request: Request, delivery: Delivery, settings: GatewaySettings
+) -> Response:
+    if delivery.is_stream:
+        return _stream(delivery, settings)
     try:
-        row = await parts.delivery.wait(call_id, request)
+        answer = await delivery.whole(request)
     except CallerGone:
         return Response(status_code=GONE)
-    answer = await anyio.to_thread.run_sync(parts.delivery.answer, row)
     headers = {
         "X-Assay-Job-Id": answer.assay.job_id,
         "X-Assay-Receipt-Url": answer.assay.receipt_url,
@@ -152,15 +135,13 @@ async def _respond(
     return JSONResponse(answer.model_dump(mode="json"), headers=headers)
 
 
-def _stream(parts: _CallParts, call_id: str) -> EventSourceResponse:
-    settings = parts.settings
-
+def _stream(delivery: Delivery, settings: GatewaySettings) -> EventSourceResponse:
     async def hang_up(message: Message) -> None:
         # Before the stream has begun nothing else notices.
-        await parts.delivery.take_back(call_id)
+        await delivery.take_back()
 
     return EventSourceResponse(
-        _events(parts, call_id),
+        _events(delivery),
         ping=settings.keep_alive_seconds,
         ping_message_factory=lambda: ServerSentEvent(comment="waiting"),
         shutdown_grace_period=max(0, settings.shutdown_seconds - 1),
@@ -169,12 +150,12 @@ def _stream(parts: _CallParts, call_id: str) -> EventSourceResponse:
     )
 
 
-async def _events(parts: _CallParts, call_id: str) -> AsyncIterator[ServerSentEvent]:
+async def _events(delivery: Delivery) -> AsyncIterator[ServerSentEvent]:
     # The status is sent by now, so what goes wrong from here on is an event.
-    yield ServerSentEvent(comment=f"{call_id} is taken; its answer is being verified")
+    comment = f"{delivery.call_id} is taken; its answer is being verified"
+    yield ServerSentEvent(comment=comment)
     try:
-        row = await parts.delivery.wait(call_id)
-        chunks = await anyio.to_thread.run_sync(parts.delivery.chunks, row)
+        chunks = await delivery.chunks()
     except MarketError as error:
         yield ServerSentEvent(data=_fault(error))
         return
@@ -190,7 +171,7 @@ def _fault(error: MarketError) -> str:
 def _model(listed: Listed) -> Model:
     spec = listed.spec
     told: dict[str, Any] = {
-        "model_id": "0x" + listed.model_id.hex(),
+        "model_id": to_hex(listed.model_id),
         "profile": spec.profile_name,
         "context_length": spec.context_length,
         "price_per_token": str(spec.base_price),

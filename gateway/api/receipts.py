@@ -10,6 +10,7 @@ from pydantic import Field
 
 from gateway.api.access import ReceiptsDep
 from gateway.api.openapi import ERRORS
+from protocol.hexadecimal import from_hex
 from protocol.market.types import JobId
 
 __all__ = ["JobIdText", "parse_job_id", "router"]
@@ -31,7 +32,7 @@ _CACHING = "public, max-age=31536000, immutable"
 
 def parse_job_id(text: str) -> JobId:
     """The id that a path holds."""
-    return JobId(bytes.fromhex(text[2:]))
+    return JobId(from_hex(text))
 
 
 @router.get("/v1/receipts/{job_id}")

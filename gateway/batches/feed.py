@@ -7,34 +7,31 @@ batch is many calls that come at once and share whatever jobs they fill.
 
 from __future__ import annotations
 
-import json
 import logging
 import secrets
 import time
 from collections.abc import Sequence
-from typing import Protocol
 
 from sqlalchemy import or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, undefer_group
 
 from gateway.accounts import ledger
 from gateway.batches.files import add_file
 from gateway.batches.lines import InputLine, output_line, read_lines, to_jsonl
 from gateway.batches.records import states_of
 from gateway.batches.tables import BatchRow, FileRow
+from gateway.completions.admission import Admission
+from gateway.completions.answers import Answers
 from gateway.completions.parsing import CALLS, parse_body
-from gateway.completions.responses import ChatCompletion, Completion
-from gateway.completions.schemas import ChatCall, CompletionCall
 from gateway.database.engine import Database
 from gateway.database.leases import acquire, release
 from gateway.envelope import answer_of
 from gateway.errors import CallRefused, GatewayError
-from gateway.jobs.calls import CallFault, now, refuse, release_waiting
-from gateway.jobs.states import CallState
-from gateway.jobs.tables import CallRow
-from gateway.jobs.terms import Ask, prompts_to_json
+from gateway.jobs.calls import note_ask, now, refuse, release_waiting
+from gateway.jobs.tables import CallFault, CallRow, CallState
+from gateway.jobs.terms import Ask
 
-__all__ = ["Answers", "Asks", "BatchFeed"]
+__all__ = ["BatchFeed"]
 
 _log = logging.getLogger(__name__)
 
@@ -46,23 +43,8 @@ _BAD_REQUEST = 400
 _OK = 200
 _CANCELLED = CallFault(409, "the batch was cancelled before this call was run")
 _EXPIRED = CallFault(408, "the batch's time was over before this call was run")
+_UNENDED = {CallState.QUEUED, CallState.RESERVED, CallState.POSTED}
 _ACTIVE = ("validating", "in_progress", "finalizing", "cancelling")
-
-
-class Asks(Protocol):
-    """Who checks and prices a call."""
-
-    def ask(self, call: CompletionCall | ChatCall) -> Ask:
-        """What a call asks of the market."""
-        ...
-
-
-class Answers(Protocol):
-    """Who makes an answer of a call's outputs."""
-
-    def answer(self, row: CallRow) -> Completion | ChatCompletion:
-        """The answer."""
-        ...
 
 
 class BatchFeed:
@@ -71,7 +53,7 @@ class BatchFeed:
     def __init__(
         self,
         database: Database,
-        asks: Asks,
+        admission: Admission,
         answers: Answers,
         *,
         replica: str,
@@ -82,14 +64,14 @@ class BatchFeed:
 
         Args:
             database: Batches, files and calls.
-            asks: Checks and prices.
+            admission: Checks and prices.
             answers: Makes answers.
             replica: This replica's name.
             lease_seconds: After how long of silence another replica takes over.
-            most_open: Most calls of a batch that hold a reservation at a time.
+            max_open: Most calls of a batch that hold a reservation at a time.
         """
         self._database = database
-        self._asks = asks
+        self._admission = admission
         self._answers = answers
         self._replica = replica
         self._lease_seconds = lease_seconds
@@ -147,7 +129,7 @@ class BatchFeed:
         lines, faults = read_lines(content, batch.endpoint)
         if faults:
             batch.status, batch.failed_at = "failed", int(moment)
-            batch.errors = json.dumps([fault.model_dump() for fault in faults])
+            batch.errors = tuple(faults)
             return
         session.add_all(_queued(batch, line, self._replica, moment) for line in lines)
         batch.line_count = len(lines)
@@ -168,6 +150,7 @@ class BatchFeed:
                 fresh,
             )
             ordered = statement.order_by(CallRow.line).limit(max(0, room))
+            ordered = ordered.options(undefer_group("texts"))
             rows = session.scalars(ordered).all()
             session.expunge_all()
         if rows:
@@ -178,12 +161,12 @@ class BatchFeed:
 
     def _check(self, row: CallRow) -> Ask | CallFault:
         try:
-            call = parse_body(CALLS[row.endpoint], row.body)
+            call = parse_body(CALLS[row.endpoint], row.body or "")
             if call.stream:
                 raise CallRefused("a call of a batch cannot stream", param="stream")
-            return self._asks.ask(call)
+            return self._admission.ask(call)
         except GatewayError as error:
-            return CallFault(error.http_status, json.dumps(_error_body(error)))
+            return _fault_of(error)
 
     def _reserve(
         self, session: Session, checked: Sequence[tuple[str, Ask | CallFault]]
@@ -204,11 +187,9 @@ class BatchFeed:
         try:
             ledger.reserve(session, row.key_id, ask.max_cost)
         except GatewayError as error:
-            return CallFault(error.http_status, json.dumps(_error_body(error)))
-        row.prompts, row.terms = prompts_to_json(ask.prompts), str(ask.terms)
-        row.prompt_count = len(ask.prompts)
-        row.prompt_tokens, row.max_tokens = ask.prompt_tokens, ask.max_tokens
-        row.reserved, row.replica = ask.max_cost, self._replica
+            return _fault_of(error)
+        note_ask(row, ask)
+        row.replica = self._replica
         row.state, row.changed_at = CallState.RESERVED, now(session)
         return None
 
@@ -234,21 +215,22 @@ class BatchFeed:
     def _finish(self, batch_id: str) -> None:
         """Writes the files of a batch whose calls have all ended."""
         with self._database.reading() as session:
-            states = states_of(session, batch_id)
             batch = session.get(BatchRow, batch_id)
-            status = None if batch is None else batch.status
+            if batch is None or batch.status not in ("in_progress", "cancelling"):
+                return
+            if _UNENDED & set(states_of(session, batch_id)):
+                return
             statement = select(CallRow).where(CallRow.batch_id == batch_id)
-            rows = session.scalars(statement.order_by(CallRow.line)).all()
+            ordered = statement.order_by(CallRow.line)
+            rows = session.scalars(ordered.options(undefer_group("texts"))).all()
             session.expunge_all()
-        open_states = {CallState.QUEUED, CallState.RESERVED, CallState.POSTED}
-        if status in ("in_progress", "cancelling") and not open_states & set(states):
-            outputs = [self._output(row) for row in rows if not _is_refused(row)]
-            errors = [_error(row) for row in rows if _is_refused(row)]
-            self._database.write(lambda s: _end(s, batch_id, outputs, errors))
+        outputs = [self._output(row) for row in rows if not _is_refused(row)]
+        errors = [_error(row) for row in rows if _is_refused(row)]
+        self._database.write(lambda s: _end(s, batch_id, outputs, errors))
 
     def _output(self, row: CallRow) -> dict[str, object]:
-        body = self._answers.answer(row).model_dump(mode="json")
-        return output_line(row.call_id, _custom_id(row), _OK, body)
+        body = self._answers.whole(row).model_dump(mode="json")
+        return output_line(row.call_id, row.custom_id or "", _OK, body)
 
 
 def _queued(batch: BatchRow, line: InputLine, replica: str, moment: float) -> CallRow:
@@ -259,8 +241,6 @@ def _queued(batch: BatchRow, line: InputLine, replica: str, moment: float) -> Ca
         replica=replica,
         endpoint=batch.endpoint,
         body=line.body,
-        prompts="[]",
-        terms="",
         prompt_count=0,
         max_tokens=0,
         prompt_tokens=0,
@@ -268,7 +248,7 @@ def _queued(batch: BatchRow, line: InputLine, replica: str, moment: float) -> Ca
         body_hash="",
         batch_id=batch.batch_id,
         line=line.number,
-        custom_id=json.dumps(line.custom_id),
+        custom_id=line.custom_id,
         created_at=moment,
         changed_at=moment,
     )
@@ -316,26 +296,19 @@ def _is_refused(row: CallRow) -> bool:
 
 
 def _error(row: CallRow) -> dict[str, object]:
-    fault = row.fault or ""
-    body: object
-    if fault.startswith("{"):
-        body = json.loads(fault)
-    else:
-        body = _error_body(CallRefused(fault, code="call_ended"))
-    status = row.status or _BAD_REQUEST
-    return output_line(row.call_id, _custom_id(row), status, body)
-
-
-def _error_body(error: GatewayError) -> dict[str, object]:
-    answer = answer_of(error)
-    told = {
-        "message": answer.message,
-        "type": answer.kind,
-        "param": answer.param,
-        "code": answer.code,
+    fault = row.fault or CallFault(_BAD_REQUEST, "")
+    body = {
+        "error": {
+            "message": fault.message,
+            "type": fault.kind,
+            "param": fault.param,
+            "code": fault.code,
+        }
     }
-    return {"error": told}
+    return output_line(row.call_id, row.custom_id or "", fault.status, body)
 
 
-def _custom_id(row: CallRow) -> str:
-    return str(json.loads(row.custom_id or '""'))
+def _fault_of(error: GatewayError) -> CallFault:
+    told = answer_of(error)
+    status = error.http_status
+    return CallFault(status, told.message, told.kind, told.code, told.param)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +11,6 @@ from sqlalchemy.orm import Session
 from gateway.batches.files import FilePage, find_file
 from gateway.batches.schemas import (
     BatchCall,
-    BatchFault,
     BatchFaults,
     BatchObject,
     RequestCounts,
@@ -20,8 +18,7 @@ from gateway.batches.schemas import (
 from gateway.batches.tables import BatchRow
 from gateway.errors import CallRefused, NothingFound
 from gateway.jobs.calls import now
-from gateway.jobs.states import CallState
-from gateway.jobs.tables import CallRow
+from gateway.jobs.tables import CallRow, CallState
 
 __all__ = [
     "cancel_batch",
@@ -58,7 +55,7 @@ def create_batch(session: Session, key_id: str, call: BatchCall) -> BatchRow:
         status="validating",
         endpoint=call.endpoint,
         input_file_id=call.input_file_id,
-        notes=None if call.metadata is None else json.dumps(call.metadata),
+        notes=call.metadata,
         completion_window=call.completion_window,
         line_count=0,
         created_at=int(moment),
@@ -123,10 +120,7 @@ def states_of(session: Session, batch_id: str) -> Mapping[CallState, int]:
 def describe_batch(session: Session, row: BatchRow) -> BatchObject:
     """A batch as callers see it."""
     states = states_of(session, row.batch_id)
-    faults = None
-    if row.errors is not None:
-        data = [BatchFault.model_validate(one) for one in json.loads(row.errors)]
-        faults = BatchFaults(data=data)
+    faults = None if row.errors is None else BatchFaults(data=list(row.errors))
     return BatchObject.model_validate(
         {
             "id": row.batch_id,
@@ -151,6 +145,6 @@ def describe_batch(session: Session, row: BatchRow) -> BatchObject:
                 completed=sum(n for s, n in states.items() if s.has_answer),
                 failed=sum(n for s, n in states.items() if s.is_refused),
             ),
-            "metadata": None if row.notes is None else json.loads(row.notes),
+            "metadata": row.notes,
         }
     )

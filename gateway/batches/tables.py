@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Float, ForeignKey, LargeBinary, String, Text
+from sqlalchemy import Float, ForeignKey, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gateway.database.base import Base, Count
+from gateway.batches.schemas import BatchFault
+from gateway.database.base import Base, Count, JsonOf
 
 __all__ = ["BatchRow", "FileRow"]
 
@@ -51,8 +52,12 @@ class BatchRow(Base):
         String(40), doc="Refusals, once it ended."
     )
     # `metadata` is a name that the ORM keeps for itself.
-    notes: Mapped[str | None] = mapped_column(Text, doc="The caller's, JSON.")
-    errors: Mapped[str | None] = mapped_column(Text, doc="Faults of the file, JSON.")
+    notes: Mapped[dict[str, str] | None] = mapped_column(
+        JsonOf(dict[str, str]), doc="The caller's, JSON."
+    )
+    errors: Mapped[tuple[BatchFault, ...] | None] = mapped_column(
+        JsonOf(tuple[BatchFault, ...]), doc="Faults of the file, JSON."
+    )
     completion_window: Mapped[str] = mapped_column(
         String(16), doc="As the caller gave it."
     )

@@ -16,7 +16,12 @@ from gateway.completions.chat_template import (
 )
 from gateway.completions.parsing import CALLS, parse_body
 from gateway.completions.schemas import ChatCall, CompletionCall
-from gateway.completions.translating import chat_prompts, completion_prompts, draw_seed
+from gateway.completions.translating import (
+    answer_form,
+    chat_prompts,
+    completion_prompts,
+    draw_seed,
+)
 from gateway.database.engine import Database
 from gateway.errors import CallRefused, GatewayError
 from gateway.jobs import calls as records
@@ -24,10 +29,10 @@ from gateway.jobs.calls import NewCall
 from gateway.jobs.market_access import MarketAccess
 from gateway.jobs.terms import Ask, JobTerms
 from gateway.settings import GatewaySettings
+from protocol.documents.prompts import Prompt
 from protocol.errors import BadTokenizer, RequestError
 from protocol.host.crash_points import crash_point
 from protocol.market.types import ModelId
-from requester.prompts.request import PromptRequest
 
 __all__ = ["Admission", "new_call_id"]
 
@@ -93,7 +98,6 @@ class Admission:
             call_id=new_call_id(call),
             key_id=key_id,
             endpoint=endpoint,
-            body=call.model_dump_json(exclude_none=True),
             body_hash=digest,
             idempotency_key=idempotency_key,
         )
@@ -114,17 +118,12 @@ class Admission:
         """What a call asks of the market, checked and priced; see `admit`."""
         terms = self._terms(call, self._catalogue.resolve(call.model))
         try:
-            return self._access.ask(terms, self._prompts(call, terms.model_id))
-        except BadTokenizer as error:
-            raise CallRefused(str(error), code="invalid_value") from error
-        except RequestError as error:
-            text = str(error)
-            is_long = "context is" in text
-            raise CallRefused(
-                text,
-                param="messages" if isinstance(call, ChatCall) else "prompt",
-                code="context_length_exceeded" if is_long else "invalid_value",
-            ) from error
+            prompts = self._prompts(call, terms.model_id)
+            self._check_fit(call, prompts, terms.model_id)
+            cost = self._access.estimate(terms, prompts)
+        except (BadTokenizer, RequestError) as error:
+            raise _refused(call, str(error), "invalid_value") from error
+        return Ask(terms, tuple(prompts), answer_form(call), cost)
 
     def _reserve(self, new: NewCall, ask: Ask) -> str:
         try:
@@ -152,7 +151,7 @@ class Admission:
 
     def _prompts(
         self, call: CompletionCall | ChatCall, model_id: ModelId
-    ) -> list[PromptRequest]:
+    ) -> list[Prompt]:
         codec, seed = self._access.codec_of(model_id), draw_seed()
         if isinstance(call, CompletionCall):
             self._check_count(call, _texts(call) * call.choices)
@@ -161,6 +160,17 @@ class Admission:
         told = render_chat(self._template(call, model_id), call.messages, codec)
         room = self._access.spec_of(model_id).context_length - len(told.ids)
         return chat_prompts(call, told.text, told.ids, room, seed)
+
+    def _check_fit(
+        self, call: CompletionCall | ChatCall, prompts: list[Prompt], model_id: ModelId
+    ) -> None:
+        spec = self._access.spec_of(model_id)
+        for number, prompt in enumerate(prompts, start=1):
+            misfit = prompt.misfit(spec)
+            if misfit is not None:
+                is_long = prompt.max_tokens > spec.context_length
+                code = "context_length_exceeded" if is_long else "invalid_value"
+                raise _refused(call, f"prompt {number}: it {misfit}", code)
 
     def _check_count(self, call: CompletionCall | ChatCall, count: int) -> None:
         max_count = min(
@@ -184,6 +194,11 @@ class Admission:
                 code="unsupported_model",
             )
         return data.decode("utf-8", errors="replace")
+
+
+def _refused(call: CompletionCall | ChatCall, text: str, code: str) -> CallRefused:
+    param = "messages" if isinstance(call, ChatCall) else "prompt"
+    return CallRefused(text, param=param, code=code)
 
 
 def _texts(call: CompletionCall) -> int:

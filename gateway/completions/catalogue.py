@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from gateway.errors import NothingFound
 from gateway.jobs.market_access import MarketAccess
 from protocol.errors import ContractReverted
+from protocol.hexadecimal import from_hex, to_hex
 from protocol.market.events import ModelRegistered
 from protocol.market.types import DEVELOPMENT_CHAIN_IDS, ModelId, ModelSpec
 
@@ -42,7 +43,7 @@ class Catalogue:
     def __init__(self, access: MarketAccess, names: Mapping[str, str]) -> None:
         """Take the operator's ids by name."""
         self._access = access
-        self._names = {name: _id_of(text) for name, text in names.items()}
+        self._names = {name: ModelId(from_hex(text)) for name, text in names.items()}
         self._is_open = not names and access.market.chain_id in DEVELOPMENT_CHAIN_IDS
         self._times: dict[ModelId, int] = {}
         self._lock = threading.Lock()
@@ -60,7 +61,7 @@ class Catalogue:
             ChainError: The chain cannot be read.
         """
         model_id = self._names.get(name)
-        if model_id is None and _is_id(name):
+        if model_id is None:
             asked = _id_of(name)
             is_listed = self._is_open or asked in self._names.values()
             model_id = asked if is_listed else None
@@ -86,8 +87,7 @@ class Catalogue:
         if not self._is_open:
             return [self.find(name) for name in self._names]
         self._read_times()
-        named = ((_hex(one), one) for one in self._times)
-        listed = [self._describe(name, one) for name, one in named]
+        listed = [self._describe(to_hex(one), one) for one in self._times]
         return [one for one in listed if one.spec.is_exact]
 
     def _describe(self, name: str, model_id: ModelId) -> Listed:
@@ -116,18 +116,8 @@ def _unknown(name: str) -> NothingFound:
     )
 
 
-def _is_id(name: str) -> bool:
-    digits = name[2:].lower()
-    return (
-        name.startswith("0x")
-        and len(digits) == 64
-        and all(digit in "0123456789abcdef" for digit in digits)
-    )
-
-
-def _id_of(text: str) -> ModelId:
-    return ModelId(bytes.fromhex(text[2:]))
-
-
-def _hex(model_id: ModelId) -> str:
-    return "0x" + model_id.hex()
+def _id_of(text: str) -> ModelId | None:
+    try:
+        return ModelId(from_hex(text, 32))
+    except ValueError:
+        return None

@@ -1,42 +1,28 @@
-"""Waiting for a call's answer, and making it of what the database holds."""
+"""Calls taken from callers, and their answers handed to them."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import anyio
 import anyio.to_thread
 from starlette.requests import Request
 
-from gateway.completions.answers import (
-    Facts,
-    chat_answer,
-    chat_chunks,
-    completion_answer,
-    completion_chunks,
-)
-from gateway.completions.parsing import CALLS, parse_body
-from gateway.completions.responses import (
-    ChatChunk,
-    ChatCompletion,
-    Completion,
-    Origin,
-)
-from gateway.completions.schemas import CompletionCall
+from gateway.completions.admission import Admission
+from gateway.completions.answers import Answers
+from gateway.completions.responses import ChatChunk, ChatCompletion, Completion
 from gateway.database.engine import Database
 from gateway.errors import CallRefused, GatewayBusy, GatewayError, JobUnsuccessful
 from gateway.jobs import calls as records
-from gateway.jobs.calls import CallFault
-from gateway.jobs.market_access import MarketAccess
-from gateway.jobs.states import CallState
-from gateway.jobs.tables import CallRow
-from gateway.jobs.terms import JobTerms, outputs_from_json, prompts_from_json
-from gateway.jobs.waiters import Waiters
+from gateway.jobs.tables import CallFault, CallRow, CallState
 from protocol.errors import MarketError, WaitTimedOut
 
-__all__ = ["CallerGone", "Delivery", "fault_error", "receipt_url"]
+__all__ = ["CallerGone", "Calls", "Delivery", "Waiters"]
 
 _log = logging.getLogger(__name__)
 
@@ -51,91 +37,145 @@ class CallerGone(Exception):
     """Nobody waits for the answer any more."""
 
 
-def receipt_url(base_url: str, job_id: bytes, outputs: Sequence[int]) -> str:
-    """Where the receipt of some outputs of a job is."""
-    wanted = "&".join(f"output={index}" for index in outputs)
-    return f"{base_url}/v1/receipts/0x{job_id.hex()}?{wanted}"
+class Waiters:
+    """Events of one event loop's tasks, by call."""
+
+    def __init__(self) -> None:
+        """Nobody waits yet."""
+        self._lock = threading.Lock()
+        self._events: dict[str, list[tuple[asyncio.AbstractEventLoop, asyncio.Event]]]
+        self._events = {}
+
+    @contextmanager
+    def waiting(self, call_id: str) -> Iterator[asyncio.Event]:
+        """An event that is set whenever the call moves on; for use in a task."""
+        event = asyncio.Event()
+        place = (asyncio.get_running_loop(), event)
+        with self._lock:
+            self._events.setdefault(call_id, []).append(place)
+        try:
+            yield event
+        finally:
+            with self._lock:
+                places = self._events[call_id]
+                places.remove(place)
+                if not places:
+                    del self._events[call_id]
+
+    def wake(self, call_ids: Iterable[str]) -> None:
+        """Tell whoever waits for these calls; from any thread."""
+        with self._lock:
+            places = [p for one in call_ids for p in self._events.get(one, ())]
+        for loop, event in places:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(event.set)
+
+    def has(self, call_id: str) -> bool:
+        """Whether anybody waits for a call."""
+        with self._lock:
+            return call_id in self._events
+
+    def count(self) -> int:
+        """Calls that somebody waits for."""
+        with self._lock:
+            return len(self._events)
 
 
-def fault_error(status: int, message: str) -> GatewayError:
-    """The error of a call that was refused after it was let in."""
-    if status == _BAD_GATEWAY:
-        return JobUnsuccessful(message)
-    if 400 <= status < 500:
-        return CallRefused(message, code="job_refused")
-    return GatewayBusy(message)
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Takes calls for one replica.
+
+    Attributes:
+        database: Calls.
+        admission: Lets them in.
+        answers: Makes their answers.
+        waiters: Told when a call ends.
+        notice: Called when one was let in.
+        timeout_seconds: How long a caller waits at most.
+    """
+
+    database: Database
+    admission: Admission
+    answers: Answers
+    waiters: Waiters
+    notice: Callable[[], None]
+    timeout_seconds: float
+
+    def open(
+        self, key_id: str, endpoint: str, body: bytes, idempotency_key: str | None
+    ) -> Delivery:
+        """Takes a call; raises as `Admission.admit`."""
+        call_id, call = self.admission.admit(key_id, endpoint, body, idempotency_key)
+        self.notice()
+        return Delivery(self, call_id, is_stream=bool(call.stream))
 
 
 class Delivery:
-    """Waits and answers, for callers of this replica."""
+    """The answer of one call, on its way to one caller.
 
-    def __init__(
-        self,
-        database: Database,
-        access: MarketAccess,
-        waiters: Waiters,
-        *,
-        base_url: str,
-        timeout_seconds: float,
-    ) -> None:
-        """Join the parts.
+    Attributes:
+        call_id: The call.
+        is_stream: Whether the caller wants it in chunks.
+    """
 
-        Args:
-            database: Calls.
-            access: For tokenizers.
-            waiters: Told when a call ends.
-            base_url: Where callers reach the gateway.
-            timeout_seconds: How long a caller waits at most.
-        """
-        self._database = database
-        self._access = access
-        self._waiters = waiters
-        self._base_url = base_url
-        self._timeout = timeout_seconds
+    def __init__(self, calls: Calls, call_id: str, *, is_stream: bool) -> None:
+        """`Calls.open` makes it."""
+        self._calls = calls
+        self.call_id = call_id
+        self.is_stream = is_stream
 
-    # ---------------------------------------------------------------- waiting
-
-    async def wait(self, call_id: str, request: Request | None = None) -> CallRow:
-        """Waits until a call has its outputs.
+    async def whole(self, request: Request) -> Completion | ChatCompletion:
+        """Waits for the whole answer.
 
         Args:
-            call_id: The call.
-            request: Whose connection to watch; None where something else does.
-
-        Returns:
-            The call with its outputs.
+            request: The caller's, to notice when it leaves.
 
         Raises:
             CallerGone: The caller hung up; a call without a job was taken back.
             GatewayError: The call ended without an answer.
             WaitTimedOut: It has none yet; it goes on.
+            StoreError: The model's tokenizer cannot be had.
+            ChainError: The chain cannot be read.
             DatabaseError: The database is down.
         """
+        row = await self._wait(request)
+        return await anyio.to_thread.run_sync(self._calls.answers.whole, row)
+
+    async def chunks(self) -> list[Completion] | list[ChatChunk]:
+        """Waits for the answer in chunks; raises as `whole`, but for `CallerGone`."""
+        row = await self._wait(None)
+        return await anyio.to_thread.run_sync(self._calls.answers.chunks, row)
+
+    async def _wait(self, request: Request | None) -> CallRow:
+        """The call with its outputs, once they are there.
+
+        Args:
+            request: Whose connection to watch; None where something else does.
+        """
         leaving = asyncio.create_task(_until_gone(request))
+        seconds = self._calls.timeout_seconds
         try:
-            async with asyncio.timeout(self._timeout):
-                return await self._until_ended(call_id, leaving)
+            async with asyncio.timeout(seconds):
+                return await self._until_ended(leaving)
         except TimeoutError as error:
             raise WaitTimedOut(
-                f"no answer within {self._timeout:g} s; the call goes on: repeat it "
+                f"no answer within {seconds:g} s; the call goes on: repeat it "
                 "with the same Idempotency-Key to get its answer"
             ) from error
         except (CallerGone, asyncio.CancelledError):
-            await self.take_back(call_id)
+            await self.take_back()
             raise
         finally:
             leaving.cancel()
 
-    async def _until_ended(self, call_id: str, leaving: asyncio.Task[None]) -> CallRow:
+    async def _until_ended(self, leaving: asyncio.Task[None]) -> CallRow:
         pause = _FIRST_WAIT_SECONDS
-        with self._waiters.waiting(call_id) as event:
+        with self._calls.waiters.waiting(self.call_id) as event:
             while True:
                 event.clear()
-                row = await anyio.to_thread.run_sync(self._look, call_id)
-                if CallState(row.state).has_answer:
+                row = await anyio.to_thread.run_sync(self._find_answered)
+                if row is not None:
                     return row
-                if CallState(row.state).is_refused:
-                    raise fault_error(row.status or _BAD_GATEWAY, row.fault or "")
                 moved = asyncio.create_task(event.wait())
                 await asyncio.wait(
                     {moved, leaving},
@@ -147,67 +187,46 @@ class Delivery:
                 if leaving.done():
                     raise CallerGone
 
-    def _look(self, call_id: str) -> CallRow:
-        with self._database.reading() as session:
-            row = records.find_call(session, call_id)
+    def _find_answered(self) -> CallRow | None:
+        """The call if its outputs are there. Raises GatewayError if it was refused."""
+        with self._calls.database.reading() as session:
+            row = records.find_call(session, self.call_id)
+            if row is None:
+                raise JobUnsuccessful("the call is not known any more")
+            state = CallState(row.state)
+            if state.is_refused:
+                raise _error_of(row.fault)
+            if state.has_answer:
+                row = records.find_call(session, self.call_id, with_texts=True)
             session.expunge_all()
-        if row is None:
-            raise JobUnsuccessful("the call is not known any more")
-        return row
+        return row if state.has_answer else None
 
-    async def take_back(self, call_id: str) -> None:
-        """Ends a call that nobody waits for and that is part of no job: it is free."""
+    async def take_back(self) -> None:
+        """Ends the call if nobody waits for it and it is part of no job: it is free."""
 
         def release() -> bool:
-            return self._database.write(
-                lambda s: records.release_waiting(s, call_id, _CALLER_GONE)
+            return self._calls.database.write(
+                lambda s: records.release_waiting(s, self.call_id, _CALLER_GONE)
             )
 
-        if self._waiters.has(call_id):
+        if self._calls.waiters.has(self.call_id):
             # Somebody else came with the same idempotency key.
             return
         with anyio.CancelScope(shield=True):
             try:
                 if await anyio.to_thread.run_sync(release):
-                    _log.info("taken back", extra={"call_id": call_id})
+                    _log.info("taken back", extra={"call_id": self.call_id})
             except MarketError as error:
                 _log.warning("not taken back", extra={"reason": str(error)})
 
-    # ---------------------------------------------------------------- answering
 
-    def answer(self, row: CallRow) -> Completion | ChatCompletion:
-        """The whole answer of a call. Raises StoreError, ChainError."""
-        call = parse_body(CALLS[row.endpoint], row.body)
-        codec = self._access.codec_of(JobTerms.parse(row.terms).model_id)
-        if isinstance(call, CompletionCall):
-            return completion_answer(call, self._facts(row), codec)
-        return chat_answer(call, self._facts(row), codec)
-
-    def chunks(self, row: CallRow) -> list[Completion] | list[ChatChunk]:
-        """The same in chunks."""
-        call = parse_body(CALLS[row.endpoint], row.body)
-        codec = self._access.codec_of(JobTerms.parse(row.terms).model_id)
-        if isinstance(call, CompletionCall):
-            return list(completion_chunks(call, self._facts(row), codec))
-        return list(chat_chunks(call, self._facts(row), codec))
-
-    def _facts(self, row: CallRow) -> Facts:
-        if row.job_id is None or row.outputs is None or row.first_output is None:
-            raise JobUnsuccessful("the call's answer is not kept any more")
-        prompts = prompts_from_json(row.prompts)
-        own = list(range(row.first_output, row.first_output + row.prompt_count))
-        return Facts(
-            call_id=row.call_id,
-            created_at=int(row.created_at),
-            origin=Origin(
-                job_id="0x" + row.job_id.hex(),
-                receipt_url=receipt_url(self._base_url, row.job_id, own),
-                outputs=own,
-            ),
-            prompts=tuple(prompt.text for prompt in prompts),
-            prompt_tokens=row.prompt_tokens,
-            outputs=tuple(outputs_from_json(row.outputs)),
-        )
+def _error_of(fault: CallFault | None) -> GatewayError:
+    """The error of a call that was refused after it was let in."""
+    if fault is None or fault.status == _BAD_GATEWAY:
+        return JobUnsuccessful("" if fault is None else fault.message)
+    if 400 <= fault.status < 500:
+        return CallRefused(fault.message, code="job_refused")
+    return GatewayBusy(fault.message)
 
 
 async def _until_gone(request: Request | None) -> None:

@@ -10,6 +10,15 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from protocol.documents.canonical import TokenId
+from protocol.documents.prompts import (
+    MAX_ALTERNATIVES,
+    MAX_NEW_TOKENS,
+    MAX_SEED,
+    MAX_STOP_CHARACTERS,
+    MAX_TOP_K,
+)
+
 __all__ = [
     "AssayOptions",
     "ChatCall",
@@ -20,11 +29,15 @@ __all__ = [
 ]
 
 MAX_CHOICES = 128
+# OpenAI's own; a prompt of the market may be hotter.
+_MAX_TEMPERATURE = 2
+_MAX_STOPS = 4
 _Text = Annotated[str, Field(min_length=1)]
-_TokenId = Annotated[int, Field(ge=0, lt=1 << 32)]
-_Ids = Annotated[list[_TokenId], Field(min_length=1)]
-_Stop = Annotated[str, Field(min_length=1, max_length=64)]
-_Stops = Annotated[list[_Stop], Field(max_length=4)]
+_Ids = Annotated[list[TokenId], Field(min_length=1)]
+_Stop = Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARACTERS)]
+_Stops = Annotated[list[_Stop], Field(max_length=_MAX_STOPS)]
+_NewTokens = Annotated[int, Field(ge=1, le=MAX_NEW_TOKENS)]
+_Alternatives = Annotated[int, Field(ge=0, le=MAX_ALTERNATIVES)]
 _Nothing = Annotated[dict[str, int], Field(max_length=0)]
 _Zero = Annotated[float, Field(ge=0, le=0)]
 
@@ -58,19 +71,19 @@ class AssayOptions(_Wire):
     redundancy: Annotated[int, Field(ge=1, le=255)] | None = None
     rounds: Annotated[int, Field(ge=1, le=2)] | None = None
     tick: Annotated[int, Field(ge=0, le=7)] | None = None
-    top_k: Annotated[int, Field(ge=0, lt=1 << 32)] | None = None
+    top_k: Annotated[int, Field(ge=0, le=MAX_TOP_K)] | None = None
 
 
 class _Call(_Wire):
     model: Annotated[str, Field(min_length=1, max_length=256)]
     n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = None
-    seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 64)] | None = None
+    seed: Annotated[int, Field(ge=-(1 << 63), le=MAX_SEED)] | None = None
     stop: _Stop | _Stops | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=_MAX_TEMPERATURE)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    max_tokens: Annotated[int, Field(ge=1, lt=1 << 32)] | None = None
+    max_tokens: _NewTokens | None = None
     # Identifies the caller's own user; nothing follows from it.
     user: Annotated[str, Field(max_length=256)] | None = None
     assay: AssayOptions | None = None
@@ -120,7 +133,7 @@ class CompletionCall(_Call):
         | Annotated[list[_Ids], Field(min_length=1)]
     )
     echo: bool | None = None
-    logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    logprobs: _Alternatives | None = None
     best_of: Literal[1] | None = None
     suffix: Annotated[str, Field(max_length=0)] | None = None
 
@@ -162,8 +175,8 @@ class ChatCall(_Call):
     """
 
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=1_000)]
-    max_completion_tokens: Annotated[int, Field(ge=1, lt=1 << 32)] | None = None
+    max_completion_tokens: _NewTokens | None = None
     logprobs: bool | None = None
-    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    top_logprobs: _Alternatives | None = None
     response_format: _TextFormat | None = None
     store: Literal[False] | None = None

@@ -12,16 +12,21 @@ from collections.abc import Sequence
 
 from gateway.completions.schemas import ChatCall, CompletionCall
 from gateway.errors import CallRefused
-from protocol.documents.prompts import MILLION
+from gateway.jobs.terms import AnswerForm
+from protocol.documents.prompts import MAX_SEED, MILLION, Prompt
 from protocol.documents.tokenizer import TokenCodec
-from requester.prompts.decoding import Decoding
-from requester.prompts.request import PromptRequest
 
-__all__ = ["DEFAULT_CHAT_TOKENS", "chat_prompts", "completion_prompts", "draw_seed"]
+__all__ = [
+    "DEFAULT_CHAT_TOKENS",
+    "answer_form",
+    "chat_prompts",
+    "completion_prompts",
+    "draw_seed",
+]
 
 DEFAULT_COMPLETION_TOKENS = 16
 DEFAULT_CHAT_TOKENS = 256
-_SEEDS = 1 << 64
+_SEEDS = MAX_SEED + 1
 
 
 def draw_seed() -> int:
@@ -31,7 +36,7 @@ def draw_seed() -> int:
 
 def completion_prompts(
     call: CompletionCall, codec: TokenCodec, seed: int
-) -> list[PromptRequest]:
+) -> list[Prompt]:
     """The prompts of a completion call, those of one text together.
 
     Args:
@@ -52,13 +57,12 @@ def completion_prompts(
     _check_stream_options(call)
     tokens = call.max_tokens or DEFAULT_COMPLETION_TOKENS
     texts = [_of_prompt(prompt, codec) for prompt in _listed(call)]
-    decoding = _decoding(call, tokens, logprobs=call.logprobs)
-    return _choices(texts, decoding, call.choices, _seed(call, seed))
+    return _choices(call, texts, tokens, call.logprobs, seed)
 
 
 def chat_prompts(
     call: ChatCall, text: str, ids: Sequence[int], room: int, seed: int
-) -> list[PromptRequest]:
+) -> list[Prompt]:
     """The prompts of a chat call, one for each choice.
 
     Args:
@@ -81,8 +85,18 @@ def chat_prompts(
     asked = call.max_completion_tokens or call.max_tokens
     tokens = asked or max(1, min(DEFAULT_CHAT_TOKENS, room))
     logprobs = (call.top_logprobs or 0) if call.logprobs else None
-    decoding = _decoding(call, tokens, logprobs=logprobs)
-    return _choices([(text, tuple(ids))], decoding, call.choices, _seed(call, seed))
+    return _choices(call, [(text, tuple(ids))], tokens, logprobs, seed)
+
+
+def answer_form(call: CompletionCall | ChatCall) -> AnswerForm:
+    """What a call says about the form of its answer."""
+    return AnswerForm(
+        model=call.model,
+        choices=call.choices,
+        has_logprobs=call.logprobs is not None and call.logprobs is not False,
+        has_echo=isinstance(call, CompletionCall) and bool(call.echo),
+        has_usage=call.wants_usage,
+    )
 
 
 def _check_stream_options(call: CompletionCall | ChatCall) -> None:
@@ -104,9 +118,15 @@ def _listed(call: CompletionCall) -> list[str | list[int]]:
 
 def _of_prompt(
     prompt: str | list[int], codec: TokenCodec
-) -> tuple[str, tuple[int, ...] | None]:
+) -> tuple[str, tuple[int, ...]]:
     if isinstance(prompt, str):
-        return prompt, None
+        if not prompt.strip():
+            raise CallRefused(
+                "a prompt is empty; write some text",
+                param="prompt",
+                code="invalid_value",
+            )
+        return prompt, codec.encode(prompt)
     size = len(codec.vocabulary)
     if max(prompt) >= size:
         raise CallRefused(
@@ -118,39 +138,30 @@ def _of_prompt(
     return codec.decode(prompt), tuple(prompt)
 
 
-def _decoding(
-    call: CompletionCall | ChatCall, tokens: int, *, logprobs: int | None
-) -> Decoding:
+def _choices(
+    call: CompletionCall | ChatCall,
+    texts: Sequence[tuple[str, tuple[int, ...]]],
+    tokens: int,
+    logprobs: int | None,
+    drawn: int,
+) -> list[Prompt]:
+    """Each text with its token ids, once for every choice."""
     temperature = 1.0 if call.temperature is None else call.temperature
     top_p = 1.0 if call.top_p is None else call.top_p
-    return Decoding(
-        max_new_tokens=tokens,
-        temperature=round(temperature * MILLION),
-        top_k=call.options.top_k or 0,
+    shared = {
+        "logprobs": 0 if logprobs is None else 1 + logprobs,
+        "max_new_tokens": tokens,
+        "stop": call.stops,
+        "temperature": round(temperature * MILLION),
+        "top_k": call.options.top_k or 0,
         # What is finer than a millionth keeps at least one candidate anyway.
-        top_p=max(1, round(top_p * MILLION)),
-        stop=call.stops,
-        stop_ids=(),
-        logprobs=logprobs,
-    )
-
-
-def _seed(call: CompletionCall | ChatCall, drawn: int) -> int:
-    return drawn if call.seed is None else call.seed % _SEEDS
-
-
-def _choices(
-    texts: Sequence[tuple[str, tuple[int, ...] | None]],
-    decoding: Decoding,
-    choices: int,
-    seed: int,
-) -> list[PromptRequest]:
+        "top_p": max(1, round(top_p * MILLION)),
+    }
+    outputs = [one for one in texts for _ in range(call.choices)]
+    seed = drawn if call.seed is None else call.seed
     return [
-        PromptRequest(
-            text,
-            Decoding(seed=(seed + place * choices + choice) % _SEEDS).over(decoding),
-            ids,
+        Prompt.model_validate(
+            {**shared, "text": text, "ids": ids, "seed": (seed + place) % _SEEDS}
         )
-        for place, (text, ids) in enumerate(texts)
-        for choice in range(choices)
+        for place, (text, ids) in enumerate(outputs)
     ]

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Integer, LargeBinary, MetaData, Numeric, String
+from pydantic import TypeAdapter
+from sqlalchemy import (
+    BigInteger,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    String,
+    Text,
+)
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-__all__ = ["AMOUNT_DIGITS", "Address", "Amount", "Base", "Bytes32", "Count"]
+__all__ = ["AMOUNT_DIGITS", "Address", "Amount", "Base", "Bytes32", "Count", "JsonOf"]
 
 # 2**96 has 29 digits; sums of many amounts have a few more.
 AMOUNT_DIGITS = 38
@@ -58,6 +67,29 @@ class Amount(TypeDecorator[int]):
     def process_result_value(self, value: Any | None, dialect: Dialect) -> int | None:
         """A value from the database."""
         return None if value is None else int(value)
+
+
+class JsonOf(TypeDecorator[Any]):
+    """A value of one Python type, kept as JSON text and checked when it is read."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, kind: Any) -> None:
+        """Take the type: anything that pydantic can read and write."""
+        super().__init__()
+        self.kind = kind
+        self._adapter: TypeAdapter[Any] = TypeAdapter(kind)
+
+    def process_bind_param(self, value: Any | None, dialect: Dialect) -> str | None:
+        """A value as the database takes it."""
+        if value is None:
+            return None
+        return self._adapter.dump_json(value, by_alias=True).decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any | None:
+        """A value from the database. Raises ValueError if it is of another type."""
+        return None if value is None else self._adapter.validate_json(value)
 
 
 Bytes32 = LargeBinary(32)

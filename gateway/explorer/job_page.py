@@ -17,6 +17,7 @@ from gateway.market_data.histories import (
 from gateway.market_data.jobs import JobSummary
 from protocol.amounts import Amounts
 from protocol.digests import digest_to_cid
+from protocol.hexadecimal import to_hex
 from protocol.market.sentences import sentence_of
 from protocol.market.timeline import Timeline
 from protocol.market.types import JobState
@@ -42,7 +43,7 @@ def job_page(history: JobHistory, amounts: Amounts, receipts: str) -> dict[str, 
         receipts: Address that receipts are under.
     """
     job = history.summary
-    job_id = "0x" + job.job_id.hex()
+    job_id = to_hex(job.job_id)
     is_accepted = job.state is JobState.ACCEPTED
     return {
         "job": {
@@ -114,9 +115,9 @@ def _member(member: MemberView, amounts: Amounts) -> dict[str, Any]:
         "place": member.place,
         "worker": member.worker,
         "seat_id": member.seat_id,
-        "commitment": member.commitment and "0x" + member.commitment.hex(),
+        "commitment": member.commitment and to_hex(member.commitment),
         "committed": Moment.at(member.committed_at),
-        "answer": member.answer and "0x" + member.answer.hex(),
+        "answer": member.answer and to_hex(member.answer),
         "revealed": Moment.at(member.revealed_at),
         "verdict": verdict(member.verdict),
         "earned": amounts.text(member.earned),

@@ -29,6 +29,7 @@ from gateway.market_data.jobs import JobSummary, newest_jobs
 from gateway.market_data.models import ModelView
 from gateway.market_data.overview import Overview, Point, overview, time_series
 from protocol.amounts import Amounts
+from protocol.hexadecimal import to_hex
 from protocol.market.types import JobState
 
 __all__ = [
@@ -127,11 +128,11 @@ def state_choices() -> list[dict[str, str]]:
 def job_row(job: JobSummary, amounts: Amounts) -> dict[str, Any]:
     """A job in a list."""
     return {
-        "job_id": "0x" + job.job_id.hex(),
+        "job_id": to_hex(job.job_id),
         "state": job_state(job.state),
         "posted": Moment.at(job.posted_at),
         "requester": job.requester,
-        "model_id": "0x" + job.model_id.hex(),
+        "model_id": to_hex(job.model_id),
         "prompt_count": whole(job.prompt_count),
         "redundancy": job.redundancy,
         "escrowed": amounts.text(job.escrowed),
@@ -212,7 +213,7 @@ def _seat(seat: SeatView) -> dict[str, Any]:
         state = Tone("closing", "wait")
     return {
         "seat_id": seat.seat_id,
-        "model_id": "0x" + seat.model_id.hex(),
+        "model_id": to_hex(seat.model_id),
         "tick": seat.tick,
         "state": state,
         "opened": Moment.at(seat.opened_at),
@@ -221,7 +222,7 @@ def _seat(seat: SeatView) -> dict[str, Any]:
 
 def _duty(duty: OpenDuty, amounts: Amounts) -> dict[str, Any]:
     return {
-        "job_id": "0x" + duty.job_id.hex(),
+        "job_id": to_hex(duty.job_id),
         "round_number": duty.round_number,
         "drawn": Moment.at(duty.drawn_at),
         "verdict": verdict(duty.verdict),
@@ -242,7 +243,7 @@ def model_row(model: ModelView, name: str, amounts: Amounts) -> dict[str, Any]:
         amounts: How to write amounts.
     """
     return {
-        "model_id": "0x" + model.model_id.hex(),
+        "model_id": to_hex(model.model_id),
         "name": name,
         "profile": model.spec.profile_name,
         "vocab_size": whole(model.spec.vocab_size),

@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse
 
 from gateway.api.access import services_of
 from gateway.indexer.head_watch import HeadWatch
+from protocol.amounts import Amounts
 from protocol.chain.deployment import Deployment
 
 __all__ = ["FOLDER", "Page", "PageDep", "page_of"]
@@ -52,11 +53,13 @@ class Page:
         request: Of the page.
         market: Whose market it shows.
         watch: Knows the last block that is indexed.
+        amounts: How it writes amounts of the token.
     """
 
     request: Request
     market: Deployment
     watch: HeadWatch
+    amounts: Amounts
 
     def draw(
         self,
@@ -112,7 +115,8 @@ class Page:
 def page_of(request: Request) -> Page:
     """The page that a request asks for."""
     services = services_of(request)
-    return Page(request, services.session.market.deployment, services.watch)
+    market = services.session.market.deployment
+    return Page(request, market, services.watch, services.settings.amounts)
 
 
 PageDep = Annotated[Page, Depends(page_of)]

@@ -12,23 +12,20 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.accounts.keys import authenticate
 from gateway.api.access import (
-    AdmissionDep,
+    CallsDep,
     CatalogueDep,
     DatabaseDep,
-    EngineDep,
     SettingsDep,
 )
+from gateway.completions.answers import receipt_url
 from gateway.completions.catalogue import Catalogue
-from gateway.completions.delivery import receipt_url
 from gateway.completions.parsing import COMPLETIONS
 from gateway.errors import GatewayError, NothingFound
 from gateway.explorer.page_route import PageRoute
 from gateway.explorer.pages import Page, PageDep
 from gateway.explorer.words import Tone
 from gateway.jobs.calls import find_call
-from gateway.jobs.states import CallState
-from gateway.jobs.tables import CallRow
-from gateway.jobs.terms import outputs_from_json, prompts_from_json
+from gateway.jobs.tables import CallRow, CallState
 
 __all__ = ["router"]
 
@@ -64,8 +61,7 @@ async def take(
     page: PageDep,
     database: DatabaseDep,
     catalogue: CatalogueDep,
-    admission: AdmissionDep,
-    engine: EngineDep,
+    calls: CallsDep,
     key: Annotated[str, Form(max_length=200)],
     model: Annotated[str, Form(max_length=200)],
     prompt: Annotated[str, Form(max_length=20_000)],
@@ -87,14 +83,13 @@ async def take(
         with database.reading() as session:
             caller = authenticate(session, key.strip())
         # The page sent twice is one call.
-        return admission.admit(caller.key_id, COMPLETIONS, _body(given), once)[0]
+        return calls.open(caller.key_id, COMPLETIONS, _body(given), once).call_id
 
     try:
         call_id = await anyio.to_thread.run_sync(admit)
     except GatewayError as error:
         # What was written stays in the form, but for the key.
         return _form(page, catalogue, given, str(error), error.http_status)
-    engine.notice()
     root = str(page.request.scope.get("root_path", "")).rstrip("/")
     return RedirectResponse(f"{root}/playground/{call_id}", _SEE_OTHER)
 
@@ -105,7 +100,7 @@ def asked(
 ) -> Response:
     """How a prompt is doing; whoever has the address may see it."""
     with database.reading() as session:
-        row = find_call(session, call_id)
+        row = find_call(session, call_id, with_texts=True)
         session.expunge_all()
     if row is None or row.endpoint != COMPLETIONS:
         raise NothingFound(f"there is no call {call_id[:80]}")
@@ -156,14 +151,14 @@ def _state(row: CallRow, base_url: str) -> dict[str, Any]:
     state = CallState(row.state)
     texts, receipt = [], None
     if state.has_answer and row.outputs is not None:
-        texts = [output.text for output in outputs_from_json(row.outputs)]
+        texts = [output.text for output in row.outputs]
     if state is CallState.SETTLED and row.job_id and row.first_output is not None:
         outputs = range(row.first_output, row.first_output + row.prompt_count)
         receipt = receipt_url(base_url, row.job_id, outputs)
     return {
-        "prompt": prompts_from_json(row.prompts)[0].text,
+        "prompt": row.prompts[0].text if row.prompts else "",
         "progress": _PROGRESS[state],
-        "fault": row.fault if state.is_refused else None,
+        "fault": row.fault.message if row.fault else None,
         "job_id": "0x" + row.job_id.hex() if row.job_id else None,
         "texts": texts,
         "receipt_url": receipt,

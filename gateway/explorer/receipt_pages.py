@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 
 import anyio.to_thread
@@ -14,14 +13,13 @@ from gateway.explorer.page_route import PageRoute
 from gateway.explorer.pages import Page, PageDep
 from gateway.jobs.market_access import MarketAccess
 from protocol.errors import BadReceipt, MarketError
+from protocol.hexadecimal import from_hex
 from protocol.market.types import JobId
 from requester.receipts.verify import parse_receipt, verify
 
 __all__ = ["router"]
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
-
-_ID = re.compile(r"0x[0-9a-f]{64}")
 
 
 @router.get("/receipts")
@@ -36,16 +34,18 @@ def by_job(
     given = {"job": job, "output": output}
     if not job:
         return _show(page, given)
-    problem = ""
-    if not _ID.fullmatch(job):
+    problem, job_id = "", None
+    try:
+        job_id = JobId(from_hex(job, 32))
+    except ValueError:
         problem = "a job's id is 0x and 64 digits"
-    elif output and not (output.isdecimal() and len(output) < 10):
+    if not problem and output and not (output.isdecimal() and len(output) < 10):
         problem = "an output is a number from 0"
-    if problem:
+    if problem or job_id is None:
         return _show(page, given, problem=problem, status=400)
     chosen = [int(output)] if output else None
     try:
-        value = shelf.receipt(JobId(bytes.fromhex(job[2:])), chosen)
+        value = shelf.receipt(job_id, chosen)
     except MarketError as error:
         return _show(page, given, problem=str(error), status=error.http_status)
     return _show(page, given, verdict=_verdict(access, value))

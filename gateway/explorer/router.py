@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from eth_utils.address import is_address, to_checksum_address
@@ -39,23 +38,23 @@ from gateway.market_data.histories import job_history
 from gateway.market_data.jobs import JobFilter, list_jobs
 from gateway.market_data.models import find_model, list_models
 from protocol.errors import RequestError, StoreError
+from protocol.hexadecimal import from_hex
 from protocol.market.types import JobId, JobState, ModelId
 
 __all__ = ["router"]
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-_ID = re.compile(r"0x[0-9a-fA-F]{64}")
 _PAGE = 50
 _CARD_FILE = "README.md"
 _CARD_BYTES = 64 * 1024
 
 
 @router.get("/")
-def market(page: PageDep, database: DatabaseDep, settings: SettingsDep) -> Response:
+def market(page: PageDep, database: DatabaseDep) -> Response:
     """The market at a glance."""
     with database.reading() as session:
-        values = market_page(session, settings.amounts)
+        values = market_page(session, page.amounts)
     return page.draw("overview.html", "market", **values)
 
 
@@ -75,7 +74,6 @@ def jobs(
     request: Request,
     page: PageDep,
     database: DatabaseDep,
-    settings: SettingsDep,
     state: str = "",
     model: str = "",
     requester: str = "",
@@ -97,7 +95,7 @@ def jobs(
         wanted = _filter(**chosen)
         with database.reading() as session:
             found = list_jobs(session, wanted, cursor=after or None, limit=_PAGE)
-        values["jobs"] = [job_row(job, settings.amounts) for job in found.items]
+        values["jobs"] = [job_row(job, page.amounts) for job in found.items]
         url = request.url.remove_query_params("after")
         if found.next_cursor:
             following = url.include_query_params(after=found.next_cursor)
@@ -113,13 +111,15 @@ def _filter(state: str, model: str, requester: str, q: str) -> JobFilter:
     names = {one.name.lower(): one for one in JobState}
     if state and state not in names:
         raise RequestError(f"there is no state {state[:40]!r}")
-    if model and not _ID.fullmatch(model):
-        raise RequestError(f"{model[:80]!r} is no model id: give 0x and 64 digits")
+    try:
+        model_id = ModelId(from_hex(model, 32)) if model else None
+    except ValueError as error:
+        raise RequestError(f"the model id {error}") from error
     if requester and not is_address(requester):
         raise RequestError(f"{requester[:80]!r} is no address: give 0x and 40 digits")
     return JobFilter(
         states=(names[state],) if state else (),
-        model_id=ModelId(bytes.fromhex(model[2:])) if model else None,
+        model_id=model_id,
         requester=to_checksum_address(requester) if requester else None,
         text=q,
     )
@@ -140,7 +140,7 @@ def job(
     if history is None:
         raise NothingFound(f"the index has no job {job_id}")
     receipts = f"{settings.base_url}/v1/receipts"
-    values = job_page(history, settings.amounts, receipts)
+    values = job_page(history, page.amounts, receipts)
     values["outputs"] = outputs_of(shelf, history.summary)
     return page.draw("job.html", "jobs", **values)
 
@@ -149,9 +149,7 @@ def job(
 
 
 @router.get("/workers")
-def workers(
-    page: PageDep, database: DatabaseDep, settings: SettingsDep, after: str = ""
-) -> Response:
+def workers(page: PageDep, database: DatabaseDep, after: str = "") -> Response:
     """Everyone who ever opened a seat."""
     with database.reading() as session:
         found = list_workers(session, cursor=after or None, limit=_PAGE)
@@ -159,40 +157,33 @@ def workers(
     return page.draw(
         "workers.html",
         "workers",
-        workers=[worker_row(one, settings.amounts) for one in found.items],
+        workers=[worker_row(one, page.amounts) for one in found.items],
         next_url=f"/workers?after={following}" if following else None,
         first_url="/workers" if after else None,
     )
 
 
 @router.get("/workers/{address}")
-def worker(
-    page: PageDep, database: DatabaseDep, settings: SettingsDep, address: str
-) -> Response:
+def worker(page: PageDep, database: DatabaseDep, address: str) -> Response:
     """One account, as a worker and as a requester."""
     account = None
     if is_address(address):
         with database.reading() as session:
             account = find_participant(session, to_checksum_address(address))
             if account is not None:
-                values = worker_page(session, account, settings.amounts)
+                values = worker_page(session, account, page.amounts)
     if account is None:
         raise NothingFound(f"the index has no event of the account {address[:80]}")
     return page.draw("worker.html", "workers", **values)
 
 
 @router.get("/models")
-def models(
-    page: PageDep,
-    database: DatabaseDep,
-    catalogue: CatalogueDep,
-    settings: SettingsDep,
-) -> Response:
+def models(page: PageDep, database: DatabaseDep, catalogue: CatalogueDep) -> Response:
     """What is registered."""
     names = catalogue.names
     with database.reading() as session:
         rows = [
-            model_row(one, names.get(one.model_id, ""), settings.amounts)
+            model_row(one, names.get(one.model_id, ""), page.amounts)
             for one in list_models(session)
         ]
     return page.draw("models.html", "models", models=rows)
@@ -204,7 +195,6 @@ def model(
     database: DatabaseDep,
     access: AccessDep,
     catalogue: CatalogueDep,
-    settings: SettingsDep,
     model_id: str,
 ) -> Response:
     """One model with its card."""
@@ -218,9 +208,9 @@ def model(
         "model.html",
         "models",
         model={"model_id": "0x" + key.hex(), "name": catalogue.names.get(key, "")},
-        cards=model_cards(view, settings.amounts),
+        cards=model_cards(view, page.amounts),
         card_text=_card_text(access, key),
-        jobs=[job_row(one, settings.amounts) for one in jobs],
+        jobs=[job_row(one, page.amounts) for one in jobs],
     )
 
 
@@ -236,6 +226,9 @@ def _card_text(access: MarketAccess, model_id: ModelId) -> str:
 
 
 def _id_of(text: str, what: str) -> bytes:
-    if not _ID.fullmatch(text):
-        raise NothingFound(f"{text[:80]!r} is no {what} id: give 0x and 64 digits")
-    return bytes.fromhex(text[2:])
+    try:
+        return from_hex(text, 32)
+    except ValueError as error:
+        raise NothingFound(
+            f"{text[:80]!r} is no {what} id: give 0x and 64 digits"
+        ) from error

@@ -38,6 +38,7 @@ from gateway.indexer.projection import (
     time_of,
 )
 from gateway.indexer.totals import Totals
+from protocol.hexadecimal import from_hex
 from protocol.market.events import Log
 from protocol.market.types import JobId
 
@@ -184,7 +185,7 @@ def _add_rows(session: Session, logs: Sequence[Log]) -> None:
         [
             {
                 "number": number,
-                "hash": bytes.fromhex(log.block_hash[2:]),
+                "hash": from_hex(log.block_hash),
                 "at": time_of(log),
                 "event_count": counts[number],
             }
@@ -201,9 +202,9 @@ def _transactions(logs: Sequence[Log]) -> list[Row]:
             jobs[log.tx_hash].add(job_id)
     return [
         {
-            "tx_hash": bytes.fromhex(tx_hash[2:]),
+            "tx_hash": from_hex(tx_hash),
             "block_number": log.block_number,
-            "block_hash": bytes.fromhex(log.block_hash[2:]),
+            "block_hash": from_hex(log.block_hash),
             "at": time_of(log),
             "job_count": len(jobs[tx_hash]),
             "gas_used": None,

@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from gateway.database.engine import Database
 from gateway.indexer.models import TransactionRow
 from protocol.chain.rpc.receipts import TxReceipt
+from protocol.hexadecimal import from_hex, to_hex
 
 __all__ = ["CostSource", "fill_costs"]
 
@@ -46,7 +47,7 @@ def fill_costs(database: Database, source: CostSource, *, limit: int) -> int:
     )
     with database.reading() as session:
         hashes = session.scalars(missing).all()
-    receipts = [source.receipt("0x" + one.hex()) for one in hashes]
+    receipts = [source.receipt(to_hex(one)) for one in hashes]
     found = [receipt for receipt in receipts if receipt is not None]
     if found:
         with database.writing() as session:
@@ -54,9 +55,8 @@ def fill_costs(database: Database, source: CostSource, *, limit: int) -> int:
                 session.execute(
                     update(TransactionRow)
                     .where(
-                        TransactionRow.tx_hash == bytes.fromhex(receipt.tx_hash[2:]),
-                        TransactionRow.block_hash
-                        == bytes.fromhex(receipt.block_hash[2:]),
+                        TransactionRow.tx_hash == from_hex(receipt.tx_hash),
+                        TransactionRow.block_hash == from_hex(receipt.block_hash),
                     )
                     .values(gas_used=receipt.gas_used, gas_price=receipt.gas_price)
                 )

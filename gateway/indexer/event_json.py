@@ -8,6 +8,7 @@ from enum import IntEnum
 from functools import cache
 from typing import Any, cast, get_args, get_origin, get_type_hints
 
+from protocol.hexadecimal import from_hex, to_hex
 from protocol.market.events import EVENTS, Event
 
 __all__ = ["event_from_json", "event_to_json"]
@@ -39,7 +40,7 @@ def _plain(value: Any) -> Any:
     if kind is int or kind is str or kind is bool:
         return value
     if isinstance(value, bytes):
-        return "0x" + value.hex()
+        return to_hex(value)
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     if isinstance(value, int):
@@ -65,7 +66,7 @@ def _reader(hint: Any) -> _Reader:
         item = _reader(get_args(hint)[0])
         return lambda values: tuple(map(item, values))
     if hint is bytes:
-        return lambda text: bytes.fromhex(text[2:])
+        return lambda text: from_hex(text)
     if is_dataclass(hint):
         kind: Any = hint
         return lambda values: kind(

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from gateway.indexer.event_json import event_from_json, event_to_json
 from gateway.indexer.models import EventRow
 from gateway.indexer.projection import time_of
+from protocol.hexadecimal import from_hex, to_hex
 from protocol.market.events import EntrySkipped, Log
 from protocol.market.types import JobId
 
@@ -41,9 +42,9 @@ def row_of(log: Log) -> dict[str, Any]:
     return {
         "block_number": log.block_number,
         "log_index": log.log_index,
-        "block_hash": bytes.fromhex(log.block_hash[2:]),
+        "block_hash": from_hex(log.block_hash),
         "at": time_of(log),
-        "tx_hash": bytes.fromhex(log.tx_hash[2:]),
+        "tx_hash": from_hex(log.tx_hash),
         "address": log.address,
         "kind": type(event).__name__,
         "job_id": getattr(event, "job_id", None),
@@ -115,8 +116,8 @@ def _log_of(row: Row[Any]) -> Log:
     return Log(
         event=event_from_json(row.kind, row.fields),
         block_number=row.block_number,
-        block_hash="0x" + row.block_hash.hex(),
-        tx_hash="0x" + row.tx_hash.hex(),
+        block_hash=to_hex(row.block_hash),
+        tx_hash=to_hex(row.tx_hash),
         log_index=row.log_index,
         address=row.address,
         block_time=row.at,

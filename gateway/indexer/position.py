@@ -12,6 +12,7 @@ from gateway.database.inserts import insert_if_absent
 from gateway.indexer.models import BlockRow, IndexRow
 from protocol.chain.cursor import KEPT_BLOCKS, CursorPosition
 from protocol.errors import ConfigError
+from protocol.hexadecimal import from_hex, to_hex
 
 __all__ = [
     "IndexedHead",
@@ -102,7 +103,7 @@ def load_position(session: Session) -> CursorPosition | None:
         .order_by(BlockRow.number.desc())
         .limit(KEPT_BLOCKS)
     )
-    seen = [(row.number, "0x" + row.hash.hex()) for row in blocks]
+    seen = [(row.number, to_hex(row.hash)) for row in blocks]
     if not seen:
         return None
     (number, digest), *earlier = seen
@@ -139,7 +140,7 @@ def move(session: Session, expected: int, number: int, at: int) -> bool:
 
 def note_block(session: Session, number: int, digest: str, at: int) -> None:
     """Remember a head, if it is not remembered for its events already."""
-    block_hash = bytes.fromhex(digest[2:])
+    block_hash = from_hex(digest)
     insert_if_absent(
         session, BlockRow, number=number, hash=block_hash, at=at, event_count=0
     )

@@ -12,7 +12,9 @@ from enum import StrEnum
 from typing import Any
 
 from protocol.errors import JobNotFound
+from protocol.hexadecimal import from_hex
 from protocol.market.events import (
+    Entry,
     Log,
     ModelRegistered,
     ResultCommitted,
@@ -22,13 +24,13 @@ from protocol.market.events import (
     SeatOpened,
     SeatSlashed,
 )
-from protocol.market.round_history import Entry, RoundHistory
+from protocol.market.round_history import Place, RoundHistory
 from protocol.market.timeline import Timeline
 from protocol.market.types import (
     ZERO_ADDRESS,
-    Answer,
     JobId,
     JobState,
+    Outcome,
     OutcomeStatus,
     SlashReason,
 )
@@ -147,7 +149,7 @@ def _posting(history: Timeline) -> Row:
         "posted_block": log.block_number,
         "posted_index": log.log_index,
         "posted_at": time_of(log),
-        "posted_tx": bytes.fromhex(log.tx_hash[2:]),
+        "posted_tx": from_hex(log.tx_hash),
         "requester": history.posted.event.requester,
         "nonce": params.nonce,
         "model_id": params.model_id,
@@ -177,14 +179,24 @@ def _progress(history: Timeline) -> Row:
         "expiry_block": armed.event.expiry_block
         if armed is not None and state is JobState.OPEN
         else None,
-        "accepted_at": None if accepted is None else time_of(accepted.log),
+        "accepted_at": _when(accepted),
+        **_outcome(outcome),
+        "delivered_at": _when(delivered),
+        "is_delivered": None if delivered is None else delivered.event.has_succeeded,
+    }
+
+
+def _outcome(outcome: Outcome | None) -> Row:
+    return {
         "outcome_status": None if outcome is None else int(outcome.status),
         "token_count": None if outcome is None else outcome.token_count,
         "results_root": None if outcome is None else outcome.results_root,
         "results_digest": None if outcome is None else outcome.results_digest,
-        "delivered_at": None if delivered is None else time_of(delivered.log),
-        "is_delivered": None if delivered is None else delivered.event.has_succeeded,
     }
+
+
+def _when(entry: Entry[Any] | None) -> int | None:
+    return None if entry is None else time_of(entry.log)
 
 
 def _deadline(state: JobState, current: RoundHistory | None) -> int | None:
@@ -200,7 +212,7 @@ def _ending(history: Timeline) -> Row:
     settled, ended = history.settled, history.ended
     return {
         "ended_block": None if ended is None else ended.log.block_number,
-        "ended_at": None if ended is None else time_of(ended.log),
+        "ended_at": _when(ended),
         "refunded": None if ended is None else ended.event.refunded,
         "paid": None if settled is None else settled.event.paid,
         "fee": None if settled is None else settled.event.fee,
@@ -216,16 +228,16 @@ def _round(job_id: JobId, one: RoundHistory) -> Row:
     return {
         "job_id": job_id,
         "number": one.number,
-        "armed_at": None if armed is None else time_of(armed.log),
+        "armed_at": _when(armed),
         "seed_block": None if armed is None else armed.event.seed_block,
         "expiry_block": None if armed is None else armed.event.expiry_block,
         "seed": None if drawn is None else drawn.event.seed,
-        "drawn_at": None if drawn is None else time_of(drawn.log),
+        "drawn_at": _when(drawn),
         "commit_deadline": None if drawn is None else drawn.event.commit_deadline,
         "reveal_deadline": None
         if one.opened is None
         else one.opened.event.reveal_deadline,
-        "split_at": None if one.split is None else time_of(one.split.log),
+        "split_at": _when(one.split),
     }
 
 
@@ -243,14 +255,13 @@ def _members(history: Timeline, one: RoundHistory) -> Iterator[Row]:
             "drawn_at": time_of(one.drawn.log),
         }
         row |= _commitment(place.committed) | _reveal(place.revealed)
-        row |= _result(history, one, place.seat_id, row)
-        yield row
+        yield row | _result(history, one, place)
 
 
 def _commitment(entry: Entry[ResultCommitted] | None) -> Row:
     return {
         "commitment": None if entry is None else entry.event.commitment,
-        "committed_at": None if entry is None else time_of(entry.log),
+        "committed_at": _when(entry),
         "committed_tx": None if entry is None else bytes.fromhex(entry.log.tx_hash[2:]),
     }
 
@@ -259,49 +270,40 @@ def _reveal(entry: Entry[ResultRevealed] | None) -> Row:
     outcome = None if entry is None else entry.event.outcome
     return {
         "answer": None if outcome is None else outcome.answer(),
-        "outcome_status": None if outcome is None else int(outcome.status),
-        "token_count": None if outcome is None else outcome.token_count,
-        "results_root": None if outcome is None else outcome.results_root,
-        "results_digest": None if outcome is None else outcome.results_digest,
-        "revealed_at": None if entry is None else time_of(entry.log),
+        **_outcome(outcome),
+        "revealed_at": _when(entry),
         "revealed_tx": None if entry is None else bytes.fromhex(entry.log.tx_hash[2:]),
     }
 
 
-def _result(history: Timeline, one: RoundHistory, seat_id: int, row: Row) -> Row:
-    """Verdict and money of a place; a worker holds at most one place of a job."""
-    worker = row["worker"]
-    slashed = [
-        entry.event
-        for entry in history.slashed
-        if entry.event.seat_id == seat_id and entry.event.worker == worker
-    ]
-    earned = sum(
-        entry.event.amount
-        for entry in history.workers_paid
-        if entry.event.worker == worker
-    )
-    has_ended = history.settled is not None or one.split is not None
-    if seat_id == 0:
-        verdict = Verdict.VACANT
-    elif slashed:
-        verdict = _SLASHED[slashed[-1].reason]
-    elif not has_ended or row["answer"] is None:
-        verdict = Verdict.PENDING
-    else:
-        verdict = _judged(history, row["answer"], row["outcome_status"])
+def _result(history: Timeline, one: RoundHistory, place: Place) -> Row:
+    """Verdict and money of a place."""
+    slash = history.slash_of(place.worker)
     return {
-        "verdict": verdict.value,
-        "earned": 0 if seat_id == 0 else earned,
-        "slashed": sum(event.amount for event in slashed),
+        "verdict": _verdict(history, one, place, slash).value,
+        "earned": history.paid_to(place.worker),
+        "slashed": 0 if slash is None else slash.amount,
     }
 
 
-def _judged(history: Timeline, answer: Answer, status: int) -> Verdict:
+def _verdict(
+    history: Timeline, one: RoundHistory, place: Place, slash: SeatSlashed | None
+) -> Verdict:
+    has_ended = history.settled is not None or one.split is not None
+    if place.is_vacant:
+        return Verdict.VACANT
+    if slash is not None:
+        return _SLASHED[slash.reason]
+    if not has_ended or place.revealed is None:
+        return Verdict.PENDING
+    return _judged(history, place.revealed.event.outcome)
+
+
+def _judged(history: Timeline, outcome: Outcome) -> Verdict:
     accepted = history.accepted
-    if accepted is not None and accepted.event.answer == answer:
+    if accepted is not None and accepted.event.answer == outcome.answer():
         return Verdict.AGREED
-    if status == OutcomeStatus.INPUT_UNAVAILABLE:
+    if outcome.status == OutcomeStatus.INPUT_UNAVAILABLE:
         return Verdict.UNAVAILABLE
     # A split leaves it waiting for the second round.
     return Verdict.PENDING if history.settled is None else Verdict.DISAGREED

@@ -11,26 +11,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Select, and_, literal, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, undefer_group
 
 from gateway.accounts import ledger
 from gateway.accounts.rate_limits import take_call
 from gateway.database.clock import DatabaseNow
 from gateway.database.leases import Lease
 from gateway.errors import IdempotencyConflict
-from gateway.jobs.states import CallState
-from gateway.jobs.tables import CallRow
-from gateway.jobs.terms import Ask, prompts_to_json
+from gateway.jobs.sharing import Waiting
+from gateway.jobs.tables import CallFault, CallRow, CallState
+from gateway.jobs.terms import Ask
+from protocol.documents.prompts import Prompt
 
 __all__ = [
-    "CallFault",
     "NewCall",
     "adopt_orphans",
     "earlier_call",
     "find_call",
+    "note_ask",
     "now",
     "open_calls_of",
+    "prompts_of",
     "refuse",
+    "release_callers",
     "release_waiting",
     "replica_lease",
     "reserve_call",
@@ -50,7 +53,6 @@ class NewCall:
         call_id: Its id.
         key_id: The API key.
         endpoint: Path, such as `/v1/completions`.
-        body: The call as JSON.
         body_hash: SHA-256 of what came, hexadecimal.
         idempotency_key: The caller's, if it gave one.
     """
@@ -58,22 +60,8 @@ class NewCall:
     call_id: str
     key_id: str
     endpoint: str
-    body: str
     body_hash: str
     idempotency_key: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CallFault:
-    """Why a call has no answer.
-
-    Attributes:
-        status: HTTP status.
-        message: For the caller.
-    """
-
-    status: int
-    message: str
 
 
 def now(session: Session) -> float:
@@ -128,39 +116,56 @@ def reserve_call(session: Session, call: NewCall, ask: Ask, replica: str) -> str
     take_call(session, call.key_id)
     ledger.reserve(session, call.key_id, ask.max_cost)
     moment = now(session)
-    session.add(
-        CallRow(
-            call_id=call.call_id,
-            key_id=call.key_id,
-            state=CallState.RESERVED,
-            replica=replica,
-            endpoint=call.endpoint,
-            body=call.body,
-            prompts=prompts_to_json(ask.prompts),
-            terms=str(ask.terms),
-            prompt_count=len(ask.prompts),
-            max_tokens=ask.max_tokens,
-            prompt_tokens=ask.prompt_tokens,
-            reserved=ask.max_cost,
-            idempotency_key=call.idempotency_key,
-            body_hash=call.body_hash,
-            created_at=moment,
-            changed_at=moment,
-        )
+    row = CallRow(
+        call_id=call.call_id,
+        key_id=call.key_id,
+        state=CallState.RESERVED,
+        replica=replica,
+        endpoint=call.endpoint,
+        idempotency_key=call.idempotency_key,
+        body_hash=call.body_hash,
+        created_at=moment,
+        changed_at=moment,
     )
+    note_ask(row, ask)
+    session.add(row)
     return call.call_id
 
 
-def find_call(session: Session, call_id: str) -> CallRow | None:
-    """A call by its id."""
-    return session.get(CallRow, call_id)
+def note_ask(row: CallRow, ask: Ask) -> None:
+    """Writes down what a call asks for."""
+    row.terms, row.prompts, row.form = ask.terms, ask.prompts, ask.form
+    row.prompt_count, row.prompt_tokens = len(ask.prompts), ask.prompt_tokens
+    row.max_tokens, row.reserved = ask.max_tokens, ask.max_cost
 
 
-def waiting_calls(session: Session, replica: str) -> Sequence[CallRow]:
+def find_call(
+    session: Session, call_id: str, *, with_texts: bool = False
+) -> CallRow | None:
+    """A call by its id; its prompts and outputs only if they are asked for."""
+    options = [undefer_group("texts")] if with_texts else []
+    return session.get(CallRow, call_id, options=options, populate_existing=True)
+
+
+def waiting_calls(session: Session, replica: str) -> list[Waiting]:
     """Calls of a replica that are part of no job yet, oldest first."""
     statement = _waiting().where(CallRow.replica == replica)
     order = (CallRow.created_at, CallRow.line, CallRow.call_id)
-    return session.scalars(statement.order_by(*order)).all()
+    return [
+        Waiting(
+            row.call_id, row.terms, row.prompt_count, row.max_tokens, row.created_at
+        )
+        for row in session.scalars(statement.order_by(*order))
+        if row.terms is not None
+    ]
+
+
+def prompts_of(session: Session, call_ids: Sequence[str]) -> list[Prompt]:
+    """The prompts of calls, in the order of the calls."""
+    columns = select(CallRow.call_id, CallRow.prompts)
+    rows = session.execute(columns.where(CallRow.call_id.in_(call_ids)))
+    found = {row.call_id: row.prompts or () for row in rows}
+    return [one for call_id in call_ids for one in found.get(call_id, ())]
 
 
 def release_waiting(session: Session, call_id: str, fault: CallFault) -> bool:
@@ -171,6 +176,13 @@ def release_waiting(session: Session, call_id: str, fault: CallFault) -> bool:
         return False
     refuse(session, row, CallState.RELEASED, fault)
     return True
+
+
+def release_callers(session: Session, replica: str, fault: CallFault) -> None:
+    """Takes back what a replica's own callers wait for; lines of batches stay."""
+    own = _waiting().where(CallRow.replica == replica, CallRow.batch_id.is_(None))
+    for row in session.scalars(own.with_for_update()).all():
+        refuse(session, row, CallState.RELEASED, fault)
 
 
 def refuse(session: Session, row: CallRow, state: CallState, fault: CallFault) -> None:
@@ -184,8 +196,7 @@ def refuse(session: Session, row: CallRow, state: CallState, fault: CallFault) -
         row.job_id = row.first_output = None
         row.changed_at = now(session)
         return
-    row.state, row.charge = state, 0
-    row.status, row.fault = fault.status, fault.message
+    row.state, row.charge, row.fault = state, 0, fault
     # The same call may be made again.
     row.idempotency_key = None
     row.changed_at = now(session)

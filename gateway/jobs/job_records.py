@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Self
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from gateway.accounts import ledger
 from gateway.database.clock import DatabaseNow
-from gateway.jobs.calls import CallFault, now, open_calls_of, refuse
-from gateway.jobs.shares import Bill, Share, split_bill
-from gateway.jobs.states import LIVE_JOBS, CallState, SharedJobStage
-from gateway.jobs.tables import CallRow, GatewayJobRow
-from gateway.jobs.terms import outputs_to_json
+from gateway.jobs.calls import now, open_calls_of, refuse
+from gateway.jobs.sharing import Bill, Share, split_bill
+from gateway.jobs.tables import (
+    LIVE_JOBS,
+    CallFault,
+    CallRow,
+    CallState,
+    GatewayJobRow,
+    SharedJobStage,
+)
 from protocol.documents.results import Output
-from protocol.market.types import JobId, JobParams
+from protocol.market.types import JobId
 from requester.jobs.drafts import Draft
 
 __all__ = [
-    "LiveJob",
     "claim_expired",
     "create_job",
     "end_without_answer",
@@ -36,57 +38,16 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class LiveJob:
-    """A job that is to be moved on.
-
-    Attributes:
-        job_id: The job.
-        params: What is posted.
-        content: The prompts document; None once it is not needed any more.
-        stage: How far it has come.
-        posted_block: Block of its posting, once seen.
-        escrowed: Units that posting locks.
-        created_at: Unix time of its making.
-        changed_at: Unix time of its last step.
-    """
-
-    job_id: JobId
-    params: JobParams
-    content: bytes | None
-    stage: SharedJobStage
-    posted_block: int | None
-    escrowed: int
-    created_at: float
-    changed_at: float
-
-    @classmethod
-    def of(cls, row: GatewayJobRow) -> Self:
-        """The job of a row."""
-        return cls(
-            job_id=JobId(row.job_id),
-            params=JobParams.from_bytes(row.params),
-            content=row.content,
-            stage=SharedJobStage(row.stage),
-            posted_block=row.posted_block,
-            escrowed=row.escrowed,
-            created_at=row.created_at,
-            changed_at=row.changed_at,
-        )
-
-
 # ---------------------------------------------------------------- who moves it
 
 
-def live_jobs(session: Session, replica: str) -> list[LiveJob]:
+def live_jobs(session: Session, replica: str) -> Sequence[GatewayJobRow]:
     """The jobs that a replica moves on, oldest first."""
     statement = select(GatewayJobRow).where(
         GatewayJobRow.holder == replica, GatewayJobRow.stage.in_(LIVE_JOBS)
     )
-    rows = session.scalars(
-        statement.order_by(GatewayJobRow.created_at, GatewayJobRow.job_id)
-    )
-    return [LiveJob.of(row) for row in rows]
+    order = (GatewayJobRow.created_at, GatewayJobRow.job_id)
+    return session.scalars(statement.order_by(*order)).all()
 
 
 def hold(session: Session, replica: str, seconds: float) -> None:
@@ -153,50 +114,48 @@ def create_job(
     session: Session,
     job_id: JobId,
     draft: Draft,
-    calls: Sequence[CallRow],
+    call_ids: Sequence[str],
     replica: str,
     seconds: float,
-) -> bool:
+) -> GatewayJobRow | None:
     """Makes a job of waiting calls, all of them or none.
 
     Args:
         session: A writing session.
         job_id: Id of the draft's job.
         draft: The job, its prompts those of the calls in order.
-        calls: The calls as they were read.
+        call_ids: The calls.
         replica: Who moves it on.
         seconds: How long others stay away.
 
     Returns:
-        False if a call is not waiting any more; then nothing was done.
+        The job; None if a call is not waiting any more, and then nothing was done.
     """
-    wanted = [call.call_id for call in calls]
-    statement = select(CallRow).where(CallRow.call_id.in_(wanted)).with_for_update()
+    statement = select(CallRow).where(CallRow.call_id.in_(call_ids)).with_for_update()
     found = {row.call_id: row for row in session.scalars(statement)}
-    rows = [found[call_id] for call_id in wanted if call_id in found]
-    if len(rows) < len(wanted) or not all(_is_waiting(row) for row in rows):
-        return False
+    calls = [found[call_id] for call_id in call_ids if call_id in found]
+    if len(calls) < len(call_ids) or not all(map(_is_waiting, calls)):
+        return None
     moment = now(session)
-    session.add(
-        GatewayJobRow(
-            job_id=job_id,
-            params=draft.params.to_bytes(),
-            content=draft.content,
-            stage=SharedJobStage.DRAFTED,
-            holder=replica,
-            held_until=moment + seconds,
-            escrowed=draft.estimate.escrow,
-            created_at=moment,
-            changed_at=moment,
-        )
+    row = GatewayJobRow(
+        job_id=job_id,
+        params=draft.params,
+        content=draft.content,
+        stage=SharedJobStage.DRAFTED,
+        holder=replica,
+        held_until=moment + seconds,
+        escrowed=draft.estimate.escrow,
+        created_at=moment,
+        changed_at=moment,
     )
+    session.add(row)
     # The calls refer to it.
     session.flush()
     first = 0
-    for row in rows:
-        row.job_id, row.first_output, row.changed_at = job_id, first, moment
-        first += row.prompt_count
-    return True
+    for call in calls:
+        call.job_id, call.first_output, call.changed_at = job_id, first, moment
+        first += call.prompt_count
+    return row
 
 
 def mark_posting(session: Session, job_id: JobId) -> bool:
@@ -237,7 +196,7 @@ def mark_accepted(
         if call.state == CallState.POSTED and call.first_output is not None:
             last = call.first_output + call.prompt_count
             own = outputs[call.first_output : last]
-            call.outputs = outputs_to_json(own)
+            call.outputs = tuple(own)
             call.new_tokens = sum(len(output.ids) for output in own)
             call.state, call.changed_at = CallState.ACCEPTED, row.changed_at
             answered.append(call.call_id)

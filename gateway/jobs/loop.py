@@ -22,17 +22,14 @@ from gateway.database.leases import acquire, release
 from gateway.errors import GatewayBusy
 from gateway.jobs import calls as call_records
 from gateway.jobs import job_records as records
-from gateway.jobs.calls import CallFault, replica_lease
-from gateway.jobs.forming import Waiting, due_groups
-from gateway.jobs.job_records import LiveJob
-from gateway.jobs.market_access import JobLimits, MarketAccess
-from gateway.jobs.persistence import persist
+from gateway.jobs.calls import replica_lease
+from gateway.jobs.market_access import MarketAccess, persist
 from gateway.jobs.runner import JobRunner
-from gateway.jobs.states import SharedJobStage
-from gateway.jobs.tables import CallRow
-from gateway.jobs.terms import JobTerms, prompts_from_json
-from gateway.jobs.waiters import Waiters
+from gateway.jobs.sharing import Waiting, due_groups
+from gateway.jobs.tables import CallFault, GatewayJobRow, SharedJobStage
+from gateway.jobs.terms import JobTerms
 from protocol.errors import MarketError, RequestError
+from protocol.hexadecimal import to_hex
 from protocol.host.crash_points import crash_point
 from protocol.market.types import JobId
 
@@ -80,10 +77,10 @@ class JobEngine:
         access: MarketAccess,
         database: Database,
         runner: JobRunner,
-        waiters: Waiters,
         options: LoopOptions,
         *,
         replica: str,
+        wake: Callable[[Sequence[str]], None],
         feed: Callable[[], None] | None = None,
     ) -> None:
         """Join the parts; nothing runs yet.
@@ -92,15 +89,15 @@ class JobEngine:
             access: The market and the wallet.
             database: Calls and jobs.
             runner: Moves a job on.
-            waiters: Callers to tell.
             options: How to run.
             replica: This replica's name.
+            wake: Told which calls have ended.
             feed: Called at every look; makes calls of what waits in batches.
         """
         self._access = access
         self._database = database
         self._runner = runner
-        self._waiters = waiters
+        self._wake_callers = wake
         self._options = options
         self.replica = replica
         self._feed = feed
@@ -169,7 +166,7 @@ class JobEngine:
     def _beat(self) -> None:
         ended = self._database.write(self._show_life)
         self._beat_at = time.monotonic()
-        self._waiters.wake(ended)
+        self._wake_callers(ended)
 
     def _show_life(self, session: Session) -> list[str]:
         seconds = self._options.lease_seconds
@@ -180,9 +177,7 @@ class JobEngine:
         return ended
 
     def _leave(self, session: Session) -> None:
-        for row in call_records.waiting_calls(session, self.replica):
-            if row.batch_id is None:
-                call_records.release_waiting(session, row.call_id, _GONE)
+        call_records.release_callers(session, self.replica, _GONE)
         records.let_go(session, self.replica)
         release(session, replica_lease(self.replica), self.replica)
 
@@ -194,11 +189,11 @@ class JobEngine:
         busy = frozenset[str]().union(*self._forming.values())
         with self._database.reading() as session:
             moment = call_records.now(session)
-            rows = call_records.waiting_calls(session, self.replica)
-            waiting = [_waiting(row) for row in rows if row.call_id not in busy]
+            calls = call_records.waiting_calls(session, self.replica)
+        waiting = [call for call in calls if call.call_id not in busy]
         room = self._options.max_live_jobs - len(self._looked) - len(self._forming)
         window = self._options.window_seconds
-        groups = due_groups(waiting, moment, window, self._limits_of)
+        groups = due_groups(waiting, moment, window, self._access.limits)
         for group in groups[: max(0, room)]:
             chosen = frozenset(call.call_id for call in group)
             self._forming[self._pool.submit(self._make, group)] = chosen
@@ -207,14 +202,11 @@ class JobEngine:
             return min(self._options.poll_seconds, max(0.01, oldest + window - moment))
         return self._options.poll_seconds
 
-    def _limits_of(self, terms: str) -> JobLimits:
-        return self._access.limits(JobTerms.parse(terms))
-
     def _make(self, group: Sequence[Waiting]) -> None:
         """Draft a job of these calls, write it down, post it."""
         call_ids = [call.call_id for call in group]
         try:
-            live = self._draft(call_ids, JobTerms.parse(group[0].terms))
+            live = self._draft(call_ids, group[0].terms)
         except MarketError as error:
             self._refuse(call_ids, error)
             return
@@ -222,42 +214,29 @@ class JobEngine:
             self._step(live)
             self._wake.set()
 
-    def _draft(self, call_ids: Sequence[str], terms: JobTerms) -> LiveJob | None:
+    def _draft(self, call_ids: Sequence[str], terms: JobTerms) -> GatewayJobRow | None:
         with self._database.reading() as session:
-            found = [call_records.find_call(session, one) for one in call_ids]
-            rows = [row for row in found if row is not None]
-            session.expunge_all()
-        prompts = [p for row in rows for p in prompts_from_json(row.prompts)]
+            prompts = call_records.prompts_of(session, call_ids)
         seats = persist(lambda: self._access.seats(terms))
         draft = self._access.draft(terms, prompts, seats=seats)
         job_id = self._access.market.job_id_of(draft.params)
         self._take_in_hand(job_id)
         seconds = self._options.lease_seconds
 
-        def create(session: Session) -> bool:
+        def create(session: Session) -> GatewayJobRow | None:
             return records.create_job(
-                session, job_id, draft, rows, self.replica, seconds
+                session, job_id, draft, call_ids, self.replica, seconds
             )
 
+        live = None
         try:
-            is_made = self._database.write(create)
-        except BaseException:
-            self._put_down(job_id)
-            raise
-        if not is_made:
-            self._put_down(job_id)
-            return None
-        crash_point("gateway.drafted")
-        return LiveJob(
-            job_id=job_id,
-            params=draft.params,
-            content=draft.content,
-            stage=SharedJobStage.DRAFTED,
-            posted_block=None,
-            escrowed=draft.estimate.escrow,
-            created_at=time.time(),
-            changed_at=time.time(),
-        )
+            live = self._database.write(create)
+        finally:
+            if live is None:
+                self._put_down(job_id)
+        if live is not None:
+            crash_point("gateway.drafted")
+        return live
 
     def _refuse(self, call_ids: Sequence[str], error: MarketError) -> None:
         _log.warning("no job", extra={"calls": len(call_ids), "reason": str(error)})
@@ -272,13 +251,14 @@ class JobEngine:
                 call_records.release_waiting(session, call_id, fault)
 
         self._database.write(release_all)
-        self._waiters.wake(call_ids)
+        self._wake_callers(call_ids)
 
     # ---------------------------------------------------------------- moving
 
     def _move(self) -> None:
         with self._database.reading() as session:
             jobs = records.live_jobs(session, self.replica)
+            session.expunge_all()
         self._looked = {j.job_id: self._looked.get(j.job_id, 0.0) for j in jobs}
         if not jobs:
             return
@@ -290,23 +270,23 @@ class JobEngine:
                 self._looked[job.job_id] = moment
                 self._pool.submit(self._step, job)
 
-    def _is_due(self, job: LiveJob, moment: float, is_new_block: bool) -> bool:
+    def _is_due(self, job: GatewayJobRow, moment: float, is_new_block: bool) -> bool:
         age = moment - self._looked[job.job_id]
-        if job.stage is SharedJobStage.DRAFTED:
+        if job.stage == SharedJobStage.DRAFTED:
             # Whoever drafts a job posts it in the same breath.
             return False
-        if job.stage is SharedJobStage.ABANDONED:
+        if job.stage == SharedJobStage.ABANDONED:
             return age >= _SLOW_LOOK_SECONDS
         return is_new_block or age >= _LONGEST_LOOK_SECONDS
 
-    def _step(self, job: LiveJob) -> None:
+    def _step(self, job: GatewayJobRow) -> None:
         try:
             self._runner.step(job)
         except MarketError as error:
-            facts = {"job_id": "0x" + job.job_id.hex(), "reason": str(error)}
+            facts = {"job_id": to_hex(job.job_id), "reason": str(error)}
             _log.warning("step failed", extra=facts)
         except Exception:
-            _log.exception("step failed", extra={"job_id": "0x" + job.job_id.hex()})
+            _log.exception("step failed", extra={"job_id": to_hex(job.job_id)})
         finally:
             self._put_down(job.job_id)
 
@@ -320,12 +300,6 @@ class JobEngine:
     def _put_down(self, job_id: JobId) -> None:
         with self._in_hand_lock:
             self._in_hand.discard(job_id)
-
-
-def _waiting(row: CallRow) -> Waiting:
-    return Waiting(
-        row.call_id, row.terms, row.prompt_count, row.max_tokens, row.created_at
-    )
 
 
 def _unreachable(error: MarketError) -> str:

@@ -3,50 +3,47 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from eth_typing import ChecksumAddress
 
 from gateway.errors import CallRefused
-from gateway.jobs.terms import Ask, JobTerms
+from gateway.jobs.sharing import JobLimits
+from gateway.jobs.terms import JobTerms
 from protocol.chain.client import MarketClient
+from protocol.documents.prompts import Prompt
 from protocol.documents.tokenizer import TokenCodec
 from protocol.errors import (
     ConfigError,
     ContentNotFound,
+    MarketError,
     NotEnoughFunds,
 )
-from protocol.market.events import JobPosted
+from protocol.market.events import Entry, JobPosted, last_entry
 from protocol.market.prices import max_job_tokens, price_of
-from protocol.market.round_history import Entry
 from protocol.market.types import JobId, JobState, ModelId, ModelSpec
 from protocol.store.port import ContentStore
 from requester.jobs.connections import Connections
-from requester.jobs.drafts import Draft, Market, draft_job
+from requester.jobs.drafts import (
+    Draft,
+    Market,
+    assemble_job,
+    check_terms,
+    price_job,
+)
 from requester.jobs.job import Job
-from requester.prompts.decoding import Decoding
-from requester.prompts.request import PromptRequest
-from requester.prompts.tasks import Task
 
-__all__ = ["JobLimits", "MarketAccess"]
+__all__ = ["MarketAccess", "persist"]
 
 # A roster is looked at when a job is posted, not when a call comes in.
 _ANY_SEATS = 1 << 32
 _MAX_ALLOWANCE = (1 << 256) - 1
+_TRIES = 3
+_PAUSE_SECONDS = 0.2
 
-
-@dataclass(frozen=True, slots=True)
-class JobLimits:
-    """What one job may hold.
-
-    Attributes:
-        prompts: Number of prompts.
-        tokens: Tokens of the prompts with the most that they may generate.
-    """
-
-    prompts: int
-    tokens: int
+Result = TypeVar("Result")
 
 
 class MarketAccess:
@@ -131,23 +128,22 @@ class MarketAccess:
 
     def limits(self, terms: JobTerms) -> JobLimits:
         """What one job of these terms may hold. Raises ChainError."""
-        config = self.market.config
         price = price_of(self.spec_of(terms.model_id), terms.tick)
-        return JobLimits(self._max_prompts, max_job_tokens(config, price))
+        return JobLimits(self._max_prompts, max_job_tokens(self.market.config, price))
 
-    def ask(self, terms: JobTerms, prompts: Sequence[PromptRequest]) -> Ask:
-        """Checks and prices a call by itself.
+    def estimate(self, terms: JobTerms, prompts: Sequence[Prompt]) -> int:
+        """What prompts cost at most as a job of their own, units.
 
         Raises:
-            RequestError: No job could hold it, or a prompt makes no sense.
-            StoreError: The model's tokenizer cannot be had.
+            CallRefused: No job could hold them.
+            RequestError: No job could be posted on these terms.
             ChainError: The chain cannot be read.
         """
-        draft = self.draft(terms, prompts, seats=_ANY_SEATS)
-        limits = self.limits(terms)
-        asked = sum(
-            cost.prompt_tokens + cost.asked_tokens for cost in draft.estimate.prompts
-        )
+        market = self._market_of(terms, _ANY_SEATS)
+        check_terms(terms.terms, market)
+        own = [len(prompt.ids) for prompt in prompts]
+        new = [prompt.max_new_tokens for prompt in prompts]
+        limits, asked = self.limits(terms), sum(own) + sum(new)
         if asked > limits.tokens or len(prompts) > limits.prompts:
             raise CallRefused(
                 f"the call has {len(prompts)} prompts and may take {asked} tokens; a "
@@ -155,27 +151,32 @@ class MarketAccess:
                 f"{limits.tokens} tokens: ask for less, or make several calls",
                 code="context_length_exceeded",
             )
-        own = sum(cost.prompt_tokens for cost in draft.estimate.prompts)
-        return Ask(terms, tuple(prompts), own, asked, draft.estimate.escrow)
+        return price_job(own, new, terms=terms.terms, market=market).escrow
 
-    def draft(
-        self, terms: JobTerms, prompts: Sequence[PromptRequest], *, seats: int
-    ) -> Draft:
-        """A job of these prompts, with the number of seats that can be drawn."""
-        market = Market(
+    def draft(self, terms: JobTerms, prompts: Sequence[Prompt], *, seats: int) -> Draft:
+        """A job of prompts that were let in.
+
+        Args:
+            terms: The job's terms.
+            prompts: At least one.
+            seats: How many can be drawn.
+
+        Raises:
+            RequestError: It could not be posted now.
+            ChainError: The chain cannot be read.
+        """
+        market = self._market_of(terms, seats)
+        check_terms(terms.terms, market)
+        return assemble_job(
+            prompts, requester=self._account, terms=terms.terms, market=market
+        )
+
+    def _market_of(self, terms: JobTerms, seats: int) -> Market:
+        return Market(
             config=self.market.config,
             model_id=terms.model_id,
             spec=self.spec_of(terms.model_id),
             seats=seats,
-        )
-        return draft_job(
-            prompts,
-            requester=self._account,
-            task=Task.COMPLETE,
-            decoding=Decoding(),
-            terms=terms.terms,
-            market=market,
-            codec=self.codec_of(terms.model_id),
         )
 
     def seats(self, terms: JobTerms) -> int:
@@ -224,9 +225,30 @@ class MarketAccess:
     def find_posting(self, job_id: JobId) -> Entry[JobPosted] | None:
         """The posting of a job, if it is on chain. Raises RpcUnavailable."""
         logs = self.market.events(job_id=job_id, kinds=(JobPosted,))
-        found = [Entry(x.event, x) for x in logs if isinstance(x.event, JobPosted)]
-        return found[-1] if found else None
+        return last_entry(logs, JobPosted)
 
     def job(self, posted: Entry[JobPosted]) -> Job:
         """A posted job, to be followed."""
         return Job(self._connections, posted)
+
+
+def persist(work: Callable[[], Result]) -> Result:
+    """Does something that may be repeated, again when it fails passingly.
+
+    Servers close connections that were idle; whoever uses one in that moment hears
+    nothing. A caller should not be told of it.
+
+    Args:
+        work: What to do; to repeat it must change nothing.
+
+    Raises:
+        MarketError: It failed for good, or every time.
+    """
+    for _ in range(_TRIES - 1):
+        try:
+            return work()
+        except MarketError as error:
+            if not error.is_retryable:
+                raise
+        time.sleep(_PAUSE_SECONDS)
+    return work()

@@ -9,12 +9,9 @@ from typing import Protocol
 
 from gateway.database.engine import Database
 from gateway.jobs import job_records as records
-from gateway.jobs.calls import CallFault
-from gateway.jobs.job_records import LiveJob
-from gateway.jobs.market_access import MarketAccess
-from gateway.jobs.persistence import persist
-from gateway.jobs.shares import Bill
-from gateway.jobs.states import SharedJobStage
+from gateway.jobs.market_access import MarketAccess, persist
+from gateway.jobs.sharing import Bill
+from gateway.jobs.tables import CallFault, GatewayJobRow, SharedJobStage
 from protocol.errors import (
     ContractReverted,
     JobNotFound,
@@ -27,9 +24,8 @@ from protocol.errors import (
     TransactionDropped,
 )
 from protocol.host.crash_points import crash_point
-from protocol.market.events import JobPosted
+from protocol.market.events import Entry, JobPosted
 from protocol.market.prices import price_of, text_price
-from protocol.market.round_history import Entry
 from protocol.market.timeline import Timeline
 from protocol.market.types import JobId, JobState
 from requester.jobs.job import CANNOT_PAY, Job
@@ -92,7 +88,7 @@ class JobRunner:
         self._meter = meter
         self._doubts: dict[JobId, float] = {}
 
-    def step(self, job: LiveJob) -> None:
+    def step(self, job: GatewayJobRow) -> None:
         """Do what is next for a job, if anything is.
 
         Raises:
@@ -112,7 +108,7 @@ class JobRunner:
 
     # ---------------------------------------------------------------- posting
 
-    def _prepare(self, job: LiveJob) -> None:
+    def _prepare(self, job: GatewayJobRow) -> None:
         try:
             persist(lambda: self._make_ready(job))
         except (MarketError, OSError) as error:
@@ -124,7 +120,7 @@ class JobRunner:
             crash_point("gateway.posting")
             self._send(job)
 
-    def _post(self, job: LiveJob) -> None:
+    def _post(self, job: GatewayJobRow) -> None:
         """Once more: it is not known whether an earlier try landed."""
         posting = self._access.find_posting(job.job_id)
         if posting is not None:
@@ -133,19 +129,19 @@ class JobRunner:
         self._store(job)
         self._send(job)
 
-    def _make_ready(self, job: LiveJob) -> None:
+    def _make_ready(self, job: GatewayJobRow) -> None:
         self._access.require_funds(job.escrowed)
         self._access.allow(job.escrowed)
         self._store(job)
 
-    def _store(self, job: LiveJob) -> None:
+    def _store(self, job: GatewayJobRow) -> None:
         if job.content is None:
             raise RequestError("the job's prompts are gone")
         self._access.announce()
         publish(self._access.store, job.params.prompts_digest, job.content)
 
-    def _send(self, job: LiveJob) -> None:
-        is_first = job.stage is SharedJobStage.DRAFTED
+    def _send(self, job: GatewayJobRow) -> None:
+        is_first = job.stage == SharedJobStage.DRAFTED
         try:
             result = self._access.market.post_job(job.params)
         except (ContractReverted, *CANNOT_PAY) as error:
@@ -155,12 +151,11 @@ class JobRunner:
             self._doubt(job, error)
             return
         crash_point("gateway.posted")
-        for log in result.logs:
-            if isinstance(log.event, JobPosted) and log.event.job_id == job.job_id:
-                self._note_posting(job, Entry(log.event, log), result.gas_used)
+        posting = Timeline.of(job.job_id, result.logs).posted
+        self._note_posting(job, posting, result.gas_used)
 
     def _explain_refusal(
-        self, job: LiveJob, error: MarketError, is_first: bool
+        self, job: GatewayJobRow, error: MarketError, is_first: bool
     ) -> None:
         posting = self._access.find_posting(job.job_id)
         if posting is not None:
@@ -173,7 +168,7 @@ class JobRunner:
             cost = 0 if is_first else None
             self._end(job, stage, _not_posted(error), cost=cost)
 
-    def _doubt(self, job: LiveJob, error: MarketError) -> None:
+    def _doubt(self, job: GatewayJobRow, error: MarketError) -> None:
         began = self._doubts.setdefault(job.job_id, time.monotonic())
         _log.warning("posting in doubt", extra=_facts(job, reason=str(error)))
         if time.monotonic() - began >= self._patience:
@@ -181,7 +176,7 @@ class JobRunner:
             self._end(job, SharedJobStage.ABANDONED, _not_posted(error), cost=None)
 
     def _note_posting(
-        self, job: LiveJob, posting: Entry[JobPosted], gas_used: int | None
+        self, job: GatewayJobRow, posting: Entry[JobPosted], gas_used: int | None
     ) -> None:
         self._doubts.pop(job.job_id, None)
         block = posting.log.block_number
@@ -195,7 +190,7 @@ class JobRunner:
 
     # ---------------------------------------------------------------- following
 
-    def _follow(self, job: LiveJob) -> None:
+    def _follow(self, job: GatewayJobRow) -> None:
         found = self._find(job)
         if found is None:
             return
@@ -211,7 +206,7 @@ class JobRunner:
             return
         posted.move()
 
-    def _hand_out(self, job: LiveJob, posted: Job, timeline: Timeline) -> None:
+    def _hand_out(self, job: GatewayJobRow, posted: Job, timeline: Timeline) -> None:
         try:
             results = posted.results()
         except (StoreError, JobNotFound) as error:
@@ -232,7 +227,9 @@ class JobRunner:
         if timeline.settled is not None:
             self._charge(job, timeline)
 
-    def _end_unread(self, job: LiveJob, timeline: Timeline, error: MarketError) -> None:
+    def _end_unread(
+        self, job: GatewayJobRow, timeline: Timeline, error: MarketError
+    ) -> None:
         """The market accepted results that cannot be used: the gateway bears them."""
         if timeline.settled is None:
             self._access.job(timeline.posted).move()
@@ -245,7 +242,7 @@ class JobRunner:
             cost=_bill(self._access, job, timeline).cost,
         )
 
-    def _settle(self, job: LiveJob) -> None:
+    def _settle(self, job: GatewayJobRow) -> None:
         found = self._find(job)
         if found is None:
             return
@@ -256,7 +253,7 @@ class JobRunner:
         elif self._is_deep(settled.log.block_number):
             self._charge(job, timeline)
 
-    def _charge(self, job: LiveJob, timeline: Timeline) -> None:
+    def _charge(self, job: GatewayJobRow, timeline: Timeline) -> None:
         settled = timeline.settled
         if settled is None or not self._is_deep(settled.log.block_number):
             return
@@ -266,7 +263,7 @@ class JobRunner:
             _log.info("settled", extra=_facts(job, cost=bill.cost))
         crash_point("gateway.settled")
 
-    def _watch(self, job: LiveJob) -> None:
+    def _watch(self, job: GatewayJobRow) -> None:
         """An abandoned job: its callers have their money back, the gateway pays."""
         posting = self._access.find_posting(job.job_id)
         if posting is None:
@@ -283,7 +280,7 @@ class JobRunner:
 
     # ---------------------------------------------------------------- shared
 
-    def _find(self, job: LiveJob) -> tuple[Job, Timeline] | None:
+    def _find(self, job: GatewayJobRow) -> tuple[Job, Timeline] | None:
         """The job's history; None, and the job posted again, if the chain lost it."""
         logs = self._access.market.events(
             job_id=job.job_id, from_block=job.posted_block
@@ -304,7 +301,12 @@ class JobRunner:
         return block + self._confirmations <= self._access.market.block_number()
 
     def _end(
-        self, job: LiveJob, stage: SharedJobStage, fault: CallFault, *, cost: int | None
+        self,
+        job: GatewayJobRow,
+        stage: SharedJobStage,
+        fault: CallFault,
+        *,
+        cost: int | None,
     ) -> None:
         ended = self._database.write(
             lambda s: records.end_without_answer(s, job.job_id, stage, fault, cost=cost)
@@ -317,7 +319,7 @@ class JobRunner:
         self._wake(ended)
 
 
-def _bill(access: MarketAccess, job: LiveJob, timeline: Timeline) -> Bill:
+def _bill(access: MarketAccess, job: GatewayJobRow, timeline: Timeline) -> Bill:
     settled = timeline.settled
     if settled is None:
         return Bill(paid=0, fee=0, token_price=0)
@@ -345,7 +347,7 @@ def _not_posted(error: Exception) -> CallFault:
     return CallFault(_UNAVAILABLE, "the chain does not answer")
 
 
-def _why_failed(job: LiveJob, timeline: Timeline) -> str:
+def _why_failed(job: GatewayJobRow, timeline: Timeline) -> str:
     job_id = "0x" + job.job_id.hex()
     if timeline.state is JobState.CANCELLED:
         return f"job {job_id} was cancelled"
@@ -359,5 +361,5 @@ def _why_failed(job: LiveJob, timeline: Timeline) -> str:
     )
 
 
-def _facts(job: LiveJob, **more: object) -> dict[str, object]:
+def _facts(job: GatewayJobRow, **more: object) -> dict[str, object]:
     return {"job_id": "0x" + job.job_id.hex(), **more}

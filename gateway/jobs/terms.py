@@ -1,26 +1,17 @@
-"""What a call asks of the market, and its form in the database."""
+"""What a call asks of the market, and of the form of its answer."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import ClassVar
 
-from protocol.documents.results import Output
+from pydantic import ConfigDict
+
+from protocol.documents.prompts import Prompt
 from protocol.market.types import ModelId
 from requester.jobs.drafts import Terms
-from requester.prompts.decoding import Decoding
-from requester.prompts.request import PromptRequest
 
-__all__ = [
-    "Ask",
-    "JobTerms",
-    "outputs_from_json",
-    "outputs_to_json",
-    "prompts_from_json",
-    "prompts_to_json",
-]
+__all__ = ["AnswerForm", "Ask", "JobTerms"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +25,14 @@ class JobTerms:
         rounds: Rounds that are paid for.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
+        ser_json_bytes="hex", val_json_bytes="hex"
+    )
+
     model_id: ModelId
     tick: int
     redundancy: int
     rounds: int
-
-    def __str__(self) -> str:
-        """One word; `parse` reads it."""
-        numbers = f"{self.tick}/{self.redundancy}/{self.rounds}"
-        return f"0x{self.model_id.hex()}/{numbers}"
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Reads what `str` wrote."""
-        model, tick, redundancy, rounds = text.split("/")
-        model_id = ModelId(bytes.fromhex(model[2:]))
-        return cls(model_id, int(tick), int(redundancy), int(rounds))
 
     @property
     def terms(self) -> Terms:
@@ -63,52 +46,46 @@ class JobTerms:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerForm:
+    """What a call says about the form of its answer.
+
+    Attributes:
+        model: The model's name as the caller wrote it.
+        choices: Outputs of each prompt.
+        has_logprobs: Whether log-probabilities are told.
+        has_echo: Whether the prompt precedes the output.
+        has_usage: Whether a stream ends with the tokens used.
+    """
+
+    model: str
+    choices: int = 1
+    has_logprobs: bool = False
+    has_echo: bool = False
+    has_usage: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """A call that can be made part of a job.
 
     Attributes:
         terms: The terms.
-        prompts: Its prompts, nothing about decoding left unsaid.
-        prompt_tokens: Tokens of the prompts.
-        max_tokens: The same with the most that they may generate.
+        prompts: Its prompts, as they will stand in the job's document.
+        form: How it wants to be answered.
         max_cost: What it costs at most, alone in a job; units.
     """
 
     terms: JobTerms
-    prompts: tuple[PromptRequest, ...]
-    prompt_tokens: int
-    max_tokens: int
+    prompts: tuple[Prompt, ...]
+    form: AnswerForm
     max_cost: int
 
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of the prompts."""
+        return sum(len(prompt.ids) for prompt in self.prompts)
 
-def prompts_to_json(prompts: Sequence[PromptRequest]) -> str:
-    """Writes prompts."""
-    return json.dumps([asdict(prompt) for prompt in prompts])
-
-
-def prompts_from_json(text: str) -> list[PromptRequest]:
-    """Reads what `prompts_to_json` wrote."""
-    return [_prompt(value) for value in json.loads(text)]
-
-
-def outputs_to_json(outputs: Sequence[Output]) -> str:
-    """Writes outputs."""
-    return json.dumps([output.model_dump(mode="json") for output in outputs])
-
-
-def outputs_from_json(text: str) -> list[Output]:
-    """Reads what `outputs_to_json` wrote."""
-    return [Output.model_validate(value, strict=False) for value in json.loads(text)]
-
-
-def _prompt(value: dict[str, Any]) -> PromptRequest:
-    decoding = value["decoding"]
-    for name in ("stop", "stop_ids"):
-        if decoding[name] is not None:
-            decoding[name] = tuple(decoding[name])
-    ids = value["ids"]
-    return PromptRequest(
-        text=value["text"],
-        decoding=Decoding(**decoding),
-        ids=None if ids is None else tuple(ids),
-    )
+    @property
+    def max_tokens(self) -> int:
+        """The same with the most that they may generate."""
+        return sum(prompt.max_tokens for prompt in self.prompts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -16,7 +16,7 @@ from gateway.indexer.models import EventRow, MemberRow, RoundRow, TransactionRow
 from gateway.indexer.projection import Verdict
 from gateway.market_data.jobs import JobSummary, find_job
 from protocol.digests import Digest
-from protocol.market.events import BountyPaid, EntrySkipped, Log
+from protocol.market.events import BountyPaid, EntrySkipped, Log, entries_of
 from protocol.market.timeline import Timeline
 from protocol.market.types import JobId, OutcomeStatus
 
@@ -221,9 +221,9 @@ def _flows(history: Timeline) -> Iterator[Flow]:
         event = paid.event
         yield _flow(FlowKind.PAY, event.worker, event.amount, paid.log)
     # The timeline leaves out the bounty of a delivery, which comes after the end.
-    for log in _bounties(history.logs):
-        if isinstance(log.event, BountyPaid):
-            yield _flow(FlowKind.BOUNTY, log.event.caller, log.event.amount, log)
+    for bounty in entries_of(history.logs, BountyPaid):
+        due = bounty.event
+        yield _flow(FlowKind.BOUNTY, due.caller, due.amount, bounty.log)
     for slashed in history.slashed:
         loss = slashed.event
         yield _flow(FlowKind.SLASH, loss.worker, loss.amount, slashed.log)
@@ -233,10 +233,6 @@ def _flows(history: Timeline) -> Iterator[Flow]:
     ended = history.ended
     if ended is not None and ended.event.refunded:
         yield _flow(FlowKind.REFUND, requester, ended.event.refunded, ended.log)
-
-
-def _bounties(logs: Sequence[Log]) -> list[Log]:
-    return [log for log in logs if isinstance(log.event, BountyPaid)]
 
 
 def _flow(

@@ -13,6 +13,8 @@ from eth_typing import ChecksumAddress
 from eth_utils.address import is_checksum_address
 
 from protocol.errors import ConfigError
+from protocol.hexadecimal import from_hex, to_hex
+from protocol.strict_json import parse_json
 
 __all__ = ["CONTRACT_ROLES", "Deployment"]
 
@@ -20,7 +22,7 @@ CONTRACT_ROLES = ("marketplace", "lens", "registry", "token")
 """What a deployment consists of, by the names of its addresses."""
 
 _MAX_FILE_BYTES = 16 * 1024
-_HASH_LENGTH = 66
+_MAX_DEPTH = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +101,8 @@ def _read(path: Path) -> dict[str, Any]:
     if len(content) > _MAX_FILE_BYTES:
         raise ConfigError(f"deployment file {path} is above {_MAX_FILE_BYTES} bytes")
     try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        document = parse_json(content.decode("utf-8"), max_depth=_MAX_DEPTH)
+    except ValueError as error:
         raise ConfigError(f"deployment file {path} is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise ConfigError(f"deployment file {path} holds no JSON object")
@@ -138,14 +140,10 @@ def _hashes(path: Path, document: Mapping[str, Any]) -> Mapping[str, str]:
     if not isinstance(value, dict):
         raise ConfigError(f"deployment file {path}: codeHashes is no object")
     for name, digest in value.items():
-        is_hash = isinstance(digest, str) and len(digest) == _HASH_LENGTH
-        if not is_hash or not _is_hex(digest):
+        try:
+            value[name] = to_hex(from_hex(digest, 32))
+        except ValueError as error:
             raise ConfigError(
-                f"deployment file {path}: codeHashes.{name} is {digest!r}, "
-                "not 0x and 64 hexadecimal digits"
-            )
+                f"deployment file {path}: codeHashes.{name}: {error}"
+            ) from error
     return value
-
-
-def _is_hex(text: str) -> bool:
-    return text.startswith("0x") and all(c in "0123456789abcdef" for c in text[2:])

@@ -22,6 +22,7 @@ from protocol.chain.rpc.header import fetch_header
 from protocol.chain.rpc.provider import connect
 from protocol.chain.rpc.receipts import TxReceipt, fetch_receipt
 from protocol.errors import ConfigError, NoContract, RpcUnavailable, WrongChain
+from protocol.hexadecimal import to_hex
 from protocol.market.events import EVENTS, Event, Log
 from protocol.market.terms import MarketConfig
 from protocol.market.types import (
@@ -256,7 +257,7 @@ class MarketReader:
             )
         topics: list[Any] = [[topic_of(kind) for kind in wanted]]
         if job_id is not None:
-            topics.append("0x" + job_id.hex())
+            topics.append(to_hex(job_id))
         elif account is not None:
             topics.append("0x" + account[2:].lower().zfill(64))
         first = self._deployment.block_number if from_block is None else from_block
@@ -351,7 +352,7 @@ def _check_code(web3: Web3, deployment: Deployment) -> None:
                 "was the chain reset, or is the deployment file another's?"
             )
         expected = deployment.code_hashes.get(name)
-        actual = "0x" + keccak(code).hex()
+        actual = to_hex(keccak(code))
         if expected is not None and actual != expected:
             raise NoContract(
                 f"the code of the {name} at {address} hashes to {actual}, "

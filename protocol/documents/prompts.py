@@ -14,6 +14,7 @@ from protocol.documents.canonical import (
 )
 from protocol.documents.scanner import PROMPTS, Layout
 from protocol.errors import BadDocument
+from protocol.hexadecimal import to_hex
 from protocol.market.types import ModelId, ModelSpec
 
 __all__ = [
@@ -121,8 +122,8 @@ class PromptsDocument(CanonicalDocument):
             BadDocument: Another model is named, an id is not in the vocabulary, or a
                 prompt with its answer exceeds the context.
         """
-        if self.model_id != "0x" + model_id.hex():
-            raise BadDocument(f"modelId is {self.model_id}, not 0x{model_id.hex()}")
+        if self.model_id != to_hex(model_id):
+            raise BadDocument(f"modelId is {self.model_id}, not {to_hex(model_id)}")
         for number, prompt in enumerate(self.prompts):
             misfit = prompt.misfit(spec)
             if misfit is not None:

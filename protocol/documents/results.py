@@ -18,6 +18,7 @@ from protocol.documents.canonical import (
 )
 from protocol.documents.prompts import PromptsDocument
 from protocol.documents.scanner import OUTPUTS, Layout
+from protocol.hexadecimal import to_hex
 from protocol.market.output_tree import output_root
 from protocol.market.types import ModelId
 
@@ -74,9 +75,9 @@ class ResultsDocument(CanonicalDocument):
     ) -> Self:
         """Assemble the document of a job's outputs, in the order of its prompts."""
         return cls(
-            model_id="0x" + model_id.hex(),
+            model_id=to_hex(model_id),
             outputs=tuple(outputs),
-            prompts_digest="0x" + prompts_digest.hex(),
+            prompts_digest=to_hex(prompts_digest),
         )
 
     def root(self) -> bytes:

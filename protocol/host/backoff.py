@@ -5,6 +5,7 @@ Who has not failed for a while starts anew, so nothing is remembered for long.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ class _Pause:
 
 
 class Pauses:
-    """Pauses by key. For one thread."""
+    """Pauses by key, for all threads."""
 
     def __init__(
         self,
@@ -38,6 +39,7 @@ class Pauses:
         self._first = first_seconds
         self._longest = longest_seconds
         self._clock = clock
+        self._lock = threading.Lock()
         self._pauses: dict[Hashable, _Pause] = {}
 
     def is_paused(self, key: Hashable) -> bool:
@@ -48,16 +50,18 @@ class Pauses:
     def fail(self, key: Hashable) -> None:
         """It failed, again or for the first time."""
         now = self._clock()
-        self._pauses = {
-            known: pause
-            for known, pause in self._pauses.items()
-            if now - pause.until <= self._longest
-        }
-        earlier = self._pauses.get(key)
-        seconds = self._first if earlier is None else earlier.seconds * 2
-        seconds = min(seconds, self._longest)
-        self._pauses[key] = _Pause(now + seconds, seconds)
+        with self._lock:
+            self._pauses = {
+                known: pause
+                for known, pause in self._pauses.items()
+                if now - pause.until <= self._longest
+            }
+            earlier = self._pauses.get(key)
+            seconds = self._first if earlier is None else earlier.seconds * 2
+            seconds = min(seconds, self._longest)
+            self._pauses[key] = _Pause(now + seconds, seconds)
 
     def clear(self, key: Hashable) -> None:
         """It succeeded, or nobody wants it any more."""
-        self._pauses.pop(key, None)
+        with self._lock:
+            self._pauses.pop(key, None)

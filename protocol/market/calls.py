@@ -6,15 +6,14 @@ Twins of `contracts/src/types/Calls.sol`; `tests/parity` holds them together.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from protocol.market.types import JobId, JobParams, Outcome
+from protocol.market.types import AbiStruct, JobId, JobParams, Outcome
 
 __all__ = ["CommitEntry", "PermitSignature", "RevealEntry"]
 
 
 @dataclass(frozen=True, slots=True)
-class CommitEntry:
+class CommitEntry(AbiStruct):
     """One commitment of a batch.
 
     Attributes:
@@ -27,13 +26,9 @@ class CommitEntry:
     place: int
     commitment: bytes
 
-    def to_abi(self) -> tuple[Any, ...]:
-        """The members' values, in order."""
-        return (self.job_id, self.place, self.commitment)
-
 
 @dataclass(frozen=True, slots=True)
-class RevealEntry:
+class RevealEntry(AbiStruct):
     """One reveal of a batch.
 
     Attributes:
@@ -48,13 +43,9 @@ class RevealEntry:
     outcome: Outcome
     salt: bytes
 
-    def to_abi(self) -> tuple[Any, ...]:
-        """The members' values, in order."""
-        return (self.params, self.place, self.outcome, self.salt)
-
 
 @dataclass(frozen=True, slots=True)
-class PermitSignature:
+class PermitSignature(AbiStruct):
     """An EIP-2612 permit for the marketplace.
 
     Attributes:
@@ -70,7 +61,3 @@ class PermitSignature:
     v: int
     r: bytes
     s: bytes
-
-    def to_abi(self) -> tuple[Any, ...]:
-        """The members' values, in order."""
-        return (self.value, self.deadline, self.v, self.r, self.s)

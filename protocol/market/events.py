@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from eth_typing import ChecksumAddress
 
@@ -24,6 +25,7 @@ __all__ = [
     "BountyPaid",
     "CommitteeDrawn",
     "DrawArmed",
+    "Entry",
     "EntrySkipped",
     "Event",
     "JobCancelled",
@@ -44,6 +46,8 @@ __all__ = [
     "StakeDeposited",
     "Withdrawn",
     "WorkerPaid",
+    "entries_of",
+    "last_entry",
 ]
 
 
@@ -317,3 +321,35 @@ class Log:
     address: ChecksumAddress
     # Older nodes leave it out, so it does not tell two logs apart.
     block_time: int | None = field(default=None, compare=False)
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Block and index: what puts logs in the chain's order."""
+        return (self.block_number, self.log_index)
+
+
+_Event = TypeVar("_Event", bound=Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Generic[_Event]):
+    """An event of a known kind, and its log.
+
+    Attributes:
+        event: What happened.
+        log: Where it stands.
+    """
+
+    event: _Event
+    log: Log
+
+
+def entries_of(logs: Iterable[Log], kind: type[_Event]) -> tuple[Entry[_Event], ...]:
+    """Events of a kind, in the order of the logs."""
+    return tuple(Entry(log.event, log) for log in logs if isinstance(log.event, kind))
+
+
+def last_entry(logs: Iterable[Log], kind: type[_Event]) -> Entry[_Event] | None:
+    """The last event of a kind, if there is one."""
+    found = entries_of(logs, kind)
+    return found[-1] if found else None

@@ -4,61 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 from eth_typing import ChecksumAddress
 
 from protocol.market.events import (
     CommitteeDrawn,
     DrawArmed,
-    Event,
+    Entry,
     Log,
     ResultAccepted,
     ResultCommitted,
     ResultRevealed,
     RevealOpened,
     RoundSplit,
+    entries_of,
+    last_entry,
 )
 from protocol.market.transcript import Member, Phase, round_word, transcript
 from protocol.market.types import Answer, OutcomeStatus
 
-__all__ = ["Entry", "Place", "RoundHistory", "entries_of", "last_entry"]
-
-_Event = TypeVar("_Event", bound=Event)
-_RoundEvent = TypeVar(
-    "_RoundEvent",
-    DrawArmed,
-    CommitteeDrawn,
-    ResultCommitted,
-    RevealOpened,
-    ResultRevealed,
-    ResultAccepted,
-    RoundSplit,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry(Generic[_Event]):
-    """An event of a known kind, and its log.
-
-    Attributes:
-        event: What happened.
-        log: Where it stands.
-    """
-
-    event: _Event
-    log: Log
-
-
-def entries_of(logs: Sequence[Log], kind: type[_Event]) -> tuple[Entry[_Event], ...]:
-    """Events of a kind, in the order of the logs."""
-    return tuple(Entry(log.event, log) for log in logs if isinstance(log.event, kind))
-
-
-def last_entry(logs: Sequence[Log], kind: type[_Event]) -> Entry[_Event] | None:
-    """The last event of a kind, if there is one."""
-    found = entries_of(logs, kind)
-    return found[-1] if found else None
+__all__ = ["Place", "RoundHistory"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,15 +82,16 @@ class RoundHistory:
     @classmethod
     def of(cls, number: int, logs: Sequence[Log]) -> RoundHistory:
         """Rebuild a round from the events of its job, in order."""
+        own = [log for log in logs if getattr(log.event, "round", None) == number]
         return cls(
             number=number,
-            armed=_last_of(number, logs, DrawArmed),
-            drawn=_last_of(number, logs, CommitteeDrawn),
-            committed=_all_of(number, logs, ResultCommitted),
-            opened=_last_of(number, logs, RevealOpened),
-            revealed=_all_of(number, logs, ResultRevealed),
-            accepted=_last_of(number, logs, ResultAccepted),
-            split=_last_of(number, logs, RoundSplit),
+            armed=last_entry(own, DrawArmed),
+            drawn=last_entry(own, CommitteeDrawn),
+            committed=entries_of(own, ResultCommitted),
+            opened=last_entry(own, RevealOpened),
+            revealed=entries_of(own, ResultRevealed),
+            accepted=last_entry(own, ResultAccepted),
+            split=last_entry(own, RoundSplit),
         )
 
     @property
@@ -184,25 +150,7 @@ class RoundHistory:
         """Whether the quorum was noted in the word: not when the end found it."""
         if self.accepted is None:
             return False
-        answer, log = self.accepted.event.answer, self.accepted.log
-        here = (log.block_number, log.log_index)
-        revealed = [e for e in self.revealed if _position(e) < here]
+        answer, end = self.accepted.event.answer, self.accepted.log.position
+        revealed = [e for e in self.revealed if e.log.position < end]
         is_unavailable = answer[-1] & 3 == OutcomeStatus.INPUT_UNAVAILABLE
         return not is_unavailable and len(revealed) < len(self.committed)
-
-
-def _position(entry: Entry[ResultRevealed]) -> tuple[int, int]:
-    return (entry.log.block_number, entry.log.log_index)
-
-
-def _all_of(
-    number: int, logs: Sequence[Log], kind: type[_RoundEvent]
-) -> tuple[Entry[_RoundEvent], ...]:
-    return tuple(e for e in entries_of(logs, kind) if e.event.round == number)
-
-
-def _last_of(
-    number: int, logs: Sequence[Log], kind: type[_RoundEvent]
-) -> Entry[_RoundEvent] | None:
-    found = _all_of(number, logs, kind)
-    return found[-1] if found else None

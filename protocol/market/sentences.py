@@ -10,6 +10,7 @@ from eth_typing import ChecksumAddress
 
 from protocol.amounts import Amounts
 from protocol.digests import digest_to_cid
+from protocol.hexadecimal import to_hex
 from protocol.market.events import (
     BountyPaid,
     CommitteeDrawn,
@@ -84,7 +85,7 @@ def _armed(event: DrawArmed, amount: _Write) -> Sentence:
 def _drawn(event: CommitteeDrawn, amount: _Write) -> Sentence:
     drawn = tuple(worker for worker in event.workers if worker != ZERO_ADDRESS)
     filled = f"{len(drawn)} of {len(event.workers)} filled"
-    seed = "0x" + event.seed.hex()
+    seed = to_hex(event.seed)
     return Sentence(
         "committee drawn:",
         objects=drawn,
@@ -93,7 +94,7 @@ def _drawn(event: CommitteeDrawn, amount: _Write) -> Sentence:
 
 
 def _committed(event: ResultCommitted, amount: _Write) -> Sentence:
-    commitment = "0x" + event.commitment.hex()
+    commitment = to_hex(event.commitment)
     details = (("Place", f"{event.place}"), ("Commitment", commitment))
     return Sentence("committed", event.worker, details=details)
 
@@ -107,12 +108,12 @@ def _revealed(event: ResultRevealed, amount: _Write) -> Sentence:
     said = ": " + outcome.status.name.lower().replace("_", " ")
     if outcome.status == OutcomeStatus.OK:
         said = f", {outcome.token_count} tokens"
-    details = (("Place", f"{event.place}"), ("Answer", "0x" + outcome.answer().hex()))
+    details = (("Place", f"{event.place}"), ("Answer", to_hex(outcome.answer())))
     return Sentence("revealed" + said, event.worker, details=details)
 
 
 def _accepted(event: ResultAccepted, amount: _Write) -> Sentence:
-    details = (("Answer", "0x" + event.answer.hex()),)
+    details = (("Answer", to_hex(event.answer)),)
     return Sentence("accepted: a quorum agrees", details=details)
 
 
@@ -137,7 +138,7 @@ def _settled(event: JobSettled, amount: _Write) -> Sentence:
     return Sentence(
         f"settled as {event.state.label}: {amount(event.paid)} paid, "
         f"{amount(event.fee)} fee, {amount(event.refunded)} refunded",
-        details=(("Transcript", "0x" + event.transcript.hex()),),
+        details=(("Transcript", to_hex(event.transcript)),),
     )
 
 

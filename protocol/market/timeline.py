@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from eth_typing import ChecksumAddress
+
 from protocol.errors import JobNotFound
+from protocol.hexadecimal import to_hex
 from protocol.market.events import (
     BountyPaid,
     CommitteeDrawn,
     DrawArmed,
+    Entry,
     Event,
     JobCancelled,
     JobPosted,
@@ -23,8 +27,10 @@ from protocol.market.events import (
     RoundSplit,
     SeatSlashed,
     WorkerPaid,
+    entries_of,
+    last_entry,
 )
-from protocol.market.round_history import Entry, RoundHistory, entries_of, last_entry
+from protocol.market.round_history import RoundHistory
 from protocol.market.types import JobId, JobParams, JobState, Outcome
 
 __all__ = ["RESULT_EVENTS", "Timeline", "logs_to_end"]
@@ -102,11 +108,11 @@ class Timeline:
             JobNotFound: Its posting is not among them.
         """
         own = (log for log in logs if getattr(log.event, "job_id", None) == job_id)
-        ordered = tuple(sorted(own, key=_position))
+        ordered = tuple(sorted(own, key=lambda log: log.position))
         posted = last_entry(ordered, JobPosted)
         if posted is None:
             raise JobNotFound(
-                f"job 0x{job_id.hex()} was never posted on this marketplace; check "
+                f"job {to_hex(job_id)} was never posted on this marketplace; check "
                 "the id, the deployment file and the RPC's chain"
             )
         settled = last_entry(ordered, JobSettled)
@@ -143,11 +149,6 @@ class Timeline:
         return next((one for one in reversed(self.rounds) if one.drawn), None)
 
     @property
-    def drawn(self) -> Entry[CommitteeDrawn] | None:
-        """The last committee."""
-        return None if self.last_drawn is None else self.last_drawn.drawn
-
-    @property
     def accepted(self) -> Entry[ResultAccepted] | None:
         """The answer of a quorum."""
         return next((one.accepted for one in self.rounds if one.accepted), None)
@@ -174,6 +175,22 @@ class Timeline:
     def refunded(self) -> int:
         """Units that have come back to the requester so far."""
         return 0 if self.ended is None else self.ended.event.refunded
+
+    @property
+    def payments(self) -> tuple[int, ...]:
+        """What workers and callers were paid up to the end, units."""
+        workers = [entry.event.amount for entry in self.workers_paid]
+        return (*workers, *(entry.event.amount for entry in self.bounties))
+
+    def paid_to(self, worker: ChecksumAddress) -> int:
+        """Units that a worker was paid."""
+        paid = (entry.event for entry in self.workers_paid)
+        return sum(event.amount for event in paid if event.worker == worker)
+
+    def slash_of(self, worker: ChecksumAddress) -> SeatSlashed | None:
+        """What a worker lost of its bond; it holds at most one place of a job."""
+        lost = (entry.event for entry in self.slashed)
+        return next((event for event in lost if event.worker == worker), None)
 
     @property
     def deliverable(self) -> tuple[Outcome, bytes] | None:
@@ -205,10 +222,6 @@ class Timeline:
         return earlier
 
 
-def _position(log: Log) -> tuple[int, int]:
-    return (log.block_number, log.log_index)
-
-
 def _rounds(logs: Sequence[Log]) -> tuple[RoundHistory, ...]:
     numbers = {
         log.event.round
@@ -224,5 +237,5 @@ def _before(
     """What came before the end: the bounty of a delivery comes after it."""
     if settled is None:
         return entries
-    end = _position(settled.log)
-    return tuple(entry for entry in entries if _position(entry.log) < end)
+    end = settled.log.position
+    return tuple(entry for entry in entries if entry.log.position < end)

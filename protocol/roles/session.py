@@ -5,10 +5,9 @@ Whoever acts as a role connects here, so that each setting holds wherever it doe
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from eth_account.signers.local import LocalAccount
 from eth_typing import ChecksumAddress
@@ -28,7 +27,7 @@ __all__ = ["Session", "open_read_only", "open_session", "unlock_account"]
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class Session(AbstractContextManager["Session"]):
     """The connections of one role. As a context manager it closes them.
 
     Attributes:
@@ -63,16 +62,7 @@ class Session:
         """Connect to no more peers."""
         self.introductions.close()
 
-    def __enter__(self) -> Self:
-        """The session itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         """Closes it."""
         self.close()
 

@@ -54,8 +54,8 @@ class RoleSettings(BaseSettings):
         key_file: File with the role's private key, plain or a keystore, mode 600.
         password_file: File with the keystore's password, mode 600; None asks at the
             terminal.
-        data_dir: Folder of what the role keeps; among it `outbox.sqlite`, which
-            remembers transactions across restarts.
+        data_dir: Folder of what the role keeps across restarts: transactions that it
+            sent (`outbox.sqlite`), its journal or batches, models and tokenizers.
         replace_after_seconds: A transaction that is not mined after so long is sent
             again with higher fees.
         max_fee_per_gas_gwei: Most to pay for a unit of gas; None for any price.

@@ -8,7 +8,6 @@ begin within a time, then keep up a pace, and stay below a size.
 from __future__ import annotations
 
 import math
-import re
 import socket
 import threading
 import time
@@ -21,6 +20,8 @@ from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from requests.exceptions import ReadTimeout, RequestException
 from urllib3.exceptions import HTTPError
+
+from protocol.strict_json import check_depth
 
 __all__ = [
     "PACE_BYTES_PER_SECOND",
@@ -37,11 +38,7 @@ PACE_BYTES_PER_SECOND = 256 * 1024
 _PIECE_BYTES = 32 * 1024
 # What a node says of an error; more of it is of no use.
 _ERROR_BYTES = 64 * 1024
-# Python's own reader of JSON calls itself for each level, and ends the process where a
-# library has raised the limit of that.
-_MAX_LEVELS = 64
-_JSON_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
-_JSON_BRACKET = re.compile(rb"[\[\]{}]")
+_MAX_JSON_DEPTH = 64
 
 
 class AnswerTooLarge(OSError):
@@ -222,7 +219,11 @@ class _JsonBody(_BoundedBody):
 
     def read(self, size: int | None = None) -> bytes:
         whole = b"".join(iter(super().read, b""))
-        _require_flat(whole)
+        try:
+            # Whatever the encoding, quotes and brackets are ASCII.
+            check_depth(whole.decode("latin-1"), _MAX_JSON_DEPTH)
+        except ValueError as error:
+            raise AnswerMalformed(f"JSON: {error}") from error
         return whole
 
 
@@ -232,11 +233,3 @@ class _ErrorBody(_JsonBody):
     def _overflow(self) -> bytes:
         self.close()
         return b""
-
-
-def _require_flat(data: bytes) -> None:
-    level = 0
-    for bracket in _JSON_BRACKET.finditer(_JSON_STRING.sub(b"", data)):
-        level += 1 if bracket[0] in b"[{" else -1
-        if level > _MAX_LEVELS:
-            raise AnswerMalformed(f"JSON that is nested deeper than {_MAX_LEVELS}")

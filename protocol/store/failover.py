@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol, TypeVar
@@ -15,6 +14,7 @@ from protocol.errors import (
     StoreError,
     StoreUnavailable,
 )
+from protocol.host.backoff import Pauses
 from protocol.store.ipfs import IpfsStore
 from protocol.store.port import (
     PACKAGE_LIMITS,
@@ -92,9 +92,11 @@ class FailoverStore:
             raise ValueError("a store needs at least one node")
         self.api = ",".join(store.api for store in stores)
         self._stores = tuple(stores)
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._mistrusted_until = [float("-inf")] * len(stores)
+        self._mistrust = Pauses(
+            first_seconds=_MISTRUST_SECONDS,
+            longest_seconds=_MISTRUST_SECONDS,
+            clock=clock,
+        )
 
     def put(self, data: bytes) -> Digest:
         """See `ContentStore.put`."""
@@ -173,15 +175,11 @@ class FailoverStore:
                 yield None, error
 
     def _order(self) -> list[int]:
-        with self._lock:
-            now = self._clock()
-            late = [until > now for until in self._mistrusted_until]
-        return sorted(range(len(self._stores)), key=lambda index: late[index])
+        return sorted(range(len(self._stores)), key=self._mistrust.is_paused)
 
     def _note(self, index: int, error: StoreError) -> None:
         if isinstance(error, StoreUnavailable | DigestMismatch):
-            with self._lock:
-                self._mistrusted_until[index] = self._clock() + _MISTRUST_SECONDS
+            self._mistrust.fail(index)
         logger.info(
             "content node failed",
             extra={"ipfs_api": self._stores[index].api, "reason": str(error)},

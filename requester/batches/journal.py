@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from protocol.errors import BatchError
+from protocol.hexadecimal import to_hex
 from protocol.host.crash_points import crash_point
 from protocol.host.sqlite_file import SqliteFile
 from protocol.market.types import JobId, JobParams
@@ -202,7 +203,7 @@ class BatchJournal:
         )
         if not rows or rows[0][0] is None:
             raise self._file.unusable(
-                f"it lacks the prompts document of job 0x{attempt.job_id.hex()}"
+                f"it lacks the prompts document of job {to_hex(attempt.job_id)}"
             )
         return bytes(rows[0][0])
 

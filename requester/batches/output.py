@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from protocol.errors import RequestError
+from protocol.hexadecimal import to_hex
 from protocol.host.crash_points import crash_point
 from requester.batches.records import RowResult
 
@@ -112,6 +113,6 @@ def _view(result: RowResult) -> dict[str, Any]:
     }
     # The prompt in an output is the framed one.
     view |= {name: value for name, value in output.items() if name != "prompt"}
-    view["jobId"] = "" if result.job_id is None else "0x" + result.job_id.hex()
+    view["jobId"] = "" if result.job_id is None else to_hex(result.job_id)
     view["reason"] = result.reason
     return view

@@ -21,6 +21,7 @@ from protocol.errors import (
     StoreError,
     WaitTimedOut,
 )
+from protocol.hexadecimal import to_hex
 from protocol.market.advancing import Due
 from protocol.market.timeline import Timeline
 from protocol.market.types import JobId, JobState, OutcomeStatus, Round
@@ -234,9 +235,7 @@ class BatchRunner:
             del self._missed[attempt.job_id]
             self._jobs.pop(attempt.job_id, None)
             self._journal.mark(attempt, AttemptState.PREPARED)
-            _log.warning(
-                "posting was undone", extra={"job_id": "0x" + attempt.job_id.hex()}
-            )
+            _log.warning("posting was undone", extra={"job_id": to_hex(attempt.job_id)})
 
     def _move(self, attempt: Attempt, current: Round) -> None:
         """Does what is due, unless somebody else does it before the next look."""

@@ -10,15 +10,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from protocol.amounts import Amounts
+from protocol.host.terminal import duration
 from requester.batches.plan import BatchEstimate
 from requester.batches.records import BatchOptions, BatchProgress
 
 __all__ = ["batch_estimate_lines", "batch_progress", "seconds_left", "summary_line"]
 
 Watcher = Callable[[BatchProgress], None]
-
-_MINUTE = 60
-_HOUR = 3_600
 
 
 def batch_estimate_lines(
@@ -146,7 +144,7 @@ class _Story:
         finished = self._pending_at_start - progress.pending
         left = seconds_left(progress.pending, finished, elapsed)
         if left is not None and progress.pending:
-            parts.append(f"{_duration(left)} left")
+            parts.append(f"{duration(left)} left")
         if progress.note:
             parts.append(progress.note)
         return ", ".join(parts)
@@ -154,11 +152,3 @@ class _Story:
 
 def _counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < _MINUTE:
-        return f"{seconds:.0f} s"
-    if seconds < _HOUR:
-        return f"{seconds / _MINUTE:.0f} min"
-    return f"{seconds / _HOUR:.1f} h"

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from protocol.errors import RequestError, StoreError
-from requester.cli.options import CONNECTION, JSON, TIMEOUT, options
+from protocol.roles.options import CONNECTION, JSON, options
+from requester.cli.options import TIMEOUT
 from requester.cli.session import connect, print_json, require_consent, settings_of
 
 if TYPE_CHECKING:
     from requester.batches.batch import Batch
+    from requester.batches.plan import BatchEstimate
     from requester.batches.records import BatchProgress
+    from requester.cli.requests import SubmitOptions
     from requester.settings import RequesterSettings
 
-__all__ = ["batches", "is_batch", "resume", "submit_batch"]
+__all__ = ["batches", "resume", "submit_batch"]
 
 _FAILED = 7
 _EPILOG = (
@@ -28,48 +30,30 @@ _EPILOG = (
 )
 
 
-def is_batch(given: Mapping[str, Any]) -> bool:
-    """Whether `submit` is to make a batch. Raises RequestError for half of one."""
-    if given["out"] is not None:
-        return True
-    for name in ("job_size", "in_flight", "budget"):
-        if given[name] is not None:
-            flag = name.replace("_", "-")
-            raise RequestError(f"--{flag} is for a batch: give --out FILE as well")
-    return False
-
-
-def submit_batch(
-    ctx: click.Context,
-    prompt: str | None,
-    file: Path | None,
-    given: Mapping[str, Any],
-    as_json: bool,
-) -> None:
+def submit_batch(ctx: click.Context, flags: SubmitOptions) -> None:
     """Makes a batch of a file, asks, and runs it."""
     from requester.batches.batch import Batch, estimate_batch
     from requester.cli.batch_display import batch_estimate_lines
-    from requester.cli.requests import read_batch_options
 
-    if file is None or prompt is not None:
+    if flags.file is None or flags.out is None or flags.prompt is not None:
         raise RequestError("--out is for a batch: give --file with its prompts")
-    _refuse_flags_of_one_job(given)
-    require_consent(given["yes"] or given["dry_run"], as_json)
-    settings = settings_of(given)
-    chosen = read_batch_options(given, settings)
+    _refuse_flags_of_one_job(flags)
+    require_consent(flags.yes or flags.dry_run, flags.as_json)
+    settings = flags.settings()
+    chosen = flags.batch_options(settings)
     client = connect(settings)
-    if given["dry_run"]:
-        estimate = estimate_batch(client, file, chosen)
+    if flags.dry_run:
+        estimate = estimate_batch(client, flags.file, chosen)
         for line in batch_estimate_lines(estimate, chosen, settings.amounts):
-            click.echo(line, err=as_json)
-        return print_json({"estimate": _plain(estimate)}, as_json)
-    with Batch.create(client, file, out=given["out"], options=chosen) as batch:
+            click.echo(line, err=flags.as_json)
+        return print_json({"estimate": _plain(estimate)}, flags.as_json)
+    with Batch.create(client, flags.file, out=flags.out, options=chosen) as batch:
         for line in batch_estimate_lines(batch.estimate, chosen, settings.amounts):
             click.echo(line, err=True)
-        if not given["yes"] and not click.confirm("Post it?", err=True):
+        if not flags.yes and not click.confirm("Post it?", err=True):
             batch.discard()
             raise click.Abort
-        _run(ctx, batch, settings, given["timeout_seconds"], as_json)
+        _run(ctx, batch, settings, flags.timeout_seconds, flags.as_json)
 
 
 @click.command(epilog=_EPILOG)
@@ -77,7 +61,7 @@ def submit_batch(
 @click.option("--retry-failed", is_flag=True, help="Post failed jobs again.")
 @click.option("--budget", help="Most that it may cost in all, in whole tokens.")
 @click.option("--in-flight", type=int, help="Jobs at once from now on.")
-@options([TIMEOUT], CONNECTION, [JSON])
+@options(TIMEOUT, CONNECTION, JSON)
 @click.pass_context
 def resume(
     ctx: click.Context,
@@ -98,7 +82,7 @@ def resume(
     """
     from requester.batches.batch import Batch
 
-    settings = settings_of(given)
+    settings = settings_of(**given)
     units = None
     if budget is not None:
         units = settings.amounts.units(budget, "--budget")
@@ -111,13 +95,13 @@ def resume(
 
 
 @click.command()
-@options(CONNECTION, [JSON])
+@options(CONNECTION, JSON)
 def batches(*, as_json: bool, **given: Any) -> None:
     """List the batches that this folder remembers, and how far they are."""
     from requester.batches.batch import saved_batches
     from requester.cli.batch_display import summary_line
 
-    settings = settings_of(given)
+    settings = settings_of(**given)
     saved = list(saved_batches(settings.data_dir))
     rows = [_view(batch_id, progress, out) for batch_id, progress, out in saved]
     print_json({"batches": rows}, as_json)
@@ -171,12 +155,12 @@ def _exit_by_results(ctx: click.Context, batch: Batch, progress: BatchProgress) 
         )
 
 
-def _refuse_flags_of_one_job(given: Mapping[str, Any]) -> None:
+def _refuse_flags_of_one_job(flags: SubmitOptions) -> None:
     for is_given, flag in (
-        (given["receipt_file"] is not None, "--receipt"),
-        (not given["wait"], "--no-wait"),
-        (not given["approve"], "--no-approve"),
-        (given["max_cost"] is not None, "--max-cost"),
+        (flags.receipt_file is not None, "--receipt"),
+        (not flags.wait, "--no-wait"),
+        (not flags.approve, "--no-approve"),
+        (flags.max_cost is not None, "--max-cost"),
     ):
         if is_given:
             raise RequestError(
@@ -197,7 +181,7 @@ def _view(batch_id: str, progress: BatchProgress, out: Path) -> dict[str, Any]:
     }
 
 
-def _plain(estimate: Any) -> dict[str, Any]:
+def _plain(estimate: BatchEstimate) -> dict[str, Any]:
     return {
         "prompts": estimate.prompts,
         "jobs": estimate.jobs,

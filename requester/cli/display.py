@@ -6,15 +6,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from eth_typing import ChecksumAddress
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from protocol.amounts import Amounts
-from protocol.market.events import Log
+from protocol.market.events import Entry, Log
 from protocol.market.prices import Estimate
-from protocol.market.round_history import Entry, RoundHistory
+from protocol.market.round_history import RoundHistory
 from protocol.market.sentences import sentence_of
 from protocol.market.timeline import Timeline
 from protocol.market.types import JobState
@@ -23,11 +24,7 @@ __all__ = ["estimate_lines", "event_line", "progress", "timeline_lines"]
 
 Follower = Callable[[Timeline], None]
 
-_STEPS = (
-    (JobState.OPEN, "Open"),
-    (JobState.COMMITTING, "Committing"),
-    (JobState.REVEALING, "Revealing"),
-)
+_STEPS = (JobState.OPEN, JobState.COMMITTING, JobState.REVEALING)
 _SHOWN_PROMPTS = 10
 
 
@@ -78,7 +75,7 @@ def timeline_lines(timeline: Timeline, amounts: Amounts) -> list[str]:
     params = timeline.params
     verified = "" if params.quorum > 1 else ", UNVERIFIED"
     lines = [
-        f"job 0x{timeline.job_id.hex()}",
+        f"job {to_hex(timeline.job_id)}",
         f"{timeline.state.label}; {params.prompt_count} prompts, at most "
         f"{params.max_tokens} tokens, redundancy {params.redundancy}{verified}",
     ]
@@ -124,7 +121,7 @@ class _PlainFollower:
 
 
 def _picture(timeline: Timeline, amounts: Amounts) -> Group:
-    head = Text(f"job 0x{timeline.job_id.hex()}", style="bold")
+    head = Text(f"job {to_hex(timeline.job_id)}", style="bold")
     parts: list[Text | Table] = [head, _track(timeline)]
     parts += [
         _committee(one, timeline, amounts) for one in timeline.rounds if one.drawn
@@ -139,9 +136,9 @@ def _track(timeline: Timeline) -> Text:
     """The states in a row: what is past, where the job is, what is to come."""
     state = timeline.state
     text = Text()
-    for step, name in _STEPS:
+    for step in _STEPS:
         style = "bold cyan" if step == state else "green" if step < state else "dim"
-        text.append(name, style=style).append(" ─► ", style="dim")
+        text.append(step.label, style=style).append(" ─► ", style="dim")
     if timeline.accepted is not None and not state.is_final:
         return text.append("Accepted, settling", style="bold green")
     if not state.is_final:
@@ -169,9 +166,8 @@ def _block(entry: Entry[Any] | None) -> str:
     return "…" if entry is None else f"block {entry.log.block_number}"
 
 
-def _money_of(worker: str, timeline: Timeline, amounts: Amounts) -> str:
-    paid = [e.event.amount for e in timeline.workers_paid if e.event.worker == worker]
-    lost = [e.event.amount for e in timeline.slashed if e.event.worker == worker]
-    if lost:
-        return f"slashed {amounts.text(sum(lost))}"
-    return f"paid {amounts.text(sum(paid))}" if paid else ""
+def _money_of(worker: ChecksumAddress, timeline: Timeline, amounts: Amounts) -> str:
+    slash, paid = timeline.slash_of(worker), timeline.paid_to(worker)
+    if slash is not None:
+        return f"slashed {amounts.text(slash.amount)}"
+    return f"paid {amounts.text(paid)}" if paid else ""

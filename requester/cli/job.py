@@ -13,18 +13,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from protocol.errors import RequestError
-from requester.cli.batches import batches, is_batch, resume, submit_batch
-from requester.cli.options import (
-    BATCH,
-    CONNECTION,
-    DECODING,
-    JSON,
-    RECEIPT,
-    TERMS,
-    TIMEOUT,
-    UNTIL,
-    options,
-)
+from protocol.host.terminal import printable
+from protocol.roles.options import CONNECTION, JSON, options
+from requester.cli.batches import batches, resume, submit_batch
+from requester.cli.options import BATCH, DECODING, RECEIPT, TERMS, TIMEOUT, UNTIL
 from requester.cli.session import (
     connect,
     connect_to_read,
@@ -38,7 +30,9 @@ if TYPE_CHECKING:
     from eth_typing import ChecksumAddress
 
     from protocol.market.timeline import Timeline
+    from requester.cli.requests import SubmitOptions
     from requester.jobs.job import Job, Milestone
+    from requester.jobs.results import Results
     from requester.settings import RequesterSettings
 
 __all__ = ["job"]
@@ -77,68 +71,33 @@ job.add_command(batches)
 @click.option("--yes", is_flag=True, help="Pay without asking.")
 @click.option("--dry-run", is_flag=True, help="Show the estimate and stop.")
 @click.option("--wait/--no-wait", default=True, help="Follow the job. [default: wait]")
-@options([UNTIL, TIMEOUT, RECEIPT], BATCH, CONNECTION, [JSON])
+@options(UNTIL, TIMEOUT, RECEIPT, BATCH, CONNECTION, JSON)
 @click.pass_context
-def submit(
-    ctx: click.Context,
-    /,
-    prompt: str | None,
-    file: Path | None,
-    *,
-    approve: bool,
-    yes: bool,
-    dry_run: bool,
-    wait: bool,
-    as_json: bool,
-    **given: Any,
-) -> None:
+def submit(ctx: click.Context, /, **given: Any) -> None:
     """Post prompts as one job, and wait for its verified answer.
 
     With --out, a file of any length becomes a batch of many jobs, which survives this
     process: `assay job resume` goes on with it. Shows the price and asks before
     anything is paid.
     """
-    from requester.cli.display import estimate_lines
-    from requester.cli.requests import read_request
-    from requester.jobs.views import estimate_view
+    from requester.cli.requests import SubmitOptions
 
-    if is_batch(given):
-        said = {"approve": approve, "yes": yes, "dry_run": dry_run, "wait": wait}
-        return submit_batch(ctx, prompt, file, {**given, **said}, as_json)
-    if given["receipt_file"] is not None and not wait:
-        raise RequestError("--receipt needs a settled job: leave out --no-wait")
-    require_consent(yes or dry_run, as_json)
-    settings = settings_of(given)
-    request = read_request(prompt, file, given, settings)
-    client = connect(settings)
-    draft = client.prepare(
-        request.prompts,
-        task=request.task,
-        decoding=request.decoding,
-        terms=request.terms,
-    )
-    view = {"estimate": estimate_view(draft.estimate)}
-    for line in [] if as_json else estimate_lines(draft.estimate, request.amounts):
-        click.echo(line, err=not dry_run)
-    if dry_run:
-        return print_json(view, as_json)
-    if not yes:
-        click.confirm("Post it?", abort=True, err=True)
-    posted = client.post(draft, approve=approve)
-    if wait:
-        return _finish(ctx, posted, given, settings, as_json, view)
-    _say_posted(posted, view, as_json)
+    flags = SubmitOptions(**given)
+    if flags.is_batch:
+        submit_batch(ctx, flags)
+    else:
+        _submit_job(ctx, flags)
 
 
 @job.command()
 @click.argument("job_id")
-@options(CONNECTION, [JSON])
+@options(CONNECTION, JSON)
 def show(job_id: str, *, as_json: bool, **given: Any) -> None:
     """Show a job's history: committee, commitments, reveals, money."""
     from requester.cli.display import timeline_lines
     from requester.jobs.views import timeline_view
 
-    settings = settings_of(given)
+    settings = settings_of(**given)
     found = find_job(settings, job_id, connect_to_read)
     timeline = found.timeline()
     view = {**timeline_view(timeline), "state": found.state().label}
@@ -149,14 +108,14 @@ def show(job_id: str, *, as_json: bool, **given: Any) -> None:
 
 @job.command("list")
 @click.option("--requester", help="Whose jobs; your key's by default.")
-@options(CONNECTION, [JSON])
+@options(CONNECTION, JSON)
 def list_(requester: str | None, *, as_json: bool, **given: Any) -> None:
     """List the jobs of a requester, oldest first."""
-    settings = settings_of(given)
+    settings = settings_of(**given)
     owner = _whose_jobs(requester, settings)
     rows: list[dict[str, Any]] = [
         {
-            "jobId": "0x" + found.job_id.hex(),
+            "jobId": to_hex(found.job_id),
             "state": found.state().label,
             "postedBlock": found.posted_block,
             "promptCount": found.params.prompt_count,
@@ -179,45 +138,55 @@ def list_(requester: str | None, *, as_json: bool, **given: Any) -> None:
 
 @job.command(epilog=_EPILOG)
 @click.argument("job_id")
-@options([UNTIL, TIMEOUT], CONNECTION, [JSON])
+@options(UNTIL, TIMEOUT, CONNECTION, JSON)
 @click.pass_context
-def wait(ctx: click.Context, /, job_id: str, *, as_json: bool, **given: Any) -> None:
+def wait(
+    ctx: click.Context,
+    /,
+    job_id: str,
+    *,
+    until: Milestone,
+    timeout_seconds: float | None,
+    as_json: bool,
+    **given: Any,
+) -> None:
     """Follow a job until it is accepted or settled, and move it forward."""
     from requester.jobs.views import timeline_view
 
-    settings = settings_of(given)
+    settings = settings_of(**given)
     found = find_job(settings, job_id)
-    timeline = _follow(ctx, found, given, settings, as_json)
+    timeline = _follow(found, until, timeout_seconds, settings, as_json)
     print_json(timeline_view(timeline), as_json)
     _exit_by_state(ctx, timeline)
 
 
 @job.command(epilog=_EPILOG)
 @click.argument("job_id")
-@options([RECEIPT], CONNECTION, [JSON])
+@options(RECEIPT, CONNECTION, JSON)
 def result(
     job_id: str, *, receipt_file: Path | None, as_json: bool, **given: Any
 ) -> None:
     """Fetch an accepted job's outputs and verify them."""
     from requester.jobs.views import results_view
 
-    found = find_job(settings_of(given), job_id, connect_to_read)
-    outputs = results_view(found.results())
+    found = find_job(settings_of(**given), job_id, connect_to_read)
+    results = found.results()
     if receipt_file is not None:
         _write_receipt(found, receipt_file)
-    print_json({"jobId": "0x" + found.job_id.hex(), "outputs": outputs}, as_json)
+    view = {"jobId": "0x" + found.job_id.hex(), "outputs": results_view(results)}
+    print_json(view, as_json)
     if not as_json:
-        _print_outputs(outputs)
+        _print_outputs(results)
 
 
 @job.command()
 @click.argument("job_id")
-@options(CONNECTION, [JSON])
+@options(CONNECTION, JSON)
 def cancel(job_id: str, *, as_json: bool, **given: Any) -> None:
     """Withdraw a job before its seed block, or after its draw's deadline."""
     from requester.jobs.views import timeline_view
 
-    settings = settings_of(given)
+    settings = settings_of(**given)
     timeline = find_job(settings, job_id).cancel()
     view = timeline_view(timeline)
     print_json(view, as_json)
@@ -227,6 +196,44 @@ def cancel(job_id: str, *, as_json: bool, **given: Any) -> None:
 
 
 # ---------------------------------------------------------------- shared
+
+
+def _submit_job(ctx: click.Context, flags: SubmitOptions) -> None:
+    from requester.cli.display import estimate_lines
+    from requester.jobs.views import estimate_view
+    from requester.prompts.tasks import Task
+
+    _refuse_flags_of_a_batch(flags)
+    if flags.receipt_file is not None and not flags.wait:
+        raise RequestError("--receipt needs a settled job: leave out --no-wait")
+    require_consent(flags.yes or flags.dry_run, flags.as_json)
+    settings = flags.settings()
+    prompts, decoding = flags.prompts(), flags.decoding()
+    terms, task = flags.terms(settings), Task(flags.task)
+    client = connect(settings)
+    draft = client.prepare(prompts, task=task, decoding=decoding, terms=terms)
+    view = {"estimate": estimate_view(draft.estimate)}
+    if not flags.as_json:
+        for line in estimate_lines(draft.estimate, settings.amounts):
+            click.echo(line, err=not flags.dry_run)
+    if flags.dry_run:
+        return print_json(view, flags.as_json)
+    if not flags.yes:
+        click.confirm("Post it?", abort=True, err=True)
+    posted = client.post(draft, approve=flags.approve)
+    if flags.wait:
+        return _finish(ctx, posted, flags, settings, view)
+    _say_posted(posted, view, flags.as_json)
+
+
+def _refuse_flags_of_a_batch(flags: SubmitOptions) -> None:
+    for is_given, flag in (
+        (flags.job_size is not None, "--job-size"),
+        (flags.in_flight is not None, "--in-flight"),
+        (flags.budget is not None, "--budget"),
+    ):
+        if is_given:
+            raise RequestError(f"{flag} is for a batch: give --out FILE as well")
 
 
 def _whose_jobs(requester: str | None, settings: RequesterSettings) -> ChecksumAddress:
@@ -242,16 +249,16 @@ def _whose_jobs(requester: str | None, settings: RequesterSettings) -> ChecksumA
 
 
 def _say_posted(posted: Job, view: dict[str, Any], as_json: bool) -> None:
-    job_id = "0x" + posted.job_id.hex()
+    job_id = to_hex(posted.job_id)
     print_json({**view, "jobId": job_id, "state": "Open"}, as_json)
     if not as_json:
         click.echo(job_id)
 
 
 def _follow(
-    ctx: click.Context,
     found: Job,
-    given: dict[str, Any],
+    until: Milestone,
+    timeout_seconds: float | None,
     settings: RequesterSettings,
     as_json: bool,
 ) -> Timeline:
@@ -260,11 +267,10 @@ def _follow(
     from requester.cli.display import progress
 
     console = Console(stderr=True, quiet=as_json)
-    until: Milestone = "settled" if given.get("receipt_file") else given["until"]
     job_id = "0x" + found.job_id.hex()
     try:
         with progress(console, settings.amounts) as follower:
-            return found.wait(until, given["timeout_seconds"], follower)
+            return found.wait(until, timeout_seconds, follower)
     except KeyboardInterrupt:
         click.echo(f"the job goes on: `assay job wait {job_id}`", err=True)
         raise
@@ -273,23 +279,25 @@ def _follow(
 def _finish(
     ctx: click.Context,
     posted: Job,
-    given: dict[str, Any],
+    flags: SubmitOptions,
     settings: RequesterSettings,
-    as_json: bool,
     view: dict[str, Any],
 ) -> None:
     """What `submit` does once the job is posted."""
     from requester.jobs.views import results_view, timeline_view
 
-    timeline = _follow(ctx, posted, given, settings, as_json)
-    outputs: list[dict[str, Any]] = []
+    # Only a settled job has a receipt.
+    until: Milestone = "settled" if flags.receipt_file is not None else flags.until
+    timeline = _follow(posted, until, flags.timeout_seconds, settings, flags.as_json)
+    view |= {**timeline_view(timeline), "outputs": []}
     if timeline.accepted is not None:
-        outputs = results_view(posted.results())
-        if given["receipt_file"] is not None:
-            _write_receipt(posted, given["receipt_file"])
-    print_json({**view, **timeline_view(timeline), "outputs": outputs}, as_json)
-    if not as_json:
-        _print_outputs(outputs)
+        results = posted.results()
+        view["outputs"] = results_view(results)
+        if flags.receipt_file is not None:
+            _write_receipt(posted, flags.receipt_file)
+        if not flags.as_json:
+            _print_outputs(results)
+    print_json(view, flags.as_json)
     _exit_by_state(ctx, timeline)
 
 
@@ -302,7 +310,7 @@ def _write_receipt(found: Job, path: Path) -> None:
     except OSError as error:
         raise RequestError(
             f"receipt {path} cannot be written: {error.strerror}; choose another path, "
-            f"`assay job result 0x{found.job_id.hex()} --receipt FILE` makes it again"
+            f"`assay job result {to_hex(found.job_id)} --receipt FILE` makes it again"
         ) from error
     click.echo(f"receipt written to {path}", err=True)
 
@@ -316,20 +324,15 @@ def _exit_by_state(ctx: click.Context, timeline: Timeline) -> None:
     }
     if timeline.state in endings:
         code, text = endings[timeline.state]
-        job_id = "0x" + timeline.job_id.hex()
+        job_id = to_hex(timeline.job_id)
         click.echo(
             f"assay: job {job_id} {text} in your credit; post it again", err=True
         )
         ctx.exit(code)
 
 
-def _print_outputs(outputs: list[dict[str, Any]]) -> None:
-    for number, output in enumerate(outputs, start=1):
-        if len(outputs) > 1:
+def _print_outputs(results: Results) -> None:
+    for number, (prompt, output) in enumerate(results, start=1):
+        if len(results.outputs) > 1:
             click.echo(click.style(f"── {number} ──", dim=True))
-        click.echo(_printable(f"{output['prompt']}{output['text']}"))
-
-
-def _printable(text: str) -> str:
-    """The text without characters that would command the terminal."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+        click.echo(printable(prompt.text + output.text))

@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
 __all__ = [
     "BATCH",
-    "CONNECTION",
     "DECODING",
-    "JSON",
     "RECEIPT",
     "TERMS",
     "TIMEOUT",
     "UNTIL",
-    "options",
 ]
 
-CONNECTION = (
-    click.option("--rpc-url", help="Ethereum JSON-RPC endpoint."),
-    click.option("--deployment", type=Path, help="Deployment file of the market."),
-    click.option("--ipfs-api", help="RPC address of an IPFS node."),
-    click.option(
-        "--key-file", type=Path, help="Private key or keystore, a file of mode 600."
-    ),
-    click.option(
-        "--password-file",
-        type=Path,
-        help="File with the keystore's password; asked at the terminal without.",
-    ),
-)
 BATCH = (
     click.option(
         "--out",
@@ -49,7 +31,6 @@ BATCH = (
     ),
     click.option("--budget", help="Most that a batch may cost, in whole tokens."),
 )
-JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 DECODING = (
     click.option("--max-new-tokens", type=int, help="Most tokens for each prompt."),
     click.option("--temperature", help="0 is greedy; at most 6 decimals."),
@@ -97,17 +78,3 @@ TIMEOUT = click.option(
 RECEIPT = click.option(
     "--receipt", "receipt_file", type=Path, help="Write the settled job's receipt here."
 )
-
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-_Option = Callable[[Any], Any]
-
-
-def options(*groups: Sequence[_Option]) -> Callable[[_Function], _Function]:
-    """Puts groups of flags on a command, in their order."""
-
-    def decorate(function: _Function) -> _Function:
-        for option in reversed([option for group in groups for option in group]):
-            function = option(function)
-        return function
-
-    return decorate

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from eth_typing import ChecksumAddress
 from eth_utils.address import is_address, is_checksum_address, to_checksum_address
 
-from protocol.amounts import MILLIONTHS, Amounts, parse_scaled
+from protocol.amounts import MILLIONTHS, parse_scaled
 from protocol.errors import RequestError
+from protocol.hexadecimal import from_hex
 from protocol.market.types import JobId, ModelId
 from requester.batches.records import DEFAULT_JOB_SIZE, BatchOptions
 from requester.jobs.drafts import Terms
+from requester.jobs.job import Milestone
 from requester.prompts.decoding import Decoding
 from requester.prompts.files import read_prompts
 from requester.prompts.request import PromptRequest
@@ -23,71 +22,129 @@ from requester.prompts.tasks import Task
 from requester.settings import RequesterSettings
 
 __all__ = [
-    "SubmitRequest",
+    "SubmitOptions",
     "parse_address",
     "parse_job_id",
-    "read_batch_options",
-    "read_request",
+    "parse_model_id",
 ]
 
-_WORD = re.compile(r"0x[0-9a-fA-F]{64}")
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitOptions:
+    """What `assay job submit` was given: an argument and flags, by their names."""
 
-@dataclass(frozen=True, slots=True)
-class SubmitRequest:
-    """What `assay job submit` was asked for."""
+    prompt: str | None
+    file: Path | None
+    task: str
 
-    prompts: Sequence[PromptRequest]
-    task: Task
-    decoding: Decoding
-    terms: Terms
-    amounts: Amounts
+    max_new_tokens: int | None
+    temperature: str | None
+    top_k: int | None
+    top_p: str | None
+    seed: int | None
+    stop: tuple[str, ...]
+    stop_id: tuple[int, ...]
+    logprobs: int | None
 
+    redundancy: int
+    rounds: int
+    tick: int
+    min_seats: int | None
+    max_job_tokens: int | None
+    max_cost: str | None
+    callback: str | None
+    callback_gas: int
 
-def read_request(
-    prompt: str | None,
-    file: Path | None,
-    given: Mapping[str, Any],
-    settings: RequesterSettings,
-) -> SubmitRequest:
-    """Reads prompts and flags. Raises RequestError, naming the flag.
+    approve: bool
+    yes: bool
+    dry_run: bool
+    wait: bool
+    until: Milestone
+    timeout_seconds: float | None
+    receipt_file: Path | None
 
-    Args:
-        prompt: The argument.
-        file: The prompts file.
-        given: The other flags, by parameter name.
-        settings: For the model and the token's decimals.
-    """
-    if (prompt is None) == (file is None):
+    out: Path | None
+    job_size: int | None
+    in_flight: int | None
+    budget: str | None
+
+    model: str | None
+    rpc_url: str | None
+    deployment: Path | None
+    ipfs_api: str | None
+    key_file: Path | None
+    password_file: Path | None
+    as_json: bool
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether many jobs are to be made of a file."""
+        return self.out is not None
+
+    def settings(self) -> RequesterSettings:
+        """The settings with the flags over them. Raises ConfigError."""
+        return RequesterSettings.load(
+            model=self.model,
+            rpc_url=self.rpc_url,
+            deployment=self.deployment,
+            ipfs_api=self.ipfs_api,
+            key_file=self.key_file,
+            password_file=self.password_file,
+        )
+
+    def prompts(self) -> list[PromptRequest]:
+        """The prompts of one job. Raises RequestError."""
+        if self.prompt is not None and self.file is None:
+            return [PromptRequest(self.prompt)]
+        if self.file is not None and self.prompt is None:
+            return read_prompts(self.file)
         raise RequestError("give one prompt, or --file with prompts")
-    requests = [PromptRequest(prompt)] if prompt is not None else _read(file)
-    return SubmitRequest(
-        requests,
-        Task(given["task"]),
-        _decoding(given),
-        _terms(given, settings),
-        settings.amounts,
-    )
 
+    def decoding(self) -> Decoding:
+        """Parameters for all prompts. Raises RequestError, naming the flag."""
+        return Decoding(
+            max_new_tokens=self.max_new_tokens,
+            temperature=_millionths(self.temperature, "--temperature"),
+            top_k=self.top_k,
+            top_p=_millionths(self.top_p, "--top-p"),
+            seed=self.seed,
+            stop=self.stop or None,
+            stop_ids=self.stop_id or None,
+            logprobs=self.logprobs,
+        )
 
-def read_batch_options(
-    given: Mapping[str, Any], settings: RequesterSettings
-) -> BatchOptions:
-    """Reads a batch's flags. Raises RequestError, naming the flag.
+    def terms(self, settings: RequesterSettings) -> Terms:
+        """The terms of each job, by the settings' model and the token's decimals.
 
-    Args:
-        given: The flags, by parameter name.
-        settings: For the model and the token's decimals.
-    """
-    size, budget = given["job_size"], given["budget"]
-    return BatchOptions(
-        task=Task(given["task"]),
-        decoding=_decoding(given),
-        terms=_terms(given, settings),
-        job_size=DEFAULT_JOB_SIZE if size is None else size,
-        in_flight=given["in_flight"],
-        budget=None if budget is None else settings.amounts.units(budget, "--budget"),
-    )
+        Raises:
+            RequestError: Names the flag.
+        """
+        callback = None
+        if self.callback is not None:
+            callback = parse_address(self.callback, "--callback")
+        return Terms(
+            model_id=parse_model_id(settings.model) if settings.model else None,
+            redundancy=self.redundancy,
+            rounds=self.rounds,
+            tick=self.tick,
+            min_seats=self.min_seats,
+            max_job_tokens=self.max_job_tokens,
+            max_cost=_units(self.max_cost, "--max-cost", settings),
+            callback=callback,
+            callback_gas=self.callback_gas,
+        )
+
+    def batch_options(self, settings: RequesterSettings) -> BatchOptions:
+        """How to run a batch; see `terms`. Raises RequestError, naming the flag."""
+        size = DEFAULT_JOB_SIZE if self.job_size is None else self.job_size
+        return BatchOptions(
+            task=Task(self.task),
+            decoding=self.decoding(),
+            terms=self.terms(settings),
+            job_size=size,
+            in_flight=self.in_flight,
+            budget=_units(self.budget, "--budget", settings),
+        )
 
 
 def parse_job_id(text: str) -> JobId:
@@ -111,37 +168,8 @@ def parse_address(text: str, name: str = "--requester") -> ChecksumAddress:
     return to_checksum_address(text)
 
 
-def _terms(given: Mapping[str, Any], settings: RequesterSettings) -> Terms:
-    max_cost, callback = given["max_cost"], given["callback"]
-    amounts = settings.amounts
-    return Terms(
-        model_id=parse_model_id(settings.model) if settings.model else None,
-        redundancy=given["redundancy"],
-        rounds=given["rounds"],
-        tick=given["tick"],
-        min_seats=given["min_seats"],
-        max_job_tokens=given["max_job_tokens"],
-        max_cost=None if max_cost is None else amounts.units(max_cost, "--max-cost"),
-        callback=None if callback is None else parse_address(callback, "--callback"),
-        callback_gas=given["callback_gas"],
-    )
-
-
-def _read(file: Path | None) -> list[PromptRequest]:
-    return read_prompts(file) if file is not None else []
-
-
-def _decoding(given: Mapping[str, Any]) -> Decoding:
-    return Decoding(
-        max_new_tokens=given["max_new_tokens"],
-        temperature=_millionths(given["temperature"], "--temperature"),
-        top_k=given["top_k"],
-        top_p=_millionths(given["top_p"], "--top-p"),
-        seed=given["seed"],
-        stop=tuple(given["stop"]) or None,
-        stop_ids=tuple(given["stop_id"]) or None,
-        logprobs=given["logprobs"],
-    )
+def _units(text: str | None, name: str, settings: RequesterSettings) -> int | None:
+    return None if text is None else settings.amounts.units(text, name)
 
 
 def _millionths(text: str | None, name: str) -> int | None:
@@ -149,8 +177,9 @@ def _millionths(text: str | None, name: str) -> int | None:
 
 
 def _word(text: str, name: str) -> bytes:
-    if _WORD.fullmatch(text) is None:
+    try:
+        return from_hex(text, 32)
+    except ValueError as error:
         raise RequestError(
             f"{name} {text[:80]!r} is none; give 0x and 64 hexadecimal digits"
-        )
-    return bytes.fromhex(text[2:])
+        ) from error

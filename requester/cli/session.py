@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -30,15 +30,11 @@ _NOBODY_TO_ASK = (
 )
 
 
-def settings_of(given: Mapping[str, Any]) -> RequesterSettings:
-    """The settings with a command's flags over them. Raises ConfigError."""
+def settings_of(**flags: Any) -> RequesterSettings:
+    """The settings with a command's connection flags over them. Raises ConfigError."""
     from requester.settings import RequesterSettings
 
-    names = (
-        *("rpc_url", "deployment", "ipfs_api"),
-        *("key_file", "password_file", "model"),
-    )
-    return RequesterSettings.load(**{name: given.get(name) for name in names})
+    return RequesterSettings.load(**flags)
 
 
 def connect(settings: RequesterSettings) -> Client:

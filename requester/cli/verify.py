@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from protocol.errors import ConfigError, RequestError, RpcUnavailable
-from requester.cli.options import CONNECTION, JSON, options
+from protocol.roles.options import CHAIN, JSON, options
 
 if TYPE_CHECKING:
     from requester.receipts.proof import Trusted
@@ -22,14 +22,13 @@ _EPILOG = (
     "Exit codes: 0 it holds; 2 a setting that cannot be met; 3 the chain; 4 it does "
     "not hold, do not rely on it."
 )
-_HASH_BYTES = 32
 
 
 @click.command(epilog=_EPILOG)
 @click.argument("receipt", type=Path)
 @click.option("--block-hash", help="Trust this block and ask no node.")
 @click.option("--marketplace", help="With --block-hash: whose receipts count.")
-@options(CONNECTION[:2], [JSON])
+@options(CHAIN, JSON)
 def verify(
     receipt: Path,
     *,
@@ -97,11 +96,11 @@ def _trusted(
     from requester.receipts.proof import Trusted
 
     try:
-        hash_bytes = bytes.fromhex(block_hash.removeprefix("0x"))
-    except ValueError:
-        hash_bytes = b""
-    if len(hash_bytes) != _HASH_BYTES:
-        raise RequestError(f"--block-hash is {block_hash!r}, not 0x and 64 digits")
+        hash_bytes = from_hex("0x" + block_hash.removeprefix("0x"), 32)
+    except ValueError as error:
+        raise RequestError(
+            f"--block-hash is {block_hash!r}, not 0x and 64 digits"
+        ) from error
     if marketplace is not None:
         if not is_address(marketplace):
             raise RequestError(

@@ -12,6 +12,7 @@ from protocol.digests import Digest
 from protocol.documents.prompts import Prompt, PromptsDocument
 from protocol.documents.tokenizer import TokenCodec
 from protocol.errors import BadDocument, RequestError
+from protocol.hexadecimal import to_hex
 from protocol.market.prices import Estimate, estimate
 from protocol.market.terms import MarketConfig
 from protocol.market.types import (
@@ -157,7 +158,7 @@ def assemble_job(
     asked = [prompt.max_new_tokens for prompt in prompts]
     new = fit_new_tokens(own, asked, _budget(terms, market.config))
     fitted = tuple(map(_limited, prompts, new))
-    document = PromptsDocument(model_id="0x" + market.model_id.hex(), prompts=fitted)
+    document = PromptsDocument(model_id=to_hex(market.model_id), prompts=fitted)
     content = _content(document)
     params = job_params(
         requester,
@@ -228,7 +229,7 @@ def check_terms(terms: Terms, market: Market) -> None:
 def _check_profile(market: Market) -> None:
     if not market.spec.is_exact:
         raise RequestError(
-            f"model 0x{market.model_id.hex()} has the profile "
+            f"model {to_hex(market.model_id)} has the profile "
             f"{market.spec.profile_name!r}, whose results may differ between machines; "
             f"use a model with one of {', '.join(sorted(EXACT_PROFILES))}"
         )

@@ -25,10 +25,10 @@ from protocol.errors import (
     StoreError,
     WaitTimedOut,
 )
+from protocol.hexadecimal import to_hex
 from protocol.host.crash_points import crash_point
 from protocol.market.advancing import Due
-from protocol.market.events import JobPosted, ResultRevealed
-from protocol.market.round_history import Entry
+from protocol.market.events import Entry, JobPosted, ResultRevealed, entries_of
 from protocol.market.timeline import Timeline, logs_to_end
 from protocol.market.types import (
     JobId,
@@ -76,7 +76,7 @@ class Job:
 
     def __repr__(self) -> str:
         """The id, as commands take it."""
-        return f"Job(0x{self.job_id.hex()})"
+        return f"Job({to_hex(self.job_id)})"
 
     @property
     def chain_id(self) -> int:
@@ -116,7 +116,7 @@ class Job:
             RpcUnavailable: The node failed.
         """
         if timeline.settled is None:
-            raise RequestError(f"job 0x{self.job_id.hex()} is not settled yet")
+            raise RequestError(f"job {to_hex(self.job_id)} is not settled yet")
         logs = logs_to_end(timeline.logs)
         return self._connections.market.prove_job(self.job_id, logs)
 
@@ -167,7 +167,7 @@ class Job:
                 _log.warning("look at the chain failed", extra={"reason": str(error)})
             if deadline is not None and clock.now() >= deadline:
                 raise WaitTimedOut(
-                    f"job 0x{self.job_id.hex()} is not {until} after "
+                    f"job {to_hex(self.job_id)} is not {until} after "
                     f"{timeout_seconds:g} s; it goes on, wait for it again"
                 )
             clock.sleep(self._connections.poll_seconds)
@@ -235,7 +235,7 @@ class Job:
         state = self.state()
         if state != JobState.OPEN:
             raise RequestError(
-                f"job 0x{self.job_id.hex()} is {state.label}; a job can be cancelled "
+                f"job {to_hex(self.job_id)} is {state.label}; a job can be cancelled "
                 "only before its committee is drawn"
             )
         try:
@@ -244,7 +244,7 @@ class Job:
             if error.name != "UnexpectedJobState":
                 raise
             raise RequestError(
-                f"job 0x{self.job_id.hex()} was drawn in this moment; it cannot be "
+                f"job {to_hex(self.job_id)} was drawn in this moment; it cannot be "
                 "cancelled any more"
             ) from error
         # Nobody needs the prompts any more; a store that is away keeps them, no harm.
@@ -266,7 +266,7 @@ class Job:
         deliverable = timeline.deliverable
         if deliverable is None:
             raise RequestError(
-                f"job 0x{self.job_id.hex()} is {timeline.state.label}; a result is "
+                f"job {to_hex(self.job_id)} is {timeline.state.label}; a result is "
                 "delivered once a job is Accepted or Failed"
             )
         self._connections.market.deliver(self.params, *deliverable)
@@ -307,10 +307,8 @@ class Job:
         if connections.introductions is not None:
             kinds = (ResultRevealed,)
             logs = connections.market.events(job_id=self.job_id, kinds=kinds)
-            events = [log.event for log in logs]
-            connections.introductions.meet(
-                event.worker for event in events if isinstance(event, ResultRevealed)
-            )
+            reveals = entries_of(logs, ResultRevealed)
+            connections.introductions.meet(reveal.event.worker for reveal in reveals)
 
     def _look(
         self, seen: Timeline | None, on_change: Callable[[Timeline], None] | None
@@ -333,7 +331,7 @@ class Job:
         outcome = timeline.outcome
         if outcome is None:
             raise RequestError(
-                f"job 0x{self.job_id.hex()} is {timeline.state.label} and has no "
+                f"job {to_hex(self.job_id)} is {timeline.state.label} and has no "
                 f"results; {_way_out(timeline.state)}"
             )
         if outcome.status == OutcomeStatus.INPUT_INVALID:

@@ -16,6 +16,7 @@ from protocol.errors import (
     StoreError,
     TransactionDropped,
 )
+from protocol.hexadecimal import to_hex
 from protocol.host.crash_points import crash_point
 from protocol.market.timeline import Timeline
 from protocol.market.types import JobParams
@@ -90,7 +91,7 @@ def publish(store: ContentStore, digest: Digest, content: bytes) -> None:
     store.pin(digest)
     if store.get(digest, max_bytes=len(content)) != content:
         raise DigestMismatch(
-            f"the content store returned other prompts under 0x{digest.hex()}; "
+            f"the content store returned other prompts under {to_hex(digest)}; "
             "use another IPFS node"
         )
     crash_point("prompts.stored")
@@ -126,7 +127,7 @@ def _send(connections: Connections, params: JobParams, permitted: int) -> Job:
             result = market.post_job(params)
     except TransactionDropped as error:
         raise TransactionDropped(
-            f"{error}; the job's id is 0x{job_id.hex()}"
+            f"{error}; the job's id is {to_hex(job_id)}"
         ) from error
     crash_point("post.sent")
     return Job(connections, Timeline.of(job_id, result.logs).posted)
@@ -135,6 +136,6 @@ def _send(connections: Connections, params: JobParams, permitted: int) -> Job:
 def _require_same(stored: Digest, expected: Digest) -> None:
     if stored != expected:
         raise DigestMismatch(
-            f"the content store put the prompts under 0x{stored.hex()} instead of "
-            f"0x{expected.hex()}; it must chunk by 256 KiB and make CIDv0"
+            f"the content store put the prompts under {to_hex(stored)} instead of "
+            f"{to_hex(expected)}; it must chunk by 256 KiB and make CIDv0"
         )

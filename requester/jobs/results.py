@@ -11,6 +11,7 @@ from protocol.documents.prompts import Prompt, PromptsDocument
 from protocol.documents.results import Finish, Output, ResultsDocument
 from protocol.documents.tokenizer import TokenCodec
 from protocol.errors import BadDocument, DigestMismatch, StoreError
+from protocol.hexadecimal import to_hex
 from protocol.market.types import JobParams, ModelSpec, Outcome
 from protocol.store.port import ContentStore
 from protocol.store.unixfs import file_digest
@@ -78,8 +79,8 @@ def fetch_document(
             continue
         if file_digest(data) != digest:
             raise DigestMismatch(
-                f"the store served other bytes under 0x{digest.hex()}: they hash to "
-                f"0x{file_digest(data).hex()}; use another IPFS node"
+                f"the store served other bytes under {to_hex(digest)}: they hash to "
+                f"{to_hex(file_digest(data))}; use another IPFS node"
             )
         return data
 
@@ -100,10 +101,8 @@ def check_results(
     """
     document, outcome = results.document, results.outcome
     results.prompts.check_against(params.model_id, spec)
-    _require("modelId", document.model_id, "0x" + params.model_id.hex())
-    _require(
-        "promptsDigest", document.prompts_digest, "0x" + params.prompts_digest.hex()
-    )
+    _require("modelId", document.model_id, to_hex(params.model_id))
+    _require("promptsDigest", document.prompts_digest, to_hex(params.prompts_digest))
     _require("number of outputs", len(document.outputs), params.prompt_count)
     _require("number of prompts", len(results.prompts.prompts), params.prompt_count)
     _require("Merkle root", document.root().hex(), outcome.results_root.hex())

@@ -7,8 +7,9 @@ from typing import Any
 from protocol.digests import digest_to_cid
 from protocol.documents.prompts import Prompt
 from protocol.documents.results import LOGPROB_SCALE, Output
+from protocol.market.events import Entry
 from protocol.market.prices import Estimate
-from protocol.market.round_history import Entry, RoundHistory
+from protocol.market.round_history import RoundHistory
 from protocol.market.timeline import Timeline
 from requester.jobs.results import Results
 
@@ -48,12 +49,12 @@ def timeline_view(timeline: Timeline) -> dict[str, Any]:
     params = timeline.params
     settled, ended = timeline.settled, timeline.ended
     return {
-        "jobId": _hex(timeline.job_id),
+        "jobId": to_hex(timeline.job_id),
         "state": timeline.state.label,
         "isAccepted": timeline.accepted is not None,
         "requester": params.requester,
-        "modelId": _hex(params.model_id),
-        "promptsDigest": _hex(params.prompts_digest),
+        "modelId": to_hex(params.model_id),
+        "promptsDigest": to_hex(params.prompts_digest),
         "promptsCid": digest_to_cid(params.prompts_digest),
         "promptCount": params.prompt_count,
         "maxTokens": params.max_tokens,
@@ -125,7 +126,3 @@ def _committee(one: RoundHistory) -> list[dict[str, Any]]:
 
 def _block(entry: Entry[Any] | None) -> int | None:
     return None if entry is None else entry.log.block_number
-
-
-def _hex(value: bytes) -> str:
-    return "0x" + value.hex()

@@ -16,6 +16,7 @@ from eth_utils.crypto import keccak
 from protocol.digests import Digest, digest_to_cid
 from protocol.documents.results import Output, ResultsDocument
 from protocol.errors import BadDocument, BadReceipt
+from protocol.hexadecimal import from_hex, to_hex
 from protocol.market.commitments import commitment
 from protocol.market.events import ResultRevealed
 from protocol.market.output_tree import root_of_proof
@@ -30,7 +31,7 @@ from protocol.market.types import (
 )
 from protocol.store.unixfs import file_digest
 from requester.receipts.format import ContentSection, Receipt, RoundSection
-from requester.receipts.sections import from_hex, logs_of, params_of
+from requester.receipts.sections import logs_of, params_of
 
 __all__ = ["ALONE", "ReceiptCase", "require"]
 
@@ -91,7 +92,7 @@ def _check_job_id(case: ReceiptCase) -> str:
     expected = case.params.job_id(receipt.chain_id, marketplace)
     require(
         expected == case.job_id,
-        f"chain, marketplace and params hash to 0x{expected.hex()}, "
+        f"chain, marketplace and params hash to {to_hex(expected)}, "
         f"jobId says {receipt.job_id}",
     )
     _check_content("prompts", receipt.prompts, case.params.prompts_digest)
@@ -224,7 +225,7 @@ def _check_transcript(case: ReceiptCase) -> str:
         require(
             from_hex(stated.transcript) == earlier,
             f"committee, commitments and reveals of round {number} hash to "
-            f"0x{earlier.hex()}, its transcript is {stated.transcript}",
+            f"{to_hex(earlier)}, its transcript is {stated.transcript}",
         )
     return "the settlement saw the same committees and answers"
 
@@ -270,8 +271,8 @@ def _check_document(case: ReceiptCase, outcome: Outcome) -> None:
         raise BadReceipt(f"the outputs make no results document: {error}") from error
     require(
         digest == outcome.results_digest,
-        f"the outputs make a document of digest 0x{digest.hex()}, accepted was "
-        f"0x{outcome.results_digest.hex()}",
+        f"the outputs make a document of digest {to_hex(digest)}, accepted was "
+        f"{to_hex(outcome.results_digest)}",
     )
 
 
@@ -285,7 +286,7 @@ def _canonical(index: int, output: Output) -> bytes:
 def _check_content(name: str, section: ContentSection, expected: Digest) -> None:
     require(
         from_hex(section.digest) == expected,
-        f"{name}.digest is {section.digest}, 0x{expected.hex()} was expected",
+        f"{name}.digest is {section.digest}, {to_hex(expected)} was expected",
     )
     cid = digest_to_cid(expected)
     require(section.cid == cid, f"{name}.cid is {section.cid}, the digest makes {cid}")

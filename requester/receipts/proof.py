@@ -21,6 +21,7 @@ from protocol.chain.proofs.verify import (
     record_slot,
 )
 from protocol.errors import BadProof, BadReceipt, RpcUnavailable
+from protocol.hexadecimal import from_hex, to_hex
 from protocol.market.events import JobSettled, Log
 from protocol.market.timeline import RESULT_EVENTS
 from protocol.market.transcript import final_word
@@ -29,9 +30,7 @@ from requester.receipts.checks import ReceiptCase, require
 from requester.receipts.format import ProofSection, TransactionSection
 from requester.receipts.sections import (
     NOT_STATED,
-    from_hex,
     ordered_logs,
-    to_hex,
 )
 
 __all__ = ["PROVEN", "Trusted", "proof_section"]

@@ -10,9 +10,11 @@ from typing import Any
 from eth_utils.address import to_checksum_address
 from pydantic import BaseModel
 
+from protocol.hexadecimal import from_hex, to_hex
 from protocol.market.events import (
     BountyPaid,
     CommitteeDrawn,
+    Entry,
     Event,
     JobPosted,
     JobSettled,
@@ -25,7 +27,7 @@ from protocol.market.events import (
     SeatSlashed,
     WorkerPaid,
 )
-from protocol.market.round_history import Entry, RoundHistory
+from protocol.market.round_history import RoundHistory
 from protocol.market.timeline import Timeline, logs_to_end
 from protocol.market.types import (
     JobParams,
@@ -55,26 +57,14 @@ from requester.receipts.format import (
 
 __all__ = [
     "NOT_STATED",
-    "from_hex",
     "logs_of",
     "ordered_logs",
     "params_of",
     "sections_of",
-    "to_hex",
 ]
 
 NOT_STATED = ""
 """Hashes of a log that a receipt's proof makes needless."""
-
-
-def to_hex(value: bytes) -> str:
-    """The way receipts write bytes."""
-    return "0x" + value.hex()
-
-
-def from_hex(text: str) -> bytes:
-    """Bytes that a receipt wrote."""
-    return bytes.fromhex(text[2:])
 
 
 # ---------------------------------------------------------------- the table
@@ -273,11 +263,10 @@ def _section_or_none(entry: Entry[Any] | None) -> Any:
 
 
 def _money(timeline: Timeline, settled: JobSettled) -> MoneySection:
-    payments: tuple[Entry[Any], ...] = (*timeline.workers_paid, *timeline.bounties)
     return MoneySection(
         escrowed=timeline.posted.event.escrowed,
         paid=settled.paid,
-        delivery=settled.paid - sum(entry.event.amount for entry in payments),
+        delivery=settled.paid - sum(timeline.payments),
         refunded=settled.refunded,
         fee=settled.fee,
         slashed=sum(entry.event.amount for entry in timeline.slashed),

@@ -8,8 +8,7 @@ to the hash of a block that is trusted.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from protocol.chain.reader import MarketReader
 from protocol.digests import Digest, digest_to_cid
 from protocol.documents.results import ResultsDocument
 from protocol.errors import BadProof, BadReceipt, RequestError
+from protocol.hexadecimal import from_hex, to_hex
 from protocol.market.output_tree import output_proofs
 from protocol.market.timeline import Timeline
 from protocol.market.types import JobState, OutcomeStatus
@@ -33,7 +33,7 @@ from requester.receipts.format import (
     Receipt,
 )
 from requester.receipts.proof import PROVEN, Trusted, proof_section
-from requester.receipts.sections import from_hex, ordered_logs, sections_of, to_hex
+from requester.receipts.sections import ordered_logs, sections_of
 
 __all__ = [
     "ReceiptCheck",
@@ -187,11 +187,11 @@ def verify(receipt: Mapping[str, Any], market: MarketReader) -> list[ReceiptChec
         RpcUnavailable: The chain could not be asked.
     """
     case = _parse(receipt)
-    checks = _check_alone(case)
+    held = _check_alone(case)
     number = case.receipt.posted.block_number + len(case.receipt.proof.headers) - 1
     found = market.block_hash(number)
     block_hash = None if found is None else from_hex(found)
-    return checks + _check_proof(case, Trusted.by(market.deployment, block_hash))
+    return held + _check(PROVEN, case, Trusted.by(market.deployment, block_hash))
 
 
 def verify_offline(receipt: Mapping[str, Any], trusted: Trusted) -> list[ReceiptCheck]:
@@ -208,15 +208,7 @@ def verify_offline(receipt: Mapping[str, Any], trusted: Trusted) -> list[Receipt
         BadReceipt: A step failed; the message begins with its name.
     """
     case = _parse(receipt)
-    return _check_alone(case) + _check_proof(case, trusted)
-
-
-def _check_proof(case: ReceiptCase, trusted: Trusted) -> list[ReceiptCheck]:
-    checks = []
-    for step, check in PROVEN.items():
-        with _naming(step):
-            checks.append(ReceiptCheck(step, check(case, trusted)))
-    return checks
+    return _check_alone(case) + _check(PROVEN, case, trusted)
 
 
 def check_alone(receipt: Mapping[str, Any]) -> list[ReceiptCheck]:
@@ -228,11 +220,20 @@ def check_alone(receipt: Mapping[str, Any]) -> list[ReceiptCheck]:
 
 
 def _check_alone(case: ReceiptCase) -> list[ReceiptCheck]:
-    checks = [ReceiptCheck("shape", f"a receipt of version {RECEIPT_VERSION}")]
-    for step, check in ALONE.items():
-        with _naming(step):
-            checks.append(ReceiptCheck(step, check(case)))
-    return checks
+    shape = ReceiptCheck("shape", f"a receipt of version {RECEIPT_VERSION}")
+    return [shape, *_check(ALONE, case)]
+
+
+def _check(
+    steps: Mapping[str, Callable[..., str]], *given: object
+) -> list[ReceiptCheck]:
+    held = []
+    for step, check in steps.items():
+        try:
+            held.append(ReceiptCheck(step, check(*given)))
+        except (BadReceipt, BadProof) as error:
+            raise BadReceipt(f"{step}: {error}; do not rely on this receipt") from error
+    return held
 
 
 def _parse(value: Mapping[str, Any]) -> ReceiptCase:
@@ -245,11 +246,3 @@ def _parse(value: Mapping[str, Any]) -> ReceiptCase:
     except (TypeError, ValueError, RecursionError) as error:
         raise BadReceipt(f"shape: not a JSON value: {error}") from error
     return ReceiptCase.of(receipt)
-
-
-@contextmanager
-def _naming(step: str) -> Iterator[None]:
-    try:
-        yield
-    except (BadReceipt, BadProof) as error:
-        raise BadReceipt(f"{step}: {error}; do not rely on this receipt") from error

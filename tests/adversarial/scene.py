@@ -27,6 +27,7 @@ from protocol.chain.client import MarketClient
 from protocol.chain.deploying.deploy import deploy_market
 from protocol.chain.deployment import Deployment
 from protocol.chain.keys.accounts import save_key
+from protocol.hexadecimal import to_hex
 from protocol.market.events import ResultCommitted
 from protocol.market.terms import MarketTerms
 from protocol.market.types import JobId, JobParams, JobState, ModelId
@@ -177,7 +178,7 @@ class Scene:
             "--ipfs-api": ipfs_api or self.ipfs_api,
             "--key-file": _key_file(self.folder, index),
             "--data-dir": self.folder / f"worker-{index}",
-            "--model": "0x" + self.model_id.hex(),
+            "--model": to_hex(self.model_id),
             "--tick": tick,
             "--poll-seconds": 0.1,
         }
@@ -290,7 +291,7 @@ def a_requester(url: str, ipfs_api: str, folder: Path, model_id: ModelId) -> Cli
         ipfs_api=ipfs_api,
         deployment=folder / "deployment.json",
         key_file=_key_file(folder, REQUESTER),
-        model="0x" + model_id.hex(),
+        model=to_hex(model_id),
         data_dir=folder / "requester",
         poll_seconds=0.05,
         results_timeout_seconds=1,

@@ -30,6 +30,7 @@ from protocol.chain.keys.accounts import load_account, salt_secret
 from protocol.digests import cid_to_digest
 from protocol.documents.results import ResultsDocument
 from protocol.errors import BadDocument, ContractReverted, StoreError
+from protocol.hexadecimal import to_hex
 from protocol.host.log_format import configure_logging
 from protocol.market.commitments import commitment, derive_salt
 from protocol.market.events import (
@@ -322,7 +323,7 @@ class Copycat(Villain):
             )
             for cid in self._pins()
             if (document := self._read(cid)) is not None
-            and document.prompts_digest == "0x" + params.prompts_digest.hex()
+            and document.prompts_digest == to_hex(params.prompts_digest)
         ]
 
     def _read(self, cid: str) -> ResultsDocument | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -30,6 +31,14 @@ ROLES: tuple[type[RoleSettings], ...] = (
     GatewaySettings,
 )
 SESSION = ROOT / "protocol/roles/session.py"
+# What only the session calls.
+BY_HAND = {
+    "Introductions",
+    "MarketClient.connect",
+    "MarketReader.connect",
+    "load_account",
+    "open_store",
+}
 PEER = base58.b58encode(b"\x12\x20" + b"\7" * 32).decode()
 PASSWORD = "correct horse"
 # A weak derivation, which takes no seconds.
@@ -47,16 +56,15 @@ def trees_of(role: type[RoleSettings]) -> list[ast.Module]:
     own = ROOT / Path(*role.__module__.split(".")).with_suffix(".py")
     paths = [path for path in (ROOT / package_of(role)).rglob("*.py") if path != own]
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in paths]
-    if any(calls_open_session(tree) for tree in trees):
+    if any("open_session" in calls_in(tree) for tree in trees):
         trees.append(ast.parse(SESSION.read_text(encoding="utf-8")))
     return trees
 
 
-def calls_open_session(tree: ast.Module) -> bool:
-    calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
-    return any(
-        isinstance(name, ast.Name) and name.id == "open_session" for name in calls
-    )
+def calls_in(tree: ast.AST) -> set[str]:
+    """Functions that are called, as they are written."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return {ast.unparse(call.func) for call in calls}
 
 
 def read_of(tree: ast.AST, names: frozenset[str]) -> Iterator[str]:
@@ -97,6 +105,20 @@ def test_every_setting_of_a_role_is_read(role: type[RoleSettings]) -> None:
     for name in [name for name in read if name in within]:
         read |= within[name]
     assert set(role.model_fields) - read == set()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_setting_is_described_once(role: type[RoleSettings]) -> None:
+    text = f"{RoleSettings.__doc__}\n{role.__doc__}"
+    described = re.findall(r"^ {8}([a-z_]+): ", text, flags=re.MULTILINE)
+    assert sorted(described) == sorted(role.model_fields)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_role_connects_by_a_session_alone(role: type[RoleSettings]) -> None:
+    called = {name for tree in trees_of(role)[:-1] for name in calls_in(tree)}
+    assert "open_session" in called
+    assert called & BY_HAND == set()
 
 
 # ---------------------------------------------------------------- what all share

@@ -27,6 +27,7 @@ from protocol.chain.keys.accounts import save_key
 from protocol.digests import digest_to_cid
 from protocol.documents.prompts import Prompt, PromptsDocument
 from protocol.errors import ContractReverted
+from protocol.hexadecimal import to_hex
 from protocol.market.events import (
     BountyPaid,
     ResultCommitted,
@@ -185,7 +186,7 @@ class Scene:
             "deployment": self.market.folder / "deployment.json",
             "key_file": self.market.folder / f"{self.name}.key",
             "data_dir": self.data_dir,
-            "models": ["0x" + self.spec.model_id().hex()],
+            "models": [to_hex(self.spec.model_id())],
             "poll_seconds": 0.05,
             "withdraw_above": 0,
             "keeper": False,
@@ -197,7 +198,7 @@ class Scene:
     def post(self, nonce: int = 1, redundancy: int = 1) -> JobParams:
         """A small job that only workers of this scene's model can serve."""
         document = PromptsDocument(
-            model_id="0x" + self.spec.model_id().hex(),
+            model_id=to_hex(self.spec.model_id()),
             prompts=(Prompt(ids=(1, 2, 3), max_new_tokens=8, seed=nonce),),
         )
         params = a_job(

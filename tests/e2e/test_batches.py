@@ -15,6 +15,7 @@ import pytest
 from devnet.demo.audit import audit
 from protocol.chain.client import MarketClient
 from protocol.chain.deployment import Deployment
+from protocol.hexadecimal import to_hex
 from protocol.market.events import JobPosted
 from tests.e2e.assay_command import Assay
 
@@ -95,7 +96,7 @@ def test_batch_killed_and_interrupted_ends_as_if_it_had_not_been(
     assert all(row["text"] for row in rows)
     posted = jobs_posted(network) - before
     assert len(posted) == PROMPTS // JOB_SIZE
-    assert {row["jobId"] for row in rows} == {"0x" + job_id.hex() for job_id in posted}
+    assert {row["jobId"] for row in rows} == {to_hex(job_id) for job_id in posted}
 
 
 def test_batch_same_prompts_alone_have_the_same_results(

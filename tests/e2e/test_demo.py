@@ -8,6 +8,7 @@ from typing import Any
 
 from eth_utils.crypto import keccak
 
+from protocol.hexadecimal import to_hex
 from tests.e2e.assay_command import Assay
 
 BOND = 50_000_000
@@ -59,7 +60,7 @@ def test_demo_honest_workers_are_all_paid(assay: Assay) -> None:
 def assert_verifies_offline(assay: Assay, receipt: Path) -> None:
     """The network is gone; the hash of one block of it is enough."""
     header = json.loads((assay.folder / receipt).read_text())["proof"]["headers"][-1]
-    block_hash = "0x" + keccak(hexstr=header).hex()
+    block_hash = to_hex(keccak(hexstr=header))
     assert "is valid" in assay.ok("verify", str(receipt), "--block-hash", block_hash)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from protocol.chain.abi.contracts import Parameter, interface
 from protocol.chain.abi.decoding import topic_of
+from protocol.hexadecimal import to_hex
 from protocol.market.events import EVENTS
 
 
@@ -33,7 +34,7 @@ def test_event_fields_are_those_of_the_abi_in_their_order(name: str) -> None:
     definition = _declared()[name]
     expected = [_snake(field["name"]) for field in definition["inputs"]]
     assert [field.name for field in fields(EVENTS[name])] == expected
-    assert topic_of(EVENTS[name]) == "0x" + definition["topic"].hex()
+    assert topic_of(EVENTS[name]) == to_hex(definition["topic"])
 
 
 @pytest.mark.parametrize("name", sorted(EVENTS))

@@ -14,6 +14,7 @@ from protocol.documents.canonical import canonical_json
 from protocol.documents.prompts import MILLION, Prompt, PromptsDocument
 from protocol.documents.results import Finish, Output, ResultsDocument
 from protocol.errors import BadDocument
+from protocol.hexadecimal import to_hex
 from protocol.market.types import ModelId
 
 MODEL = ModelId(b"\xab" * 32)
@@ -59,7 +60,7 @@ OUTPUTS = st.builds(
     text=TEXT,
 )
 ASKED = st.lists(PROMPTS, min_size=1, max_size=4).map(
-    lambda prompts: PromptsDocument(model_id="0x" + MODEL.hex(), prompts=tuple(prompts))
+    lambda prompts: PromptsDocument(model_id=to_hex(MODEL), prompts=tuple(prompts))
 )
 ANSWERED = st.lists(OUTPUTS, min_size=1, max_size=4).map(
     lambda outputs: ResultsDocument.build(MODEL, Digest(b"\xcd" * 32), outputs)

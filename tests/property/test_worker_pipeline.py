@@ -30,6 +30,7 @@ from protocol.digests import Digest
 from protocol.documents.prompts import Prompt, PromptsDocument
 from protocol.documents.results import ResultsDocument
 from protocol.documents.tokenizer import TokenCodec
+from protocol.hexadecimal import to_hex
 from protocol.market.types import ZERO_ADDRESS, JobId, JobParams, JobState, ModelSpec
 from protocol.store.memory import MemoryStore
 from tests.support.market.model_market import OTHERS, WORKER, ModelMarket
@@ -113,7 +114,7 @@ class WorkerMachine(RuleBasedStateMachine):
     def post(self, redundancy: int, is_drawn: bool, looks: bool) -> None:
         self.posted += 1
         document = PromptsDocument(
-            model_id="0x" + MODEL.hex(),
+            model_id=to_hex(MODEL),
             prompts=(Prompt(ids=(self.posted % 256, 2), max_new_tokens=2),),
         )
         job_id = self.market.post(

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from worker.cli.options import DATA_DIR, JSON, options
+from protocol.roles.options import JSON, options
+from worker.cli.options import DATA_DIR
 
 __all__ = ["keys"]
 
@@ -26,7 +27,7 @@ def keys() -> None:
 
 @keys.command()
 @click.argument("name", default="worker")
-@options((DATA_DIR, _PASSWORD, JSON))
+@options(DATA_DIR, _PASSWORD, JSON)
 def new(name: str, password_file: Path | None, as_json: bool, **flags: Any) -> None:
     """Make a key in an encrypted file of the data folder."""
     from protocol.chain.keys.passwords import PasswordSource
@@ -35,7 +36,7 @@ def new(name: str, password_file: Path | None, as_json: bool, **flags: Any) -> N
 
 
 @keys.command(name="list")
-@options((DATA_DIR, JSON))
+@options(DATA_DIR, JSON)
 def list_(as_json: bool, **flags: Any) -> None:
     """List the key files of the data folder."""
     found = [_document(key) for key in _ring(flags).list()]
@@ -55,7 +56,7 @@ def list_(as_json: bool, **flags: Any) -> None:
     type=Path,
     help="File with the source's password, if it is encrypted.",
 )
-@options((DATA_DIR, _PASSWORD, JSON))
+@options(DATA_DIR, _PASSWORD, JSON)
 def import_(
     source: Path,
     name: str,

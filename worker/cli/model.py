@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from inference.profiles import PROFILES
-from worker.cli.options import KEY, options
+from protocol.hexadecimal import to_hex
+from protocol.roles.options import CONNECTION, JSON, options
 
 if TYPE_CHECKING:
     from inference.loading import Backend
@@ -51,7 +52,7 @@ def model() -> None:
     show_default=True,
     help="Integer engine that measures.",
 )
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@JSON
 def import_(
     source: str,
     profile: str,
@@ -98,10 +99,7 @@ def import_(
 
 @model.command()
 @click.argument("folder", type=Path)
-@click.option("--rpc-url", help="Ethereum JSON-RPC endpoint.")
-@click.option("--deployment", type=Path, help="Deployment file of the market.")
-@click.option("--ipfs-api", help="RPC address of an IPFS node.")
-@options(KEY)
+@options(CONNECTION)
 @click.option(
     "--base-price",
     type=click.IntRange(min=1),
@@ -112,17 +110,13 @@ def import_(
     type=click.IntRange(min=1),
     help="Pace that a seat's owner signs up to.",
 )
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@JSON
 def publish(
     folder: Path,
-    rpc_url: str | None,
-    deployment: Path | None,
-    ipfs_api: str | None,
-    key_file: Path | None,
-    password_file: Path | None,
     base_price: int | None,
     ms_per_token: int | None,
     as_json: bool,
+    **flags: Any,
 ) -> None:
     """Put a package on IPFS and register it; prints the model id.
 
@@ -131,15 +125,9 @@ def publish(
     from worker.models.publish import publish_from_settings
     from worker.settings import WorkerSettings
 
-    settings = WorkerSettings.load(
-        rpc_url=rpc_url,
-        deployment=deployment,
-        ipfs_api=ipfs_api,
-        key_file=key_file,
-        password_file=password_file,
-    )
+    settings = WorkerSettings.load(**flags)
     model_id = publish_from_settings(
         folder, settings, base_price=base_price, ms_per_token=ms_per_token
     )
-    text = "0x" + model_id.hex()
+    text = to_hex(model_id)
     click.echo(json.dumps({"modelId": text}) if as_json else text)

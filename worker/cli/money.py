@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from worker.cli.options import CONNECTION, DATA_DIR, JSON, KEY, options
+from protocol.roles.options import CHAIN, JSON, KEY, options
+from worker.cli.options import DATA_DIR
 
 if TYPE_CHECKING:
     from worker.money.wallet import Withdrawal
@@ -16,7 +17,7 @@ __all__ = ["drain", "withdraw"]
 
 
 @click.command()
-@options((*CONNECTION, *KEY, DATA_DIR))
+@options(CHAIN, KEY, DATA_DIR)
 @click.option(
     "--leave", is_flag=True, help="Then wait until the seats' bonds are credit."
 )
@@ -56,7 +57,7 @@ def drain(leave: bool, timeout_seconds: float, **flags: Any) -> None:
 @click.command()
 @click.argument("amount")
 @click.option("--to", help="Who gets it; the worker's own address without.")
-@options((*CONNECTION, *KEY, DATA_DIR))
+@options(CHAIN, KEY, DATA_DIR)
 @click.option(
     "--timeout",
     "timeout_seconds",

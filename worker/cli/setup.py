@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from worker.cli.options import CONNECTION, DATA_DIR, KEY, SERVING, options
+from protocol.roles.options import CONNECTION, options
+from worker.cli.options import DATA_DIR, SERVING
 
 __all__ = ["init"]
 
@@ -14,7 +15,7 @@ _NOT_READY = 11
 
 
 @click.command()
-@options((*CONNECTION, *KEY, DATA_DIR, *SERVING))
+@options(CONNECTION, DATA_DIR, SERVING)
 def init(models: tuple[str, ...], **flags: Any) -> None:
     """Prepare a worker: key, settings, and a check of all that it needs.
 

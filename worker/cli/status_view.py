@@ -13,6 +13,8 @@ from rich.text import Text
 
 from protocol.amounts import Amounts, format_scaled
 from protocol.errors import MarketError
+from protocol.hexadecimal import to_hex
+from protocol.host.terminal import duration
 from protocol.market.types import ModelId
 from worker.duty import JobStage
 from worker.monitoring.snapshot import OpenDuty, Snapshot
@@ -113,7 +115,7 @@ def _header(status: Status, now: float) -> Text:
     if run is None:
         how, style = "not running", "bold red"
     else:
-        for_seconds = _duration(max(0, int(now - run.started_at)))
+        for_seconds = duration(max(0, int(now - run.started_at)))
         how, style = f"running for {for_seconds}, process {run.pid}", "bold green"
         if vitals is not None and vitals.is_draining:
             how, style = f"draining, {how}", "bold yellow"
@@ -212,22 +214,11 @@ def _table(*columns: str) -> Table:
 
 def _time_left(duty: OpenDuty, now: int) -> str:
     left = duty.deadline - now
-    return _duration(left) if left >= 0 else "over"
-
-
-def _duration(seconds: int) -> str:
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days} d {hours} h"
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+    return duration(left) if left >= 0 else "over"
 
 
 def _short(value: bytes) -> str:
-    text = "0x" + value.hex()
+    text = to_hex(value)
     return f"{text[:10]}…{text[-6:]}"
 
 

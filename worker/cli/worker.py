@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
+from protocol.roles.options import CHAIN, CONNECTION, JSON, JSON_LOGS, KEY, options
 from worker.cli.keys import keys
 from worker.cli.money import drain, withdraw
-from worker.cli.options import CONNECTION, DATA_DIR, JSON, KEY, SERVING, options
+from worker.cli.options import DATA_DIR, SERVING
 from worker.cli.setup import init
 
 __all__ = ["worker"]
@@ -21,7 +22,7 @@ def worker() -> None:
 
 
 @worker.command()
-@options((*CONNECTION, *KEY, DATA_DIR, *SERVING))
+@options(CONNECTION, DATA_DIR, SERVING)
 @click.option(
     "--start-patience-seconds",
     type=float,
@@ -41,7 +42,7 @@ def worker() -> None:
 @click.option(
     "--monitor-address", help="Host and port of /healthz, /readyz and /metrics."
 )
-@click.option("--json-logs/--text-logs", default=False, help="Format of the logs.")
+@JSON_LOGS
 def run(json_logs: bool, models: tuple[str, ...], **flags: Any) -> None:
     """Run a worker until it is told to stop.
 
@@ -59,7 +60,7 @@ def run(json_logs: bool, models: tuple[str, ...], **flags: Any) -> None:
 
 
 @worker.command()
-@options((*CONNECTION, *KEY[:1], DATA_DIR))
+@options(CHAIN, KEY[0], DATA_DIR)
 @click.option("--once", is_flag=True, help="Print it once and end.")
 @click.option(
     "--interval",

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from protocol.digests import Digest
 from protocol.errors import DigestMismatch
+from protocol.hexadecimal import to_hex
 from protocol.host.backoff import Pauses
 from protocol.host.crash_points import crash_point
 from protocol.store.port import ContentStore
@@ -115,7 +116,7 @@ class Publishing:
         for duty in batch:
             self._under_way.discard(duty.key)
             self._pauses.fail(duty.key)
-            facts = {"job_id": "0x" + duty.job_id.hex(), "step": Step.PUBLISH.value}
+            facts = {"job_id": to_hex(duty.job_id), "step": Step.PUBLISH.value}
             logger.info("step failed", extra={**facts, "reason": str(error)})
 
 

@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from protocol.errors import StoreError
+from protocol.hexadecimal import to_hex
 from protocol.host.backoff import Pauses
 from protocol.host.crash_points import crash_point
 from protocol.market.types import (
@@ -202,4 +203,4 @@ class ComputeQueue:
 
 
 def _log(event: str, duty: Duty, **facts: object) -> None:
-    logger.info(event, extra={"job_id": "0x" + duty.job_id.hex(), **facts})
+    logger.info(event, extra={"job_id": to_hex(duty.job_id), **facts})

@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 from protocol.chain.abi.reverts import error_name
 from protocol.chain.rpc.receipts import TxReceipt
 from protocol.errors import ContractReverted
+from protocol.hexadecimal import to_hex
 from protocol.host.backoff import Pauses
 from protocol.market.calls import CommitEntry, RevealEntry
 from protocol.market.events import EntrySkipped
@@ -200,4 +201,4 @@ class Outgoing(Generic[_Entry]):
 
 
 def _log(event: str, job_id: JobId, **facts: object) -> None:
-    logger.info(event, extra={"job_id": "0x" + job_id.hex(), **facts})
+    logger.info(event, extra={"job_id": to_hex(job_id), **facts})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from protocol.hexadecimal import to_hex
 from protocol.host.crash_points import crash_point
 from protocol.market.types import JobParams
 from worker.duties.publishing import Publishing
@@ -130,5 +131,5 @@ class Serving:
         crash_point("publish.saved")
         for duty, digest in published:
             self._changed.add(duty.key)
-            facts = {"job_id": "0x" + duty.job_id.hex(), "results_digest": digest.hex()}
+            facts = {"job_id": to_hex(duty.job_id), "results_digest": digest.hex()}
             logger.info("published", extra=facts)

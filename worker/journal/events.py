@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from protocol.chain.client import MarketClient
 from protocol.chain.cursor import CursorPosition, EventBatch, EventCursor
+from protocol.hexadecimal import to_hex
 from protocol.host.crash_points import crash_point
 from protocol.market.events import (
     BountyPaid,
@@ -195,7 +196,7 @@ class Inbox:
         logger.info(
             "drawn",
             extra={
-                "job_id": "0x" + event.job_id.hex(),
+                "job_id": to_hex(event.job_id),
                 "round": event.round,
                 "place": index,
                 "seat_id": event.seat_ids[index],
@@ -213,7 +214,7 @@ class Inbox:
             logger.error(
                 "slashed",
                 extra={
-                    "job_id": "0x" + event.job_id.hex(),
+                    "job_id": to_hex(event.job_id),
                     "seat_id": event.seat_id,
                     "reason": event.reason.name.lower(),
                     "amount": event.amount,

@@ -19,6 +19,7 @@ from inference.packages.vectors import check_vectors
 from protocol.chain.client import MarketClient
 from protocol.documents.tokenizer import TokenCodec
 from protocol.errors import ModelRefused
+from protocol.hexadecimal import to_hex
 from protocol.market.types import EXACT_PROFILES, ModelId, ModelSpec
 from protocol.store.packages import fetch_package
 from protocol.store.port import ContentStore
@@ -75,11 +76,11 @@ def serve_model(
         loaded = _load(folder, model_id, spec, codec, options)
         engine = wrap_engine(BatchingEngine(loaded))
     except EngineError as error:
-        raise ModelRefused(f"model 0x{model_id.hex()}: {error}") from error
+        raise ModelRefused(f"model {to_hex(model_id)}: {error}") from error
     speed = measure_tokens_per_second(engine)
     logger.info(
         "model loaded",
-        extra={"model_id": "0x" + model_id.hex(), "tokens_per_second": round(speed, 1)},
+        extra={"model_id": to_hex(model_id), "tokens_per_second": round(speed, 1)},
     )
     return ServedModel(model_id, spec, engine, codec, speed)
 
@@ -133,7 +134,7 @@ def _require_cache(
     needed = bytes_per_token * (spec.context_length + CACHE_BLOCK)
     if needed > cache_bytes:
         raise ModelRefused(
-            f"model 0x{model_id.hex()}: one prompt may take {needed >> 20} MiB of "
+            f"model {to_hex(model_id)}: one prompt may take {needed >> 20} MiB of "
             f"cache, the engine may use {cache_bytes >> 20}: raise cache_mib"
         )
 
@@ -143,6 +144,6 @@ def _require_same(
 ) -> None:
     if stated != found:
         raise ModelRefused(
-            f"model 0x{model_id.hex()} is registered with the {name} {stated}, its "
+            f"model {to_hex(model_id)} is registered with the {name} {stated}, its "
             f"package has {found}"
         )

@@ -25,6 +25,7 @@ from protocol.errors import (
     WorkerError,
 )
 from protocol.host.private_files import create_private
+from protocol.host.terminal import one_line
 from worker.money.wallet import Withdrawal, withdraw_credit
 from worker.process.acting import acting_as_worker
 from worker.process.data_dir import running_in
@@ -159,7 +160,7 @@ class RequestDesk:
         try:
             said = asdict(self._withdraw(taken))
         except MarketError as error:
-            said = {"error": " ".join(str(error).split())}
+            said = {"error": one_line(error)}
         draft = self._folder / f".{name}"
         draft.write_text(json.dumps(said), encoding="utf-8")
         draft.rename(self._folder / (name + _ANSWERED))

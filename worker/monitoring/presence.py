@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from protocol.chain.reader import MarketReader
 from protocol.errors import MarketError
+from protocol.host.terminal import one_line
 from protocol.market.types import ModelId
 from worker.metrics import WorkerMetrics
 from worker.monitoring.health import Health
@@ -89,11 +90,11 @@ def watch(
         try:
             monitor.show(read_snapshot(), models)
         except MarketError as error:
-            health.lost_chain(_one_line(error))
+            health.lost_chain(one_line(error))
         try:
             ping_content()
         except MarketError as error:
-            health.lost_content(_one_line(error))
+            health.lost_content(one_line(error))
         else:
             health.saw_content()
 
@@ -151,7 +152,3 @@ def present(
         record = RunRecord(os.getpid(), int(time.time()), holdings.owner, url)
         stack.enter_context(hold_data_dir(settings.data_dir, record))
         yield monitor
-
-
-def _one_line(error: MarketError) -> str:
-    return " ".join(str(error).split())

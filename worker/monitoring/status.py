@@ -11,10 +11,10 @@ from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 from prometheus_client.parser import text_string_to_metric_families
 
-from protocol.chain.deployment import Deployment
 from protocol.chain.keys.accounts import address_in
-from protocol.chain.reader import MarketReader
 from protocol.errors import ConfigError
+from protocol.hexadecimal import to_hex
+from protocol.roles.session import open_read_only
 from worker.duty import JobStage
 from worker.monitoring.snapshot import Snapshot, SnapshotReader
 from worker.process.data_dir import RunRecord, running_in
@@ -72,9 +72,8 @@ class StatusReader:
             ChainError: The market cannot be read.
         """
         self._data_dir = settings.data_dir
-        deployment = Deployment.load(settings.deployment)
-        reader = MarketReader.connect(settings.rpc_url, deployment)
-        journal = settings.journal_path(deployment.marketplace)
+        reader = open_read_only(settings).market
+        journal = settings.journal_path(reader.deployment.marketplace)
         holdings = Holdings(reader, _address(settings))
         self._snapshots = SnapshotReader(reader, holdings, journal)
 
@@ -104,7 +103,7 @@ def status_document(status: Status) -> dict[str, Any]:
         "seats": [
             {
                 "id": seat.seat_id,
-                "modelId": "0x" + seat.model_id.hex(),
+                "modelId": to_hex(seat.model_id),
                 "tick": seat.tick,
                 "state": seat.state.value,
                 "isClosing": seat.is_closing,
@@ -115,7 +114,7 @@ def status_document(status: Status) -> dict[str, Any]:
         "seatStates": _counts(SeatState, [seat.state for seat in snapshot.seats]),
         "jobs": [
             {
-                "jobId": "0x" + duty.job_id.hex(),
+                "jobId": to_hex(duty.job_id),
                 "round": duty.round_number,
                 "seat": duty.seat_id,
                 "state": duty.stage.value,

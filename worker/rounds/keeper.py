@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from protocol.chain.client import MarketClient
 from protocol.chain.rpc.receipts import TxReceipt
+from protocol.hexadecimal import to_hex
 from protocol.host.backoff import Pauses
 from protocol.host.crash_points import crash_point
 from protocol.market.advancing import Due, due
@@ -138,7 +139,7 @@ class Keeper:
         is_mined = self._mined.get(job_id, 0) > self._rounds.head
         if is_mined or self._pauses.is_paused(job_id):
             return
-        facts = {"job_id": "0x" + job_id.hex(), "task": task}
+        facts = {"job_id": to_hex(job_id), "task": task}
 
         def work() -> TxReceipt | None:
             if task == _DELIVER:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from protocol.chain.client import MarketClient
 from protocol.errors import NotEnoughFunds
+from protocol.hexadecimal import to_hex
 from worker.models.serve import ServedModel
 from worker.seats.holdings import HeldSeat, Holdings
 from worker.seats.leaving import close_seats, leave_seats
@@ -76,7 +77,7 @@ class SeatUpkeep:
                 "ready",
                 extra={
                     "worker": self._client.address,
-                    "model_id": "0x" + model.model_id.hex(),
+                    "model_id": to_hex(model.model_id),
                     "seats": seats,
                 },
             )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from eth_typing import ChecksumAddress
 
-from protocol.chain.keys.accounts import address_in, read_key, save_keystore
+from protocol.chain.keys.accounts import address_in, create_keystore, read_key
 from protocol.chain.keys.keystore import is_keystore
 from protocol.chain.keys.passwords import PasswordSource
 from protocol.errors import ConfigError
@@ -18,7 +17,6 @@ __all__ = ["KeyFile", "KeyRing"]
 
 _FOLDER = "keys"
 _SUFFIX = ".json"
-_KEY_BYTES = 32
 _MODE_PRIVATE_FOLDER = 0o700
 
 
@@ -68,7 +66,7 @@ class KeyRing:
             ConfigError: The name is taken, or the password or the folder cannot be
                 used.
         """
-        return self._save(name, secrets.token_bytes(_KEY_BYTES), password)
+        return self._save(name, None, password)
 
     def import_key(
         self, name: str, source: Path, old: PasswordSource, new: PasswordSource
@@ -86,7 +84,7 @@ class KeyRing:
         """
         return self._save(name, read_key(source, old), new)
 
-    def _save(self, name: str, key: bytes, password: PasswordSource) -> KeyFile:
+    def _save(self, name: str, key: bytes | None, password: PasswordSource) -> KeyFile:
         path = self.path_of(name)
         if path.exists():
             raise ConfigError(
@@ -98,8 +96,7 @@ class KeyRing:
             raise ConfigError(
                 f"folder {self._folder} cannot be made: {error.strerror}"
             ) from error
-        address = save_keystore(path, key, password.choose(f"key file {path}"))
-        return KeyFile(path, address, is_encrypted=True)
+        return KeyFile(path, create_keystore(path, password, key), is_encrypted=True)
 
 
 def _described(path: Path) -> KeyFile:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import tomli_w
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 
@@ -16,6 +16,7 @@ from protocol.chain.client import MarketClient
 from protocol.chain.keys.accounts import address_in
 from protocol.errors import ConfigError, MarketError
 from protocol.host.private_files import create_private
+from protocol.host.terminal import one_line
 from protocol.market.gas_costs import duty_gas
 from protocol.roles.session import open_read_only, unlock_account
 from protocol.store.failover import IpfsContent
@@ -130,11 +131,7 @@ def write_worker_table(path: Path, values: Mapping[str, Any]) -> bool:
     Raises:
         ConfigError: The file cannot be written.
     """
-    # All of these are written alike in JSON and TOML.
-    lines = [
-        f"{name} = {json.dumps(values[name], ensure_ascii=False)}" for name in values
-    ]
-    table = "\n".join(["[worker]", *lines, ""])
+    table = tomli_w.dumps({"worker": values})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
@@ -165,7 +162,9 @@ def examine(settings: WorkerSettings, worker: ChecksumAddress) -> Iterator[Setup
         client, store = session.market, session.store
         block = client.block_number()
     except MarketError as error:
-        yield SetupCheck("chain", False, _told(error), "see --rpc-url and --deployment")
+        yield SetupCheck(
+            "chain", False, one_line(error), "see --rpc-url and --deployment"
+        )
         return
     marketplace = client.deployment.marketplace
     fact = f"chain {client.chain_id}, block {block}, market {marketplace}"
@@ -173,7 +172,7 @@ def examine(settings: WorkerSettings, worker: ChecksumAddress) -> Iterator[Setup
     try:
         yield SetupCheck("ipfs", True, f"version {store.ping()} at {store.api}")
     except MarketError as error:
-        yield SetupCheck("ipfs", False, _told(error), "start it, or see --ipfs-api")
+        yield SetupCheck("ipfs", False, one_line(error), "start it, or see --ipfs-api")
         return
     seats = 0
     if not settings.model_ids:
@@ -204,7 +203,7 @@ def _models(
                 model.spec, model.tokens_per_second, settings.max_seats
             )
         except MarketError as error:
-            yield SetupCheck(name, False, _told(error), "choose another model"), 0
+            yield SetupCheck(name, False, one_line(error), "choose another model"), 0
             continue
         yield SetupCheck(name, True, _model_fact(model, count)), count
 
@@ -247,7 +246,3 @@ def _money(
 def _coins(wei: int) -> str:
     """Rounded up to six decimals: what is needed is needed whole."""
     return format_scaled(-(-wei // _WEI_PER_MICROCOIN), _COIN_DECIMALS, "ETH")
-
-
-def _told(error: MarketError) -> str:
-    return " ".join(str(error).split())

@@ -24,7 +24,7 @@ from eth_utils.abi import (
 
 from contracts import load_artifact
 from protocol.errors import RequestError
-from protocol.hexadecimal import checksum_address
+from protocol.hexadecimal import checksum_address, to_hex
 from protocol.market.calls import CommitEntry, PermitSignature, RevealEntry
 from protocol.market.terms import MarketConfig
 from protocol.market.types import (
@@ -216,7 +216,7 @@ def _fits(kind: str, value: object) -> bool:
 
 
 def _quote(value: object) -> str:
-    text = "0x" + value.hex() if isinstance(value, bytes) else repr(value)
+    text = to_hex(value) if isinstance(value, bytes) else repr(value)
     return text if len(text) <= 80 else f"{text[:80]}…"
 
 

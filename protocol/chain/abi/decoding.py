@@ -8,7 +8,7 @@ from typing import Any
 
 from protocol.chain.abi.contracts import Parameter, decode_parameters, interface
 from protocol.errors import RpcUnavailable
-from protocol.hexadecimal import checksum_address
+from protocol.hexadecimal import checksum_address, from_hex, to_hex
 from protocol.market.events import EVENTS, Event, Log
 
 __all__ = ["decode_log", "topic_of"]
@@ -16,7 +16,7 @@ __all__ = ["decode_log", "topic_of"]
 
 def topic_of(kind: type[Event]) -> str:
     """First topic of an event's logs, as a filter of `eth_getLogs` takes it."""
-    return "0x" + _topics()[kind.__name__].hex()
+    return to_hex(_topics()[kind.__name__])
 
 
 def decode_log(raw: Mapping[str, Any]) -> Log | None:
@@ -26,11 +26,11 @@ def decode_log(raw: Mapping[str, Any]) -> Log | None:
         RpcUnavailable: It is malformed, which no contract of ours can bring about.
     """
     try:
-        topics = [bytes.fromhex(topic[2:]) for topic in raw["topics"]]
+        topics = [from_hex(topic) for topic in raw["topics"]]
         definition = _definitions().get(topics[0]) if topics else None
         if definition is None:
             return None
-        fields = _fields_of(definition, topics, bytes.fromhex(raw["data"][2:]))
+        fields = _fields_of(definition, topics, from_hex(raw["data"]))
         return Log(
             event=EVENTS[definition["name"]](*fields),
             block_number=int(raw["blockNumber"], 16),

@@ -14,6 +14,7 @@ from eth_utils.crypto import keccak
 from web3 import Web3
 
 from protocol.errors import NoContract
+from protocol.hexadecimal import from_hex
 
 __all__ = ["PROXY", "SALT", "address_of", "creation_data", "require_proxy"]
 
@@ -32,7 +33,7 @@ def address_of(creation_code: bytes) -> ChecksumAddress:
     Args:
         creation_code: With its constructor's arguments appended.
     """
-    parts = b"\xff" + bytes.fromhex(PROXY[2:]) + SALT + keccak(creation_code)
+    parts = b"\xff" + from_hex(PROXY) + SALT + keccak(creation_code)
     return to_checksum_address(keccak(parts)[12:])
 
 

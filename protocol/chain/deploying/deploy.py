@@ -21,6 +21,7 @@ from protocol.chain.deployment import Deployment
 from protocol.chain.rpc.provider import connect, request
 from protocol.chain.transactions.sender import Call, Sender
 from protocol.errors import ChainError, NoContract, RpcUnavailable
+from protocol.hexadecimal import to_hex
 from protocol.market.terms import MarketTerms
 
 __all__ = ["deploy_market", "is_instance"]
@@ -146,7 +147,7 @@ class _Deployer:
 
     def _simulate(self, code: bytes) -> None:
         """Let a constructor say why it refuses; the proxy would swallow that."""
-        call = {"from": self.address, "data": "0x" + code.hex()}
+        call = {"from": self.address, "data": to_hex(code)}
         request(self._web3, "eth_call", call, "pending")
 
     def _checked(
@@ -155,7 +156,7 @@ class _Deployer:
         code = bytes(self._web3.eth.get_code(address))
         if not is_instance(code, artifact):
             raise ChainError(f"the code at {address} is not that of {artifact.name}")
-        return _Deployed(address, block_number, "0x" + keccak(code).hex())
+        return _Deployed(address, block_number, to_hex(keccak(code)))
 
 
 def is_instance(code: bytes, artifact: Artifact) -> bool:
@@ -171,7 +172,7 @@ def _require_code(web3: Web3, token: ChecksumAddress) -> None:
 
 
 def _code_hash(web3: Web3, address: ChecksumAddress) -> str:
-    return "0x" + keccak(bytes(web3.eth.get_code(address))).hex()
+    return to_hex(keccak(bytes(web3.eth.get_code(address))))
 
 
 def _first_block_of(web3: Web3, address: ChecksumAddress) -> int:

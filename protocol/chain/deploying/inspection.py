@@ -15,6 +15,7 @@ from web3 import Web3
 from protocol.chain.rpc.header import fetch_header
 from protocol.chain.rpc.provider import RpcRefusal, request
 from protocol.errors import ChainError, ContractReverted
+from protocol.hexadecimal import from_hex, to_hex
 
 __all__ = ["HISTORY_CONTRACT", "BlockFacts", "ChainInspection", "TokenFacts"]
 
@@ -100,7 +101,7 @@ class ChainInspection:
             return False
         found = self._call(HISTORY_CONTRACT, number.to_bytes(32).hex())
         header = request(self._web3, "eth_getBlockByNumber", hex(number), False)
-        return isinstance(found, bytes) and "0x" + found.hex() == header["hash"]
+        return isinstance(found, bytes) and to_hex(found) == header["hash"]
 
     def header_fault(self, number: int) -> str | None:
         """Why a block's header cannot be rebuilt; None if it can."""
@@ -127,7 +128,7 @@ class ChainInspection:
 
     def _block(self, number: int) -> BlockFacts:
         raw = request(self._web3, "eth_getBlockByNumber", hex(number), False)
-        mixed = bytes.fromhex((raw.get("mixHash") or "0x")[2:])
+        mixed = from_hex(raw.get("mixHash") or "0x")
         return BlockFacts(number, int(raw["timestamp"], 16), mixed)
 
     def _number(self, to: ChecksumAddress, data: str) -> int | None:
@@ -145,7 +146,7 @@ class ChainInspection:
             answer: str = request(self._web3, "eth_call", call, "latest")
         except (ContractReverted, RpcRefusal) as error:
             return str(error)
-        return bytes.fromhex(answer[2:])
+        return from_hex(answer)
 
     def _word(self, creation_code: str, block: str) -> bytes | None:
         try:
@@ -153,5 +154,5 @@ class ChainInspection:
             answer: str = request(self._web3, "eth_call", call, block)
         except (ContractReverted, RpcRefusal):
             return None
-        word = bytes.fromhex(answer[2:])
+        word = from_hex(answer)
         return word if len(word) == 32 else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
+import secrets
 from pathlib import Path
 
 from eth_account import Account
@@ -20,6 +21,7 @@ from protocol.chain.keys.keystore import (
 )
 from protocol.chain.keys.passwords import ASK_TERMINAL, PasswordSource
 from protocol.errors import ConfigError, DevelopmentKeyRefused
+from protocol.hexadecimal import to_hex
 from protocol.host.private_files import create_private, read_private, replace_private
 from protocol.market.types import DEVELOPMENT_CHAIN_IDS
 
@@ -27,6 +29,7 @@ __all__ = [
     "WELL_KNOWN_ADDRESSES",
     "address_in",
     "change_password",
+    "create_keystore",
     "load_account",
     "read_key",
     "salt_secret",
@@ -137,7 +140,7 @@ def save_key(path: Path, key: bytes) -> None:
     """
     if len(key) != _KEY_BYTES:
         raise ConfigError(f"a key has {_KEY_BYTES} bytes, got {len(key)}")
-    create_private(path, f"0x{bytes(key).hex()}\n", "key file")
+    create_private(path, f"{to_hex(bytes(key))}\n", "key file")
 
 
 def save_keystore(
@@ -158,6 +161,26 @@ def save_keystore(
     text = encrypt_key(key, password, work_factor=work_factor)
     create_private(path, text, "key file")
     return to_checksum_address(account.address)
+
+
+def create_keystore(
+    path: Path, password: PasswordSource, key: bytes | None = None
+) -> ChecksumAddress:
+    """Make a new keystore; see `save_keystore`.
+
+    Args:
+        path: File to create; an existing one is never replaced.
+        password: Where the password to choose comes from.
+        key: The key to keep; None makes a new one.
+
+    Returns:
+        The key's address.
+
+    Raises:
+        ConfigError: The password is short, or the file exists or cannot be written.
+    """
+    chosen = password.choose(f"key file {path}")
+    return save_keystore(path, key or secrets.token_bytes(_KEY_BYTES), chosen)
 
 
 def change_password(

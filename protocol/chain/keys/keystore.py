@@ -10,6 +10,7 @@ from eth_typing import ChecksumAddress
 from eth_utils.address import is_address, to_checksum_address
 
 from protocol.errors import ConfigError, WrongPassword
+from protocol.strict_json import parse_json
 
 __all__ = [
     "WORK_FACTOR",
@@ -23,6 +24,7 @@ __all__ = [
 WORK_FACTOR = 2**18
 _MAX_WORK = 2**20
 _VERSION = 3
+_MAX_DEPTH = 8
 
 
 def is_keystore(text: str) -> bool:
@@ -88,7 +90,7 @@ def decrypt_key(text: str, password: str, what: str) -> bytes:
 
 def _parse(text: str, what: str) -> dict[str, Any]:
     try:
-        store: Any = json.loads(text)
+        store: Any = parse_json(text, max_depth=_MAX_DEPTH)
     except ValueError:
         raise ConfigError(f"{what} is neither a key nor a keystore") from None
     if not isinstance(store, dict) or store.get("version") != _VERSION:

@@ -21,6 +21,7 @@ from protocol.chain.proofs.verify import (
 from protocol.chain.rpc.header import fetch_header
 from protocol.chain.rpc.provider import RpcRefusal, request
 from protocol.errors import BadProof, ChainError, RequestError, RpcUnavailable
+from protocol.hexadecimal import from_hex, to_hex
 from protocol.market.events import Log
 from protocol.market.types import JobId
 
@@ -82,7 +83,7 @@ def _state_proof(
 ) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
     """Nodes of account and storage; none where the node refuses to prove."""
     try:
-        proof = request(web3, "eth_getProof", address, ["0x" + slot.hex()], hex(number))
+        proof = request(web3, "eth_getProof", address, [to_hex(slot)], hex(number))
         (entry,) = proof["storageProof"]
         return _nodes(proof["accountProof"]), _nodes(entry["proof"])
     except RpcRefusal:
@@ -92,7 +93,7 @@ def _state_proof(
 
 
 def _nodes(listed: Any) -> tuple[bytes, ...]:
-    return tuple(bytes.fromhex(node[2:]) for node in listed)
+    return tuple(from_hex(node) for node in listed)
 
 
 def _holds(
@@ -160,9 +161,9 @@ def _tree(receipts: Sequence[Mapping[str, Any]]) -> HexaryTrie:
 def _encode_receipt(receipt: Mapping[str, Any]) -> bytes:
     logs = [
         [
-            _bytes(log["address"]),
-            [_bytes(t) for t in log["topics"]],
-            _bytes(log["data"]),
+            from_hex(log["address"]),
+            [from_hex(t) for t in log["topics"]],
+            from_hex(log["data"]),
         ]
         for log in receipt["logs"]
     ]
@@ -170,13 +171,9 @@ def _encode_receipt(receipt: Mapping[str, Any]) -> bytes:
         [
             int(receipt["status"], 16),
             int(receipt["cumulativeGasUsed"], 16),
-            _bytes(receipt["logsBloom"]),
+            from_hex(receipt["logsBloom"]),
             logs,
         ]
     )
     kind = int(receipt.get("type", "0x0"), 16)
     return bytes([kind]) + content if kind else content
-
-
-def _bytes(text: str) -> bytes:
-    return bytes.fromhex(text[2:])

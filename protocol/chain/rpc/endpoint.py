@@ -21,6 +21,7 @@ from web3.types import RPCResponse
 
 from protocol.chain.abi.reverts import revert_of
 from protocol.errors import ChainError, ConfigError, RpcRateLimited, RpcUnavailable
+from protocol.hexadecimal import from_hex
 from protocol.urls import mask_url
 
 __all__ = ["REQUEST_TIMEOUT_SECONDS", "Endpoint", "RpcRefusal"]
@@ -265,7 +266,7 @@ def _revert_data(data: Any) -> bytes:
     if not isinstance(data, str):
         return b""
     text = data.removeprefix("Reverted ")
-    return bytes.fromhex(text[2:]) if _DATA.fullmatch(text) else b""
+    return from_hex(text) if _DATA.fullmatch(text) else b""
 
 
 def _is_quantity(result: Any) -> bool:

@@ -98,7 +98,7 @@ def fetch_logs(
     found = list(_by_range(web3, query, from_block, fresh - 1, size))
     for number in range(fresh, to_block + 1):
         found += _by_hash(web3, query, number)
-    return sorted(found, key=lambda log: (log.block_number, log.log_index))
+    return sorted(found, key=lambda log: log.position)
 
 
 def _by_range(

@@ -15,6 +15,7 @@ from web3 import Web3
 
 from protocol.chain.rpc.provider import request
 from protocol.errors import ChainError, RpcUnavailable
+from protocol.hexadecimal import from_hex, to_hex
 
 __all__ = ["encode_header", "fetch_header"]
 
@@ -64,7 +65,7 @@ def encode_header(block: Mapping[str, Any]) -> bytes:
         value = block.get(name)
         if not isinstance(value, str) or not value.startswith("0x"):
             raise ValueError(f"header field {name} is {value!r}")
-        items.append(_number(value) if is_number else bytes.fromhex(value[2:]))
+        items.append(_number(value) if is_number else from_hex(value))
     return bytes(rlp.encode(items))
 
 
@@ -82,7 +83,7 @@ def fetch_header(web3: Web3, block_number: int) -> bytes:
         header = encode_header(block)
     except ValueError as error:
         raise RpcUnavailable(f"malformed block {block_number}: {error}") from error
-    actual = "0x" + keccak(header).hex()
+    actual = to_hex(keccak(header))
     if actual != block.get("hash"):
         raise ChainError(
             f"the header of block {block_number} hashes to {actual}, the node says "

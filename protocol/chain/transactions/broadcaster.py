@@ -21,7 +21,7 @@ from protocol.chain.transactions.nonces import NonceManager
 from protocol.chain.transactions.options import SenderOptions
 from protocol.chain.transactions.outbox import Broadcast
 from protocol.errors import RpcUnavailable, SpendingCapReached
-from protocol.hexadecimal import checksum_address
+from protocol.hexadecimal import checksum_address, to_hex
 from protocol.host.crash_points import crash_point
 
 __all__ = ["Broadcaster", "NonceTaken"]
@@ -153,7 +153,7 @@ class Broadcaster:
         signed = self._account.sign_transaction(transaction)
         return Broadcast(
             nonce=transaction["nonce"],
-            tx_hash="0x" + signed.hash.hex().removeprefix("0x"),
+            tx_hash=to_hex(signed.hash),
             call=call,
             raw=bytes(signed.raw_transaction),
             gas=transaction["gas"],

@@ -10,6 +10,7 @@ from eth_utils.crypto import keccak
 
 from protocol.chain.client import MarketClient
 from protocol.errors import ChainError, RpcUnavailable
+from protocol.hexadecimal import to_hex
 from tests.support.machines.rpc_server import Answer, forward_to, rpc_server
 from tests.support.network.anvil import Anvil
 from tests.support.network.chain import Market
@@ -24,7 +25,7 @@ def test_seed_header_of_a_hardfork_hashes_to_the_block(hardfork: str) -> None:
         node.mine(2)
         for number in range(client.block_number() + 1):
             header = client.seed_header(number)
-            assert "0x" + keccak(header).hex() == client.block_hash(number)
+            assert to_hex(keccak(header)) == client.block_hash(number)
 
 
 def test_seed_header_of_a_future_block_raises_rpc_unavailable(market: Market) -> None:

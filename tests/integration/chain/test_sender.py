@@ -16,6 +16,7 @@ from protocol.chain.rpc.provider import connect
 from protocol.chain.transactions.options import SenderOptions
 from protocol.chain.transactions.sender import Call, Sender
 from protocol.errors import ContractReverted, NotEnoughFunds, TransactionDropped
+from protocol.hexadecimal import from_hex, to_hex
 from tests.support.network.anvil import Anvil, development_account
 from tests.support.network.chain import Market
 
@@ -27,7 +28,7 @@ def _reverting_code(data: bytes) -> str:
     size = len(data).to_bytes(2)
     head = b"\x61" + size + b"\x60\x0e\x60\x00\x39\x61" + size + b"\x60\x00\xfd"
     assert len(head) == 0x0E
-    return "0x" + (head + data).hex()
+    return to_hex(head + data)
 
 
 @pytest.mark.parametrize(
@@ -147,9 +148,9 @@ def test_send_that_fails_when_mined_decodes_the_reason(own_anvil: Anvil) -> None
         deposited = pool.submit(client.deposit, 100)
         _wait_for_pending(own_anvil, 1)
         # Balances are OpenZeppelin's first storage variable.
-        slot = keccak(bytes.fromhex(client.address[2:]).rjust(32, b"\0") + bytes(32))
+        slot = keccak(from_hex(client.address).rjust(32, b"\0") + bytes(32))
         token = market.deployment.token
-        own_anvil.rpc("anvil_setStorageAt", token, "0x" + slot.hex(), "0x" + "00" * 32)
+        own_anvil.rpc("anvil_setStorageAt", token, to_hex(slot), "0x" + "00" * 32)
         assert client.token_balance(client.address) == 0
         own_anvil.mine()
         with pytest.raises(ContractReverted) as refusal:

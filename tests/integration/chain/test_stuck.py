@@ -15,6 +15,7 @@ from protocol.chain.rpc.receipts import TxReceipt
 from protocol.chain.transactions.options import SenderOptions
 from protocol.chain.transactions.sender import Call, Sender
 from protocol.errors import GasPriceTooHigh
+from protocol.hexadecimal import to_hex
 from tests.support.faults.faulty_proxy import FaultyProxy, drop, error, swallow
 from tests.support.machines.processes import eventually
 from tests.support.network.anvil import Anvil, development_account
@@ -190,7 +191,7 @@ def test_send_whose_nonce_another_took_goes_again_with_the_next(
         "maxPriorityFeePerGas": 10 * GWEI,
     }
     raw = ACCOUNT.sign_transaction(foreign).raw_transaction
-    node.rpc(SEND, "0x" + raw.hex().removeprefix("0x"))
+    node.rpc(SEND, to_hex(raw))
     node.mine()
     (second,) = _wait_for(node, 1)
     assert int(second["nonce"], 16) == foreign["nonce"] + 1

@@ -12,7 +12,7 @@ import openai
 import pytest
 from openai.types import Batch
 
-from gateway.jobs.states import CallState
+from gateway.jobs.tables import CallState
 from tests.integration.gateway.test_concurrency import states
 from tests.support.machines.processes import eventually
 from tests.support.network.gateway import GatewayMarket, GatewayProcess

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from gateway.jobs.tables import CallRow
+from protocol.hexadecimal import from_hex, to_hex
 from protocol.market.types import JobState
 from tests.support.network.gateway import GatewayMarket, GatewayProcess
 
@@ -28,7 +29,7 @@ def test_list_models_names_the_operators_model(
     assert [model.id for model in listed] == [MODEL, CHAT_MODEL]
     assert listed[0].object == "model"
     shown = client.models.retrieve(MODEL).model_dump()
-    assert shown["assay"]["model_id"] == "0x" + market.model_id.hex()
+    assert shown["assay"]["model_id"] == to_hex(market.model_id)
     assert shown["created"] > 0
 
 
@@ -44,7 +45,7 @@ def test_completion_comes_of_an_accepted_job_with_its_receipt(
     assert answer.usage is not None
     assert answer.usage.completion_tokens == 8
     origin = answer.model_dump()["assay"]
-    job_id = bytes.fromhex(origin["job_id"][2:])
+    job_id = from_hex(origin["job_id"])
     state = market.wallet.state_of(job_id)  # type: ignore[arg-type]
     assert state in (JobState.REVEALING, JobState.ACCEPTED)
     wanted = f"{gateway.url}/v1/receipts/{origin['job_id']}?output=0"

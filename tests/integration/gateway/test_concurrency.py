@@ -10,8 +10,7 @@ from pathlib import Path
 import openai
 from sqlalchemy import select
 
-from gateway.jobs.states import CallState, SharedJobStage
-from gateway.jobs.tables import CallRow, GatewayJobRow
+from gateway.jobs.tables import CallRow, CallState, GatewayJobRow, SharedJobStage
 from tests.support.machines.processes import eventually
 from tests.support.network.gateway import GatewayMarket, GatewayProcess
 

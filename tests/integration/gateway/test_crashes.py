@@ -13,8 +13,7 @@ import pytest
 from sqlalchemy import select, text
 
 from gateway.database.engine import Database
-from gateway.jobs.states import CallState, SharedJobStage
-from gateway.jobs.tables import CallRow, GatewayJobRow
+from gateway.jobs.tables import CallRow, CallState, GatewayJobRow, SharedJobStage
 from protocol.errors import DatabaseUnavailable
 from protocol.market.events import BountyPaid, JobPosted, Log
 from tests.support.machines.processes import eventually

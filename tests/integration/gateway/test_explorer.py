@@ -12,6 +12,7 @@ import httpx
 import pytest
 from eth_utils.crypto import keccak
 
+from protocol.hexadecimal import to_hex
 from requester.receipts.proof import Trusted
 from requester.receipts.verify import verify, verify_offline
 from tests.support.machines.processes import eventually
@@ -154,7 +155,7 @@ def test_pages_with_strangers_text_show_it_as_text(
 def test_jobs_page_narrowed_down_has_the_job(
     web: httpx.Client, market: GatewayMarket, asked: Asked, query: str
 ) -> None:
-    model = "0x" + market.model_id.hex()
+    model = to_hex(market.model_id)
     names = {"job": asked.job_id, "start": asked.job_id[:12], "model": model}
     page = web.get("/jobs?" + query.format(**names))
     assert page.status_code == 200

@@ -21,6 +21,7 @@ from gateway.market_data.jobs import JobFilter, list_jobs
 from gateway.market_data.models import list_models
 from gateway.market_data.overview import gas_per_prompt, overview
 from protocol.chain.client import MarketClient
+from protocol.hexadecimal import to_hex
 from protocol.market.types import JobId, JobParams, JobState, Outcome, OutcomeStatus
 from tests.integration.gateway.index_contents import contents
 from tests.support.machines.databases import open_quick
@@ -211,7 +212,7 @@ def test_fill_costs_of_a_real_chain_gives_the_gas_of_receipts(
     history = _history(database, scene, "agreed")
     used = 0
     for cost in history.costs:
-        tx_hash = "0x" + cost.tx_hash.hex()
+        tx_hash = to_hex(cost.tx_hash)
         receipt = scene.market.anvil.rpc("eth_getTransactionReceipt", tx_hash)
         used += int(receipt["gasUsed"], 16)
     # Posting, draw, three commits and three reveals.

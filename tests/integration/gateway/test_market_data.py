@@ -33,6 +33,7 @@ from gateway.market_data.models import find_model, list_models
 from gateway.market_data.overview import gas_per_prompt, overview, time_series
 from gateway.market_data.paging import Page
 from protocol.errors import RequestError
+from protocol.hexadecimal import to_hex
 from protocol.market.events import (
     EntrySkipped,
     JobCancelled,
@@ -139,13 +140,13 @@ def test_list_jobs_over_its_pages_has_each_job_once_newest_first(
         (JobFilter(worker=WORKERS[3]), 0),
         (JobFilter(model_id=a_model().model_id()), 14),
         (JobFilter(model_id=ModelId(bytes(32))), 0),
-        (JobFilter(text=f"  0x{a_job_id(3).hex()} "), 1),
+        (JobFilter(text=f"  {to_hex(a_job_id(3))} "), 1),
         (JobFilter(text=f"0x{a_job_id(3).hex()[:9].upper()}"), 1),
         (JobFilter(text=an_account(50).lower()), 2),
         (JobFilter(text=WORKERS[1]), 13),
-        (JobFilter(text=f"0x{a_digest('prompts').hex()}"), 14),
-        (JobFilter(text=f"0x{a_digest('results of right').hex()}"), 12),
-        (JobFilter(text=f"0x{a_model().model_id().hex()}"), 14),
+        (JobFilter(text=f"{to_hex(a_digest('prompts'))}"), 14),
+        (JobFilter(text=f"{to_hex(a_digest('results of right'))}"), 12),
+        (JobFilter(text=f"{to_hex(a_model().model_id())}"), 14),
         (JobFilter(text="0x" + "77" * 32), 0),
         (JobFilter(text=WORKERS[1], states=[JobState.REVEALING]), 1),
     ],
@@ -159,7 +160,7 @@ def test_list_jobs_with_a_filter_finds_those_jobs(
 def test_list_jobs_by_a_transaction_finds_what_it_moved(session: Session) -> None:
     posted = find_job(session, a_job_id(4))
     assert posted is not None
-    found = list_jobs(session, JobFilter(text="0x" + posted.posted_tx.hex()))
+    found = list_jobs(session, JobFilter(text=to_hex(posted.posted_tx)))
     assert [job.job_id for job in found.items] == [a_job_id(4)]
 
 

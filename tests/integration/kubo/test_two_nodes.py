@@ -23,6 +23,7 @@ from protocol.chain.client import MarketClient
 from protocol.chain.deploying.deploy import deploy_market
 from protocol.chain.deployment import Deployment
 from protocol.chain.keys.accounts import save_key
+from protocol.hexadecimal import to_hex
 from protocol.market.events import Announced
 from protocol.market.terms import MarketTerms
 from protocol.market.types import ModelId
@@ -73,7 +74,7 @@ class Town:
     def requester(self, model_id: ModelId, **changes: Any) -> Client:
         settings = RequesterSettings.load(
             **self.options(REQUESTER, self.requesters) | changes,
-            model="0x" + model_id.hex(),
+            model=to_hex(model_id),
             data_dir=self.folder / "requester",
             poll_seconds=0.1,
         )
@@ -88,7 +89,7 @@ class Town:
         market.faucet(market.config.seat_bond)
         given = self.options(WORKER, self.workers) | {
             "data_dir": self.folder / "worker",
-            "models": f'["0x{model_id.hex()}"]',
+            "models": f'["{to_hex(model_id)}"]',
             "poll_seconds": 0.1,
         }
         variables = {f"ASSAY_WORKER_{k.upper()}": str(v) for k, v in given.items()}

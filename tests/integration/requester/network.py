@@ -98,9 +98,9 @@ class Network:
         """Mines the seed block, lets the requester draw, returns the committee."""
         self.market.anvil.mine(2)
         assert job.advance()
-        drawn = job.timeline().drawn
-        assert drawn is not None
-        return self.market.members(drawn.event)
+        last = job.timeline().last_drawn
+        assert last is not None and last.drawn is not None
+        return self.market.members(last.drawn.event)
 
     def publish(self, params: JobParams, texts: tuple[str, ...]) -> Outcome:
         """Puts the results document that answers with these texts; its outcome."""

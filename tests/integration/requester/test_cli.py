@@ -14,6 +14,7 @@ from eth_utils.crypto import keccak
 
 from assay.cli import run
 from protocol.chain.keys.accounts import save_keystore
+from protocol.hexadecimal import from_hex, to_hex
 from protocol.market.types import JobId
 from tests.integration.requester.network import Network
 from tests.support.network.anvil import development_account
@@ -49,7 +50,7 @@ def _post(capsys: Capture) -> str:
 
 
 def _accept(network: Network, job_id: str) -> None:
-    job = network.client.job(JobId(bytes.fromhex(job_id[2:])))
+    job = network.client.job(JobId(from_hex(job_id)))
     network.answer(job, (" universally\x1b[2J told",))
 
 
@@ -84,7 +85,7 @@ def test_job_from_submit_to_a_verified_receipt(
 
     value = json.loads(receipt.read_text())
     tip = keccak(hexstr=value["proof"]["headers"][-1])
-    offline = ("verify", str(receipt), "--block-hash", "0x" + tip.hex())
+    offline = ("verify", str(receipt), "--block-hash", to_hex(tip))
     assert _json(capsys, *offline)["checks"] == verified["checks"]
     value["settled"]["blockNumber"] += 1
     receipt.write_text(json.dumps(value))
@@ -115,10 +116,12 @@ def test_submit_waits_shows_progress_and_writes_the_receipt(
 ) -> None:
     def work() -> None:
         (job,) = network.client.jobs()
-        drawn = job.timeline().drawn
-        assert drawn is not None, "the command draws the committee itself"
+        last = job.timeline().last_drawn
+        assert last is not None and last.drawn is not None, (
+            "the command draws the committee itself"
+        )
         outcome = network.publish(job.params, (" universally",))
-        members = network.market.members(drawn.event)
+        members = network.market.members(last.drawn.event)
         for member in members:
             member.commit(job.job_id, outcome)
         for member in members:

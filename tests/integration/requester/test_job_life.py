@@ -173,7 +173,7 @@ def test_job_without_a_draw_expires(network: Network, job: Job) -> None:
     network.expire()
     timeline = job.wait(timeout_seconds=10)
     assert timeline.state == JobState.FAILED
-    assert timeline.drawn is None
+    assert timeline.last_drawn is None
 
 
 def test_cancel_after_the_draw_deadline_refunds_all(network: Network) -> None:

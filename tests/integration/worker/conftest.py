@@ -14,6 +14,7 @@ from inference.packages.package import BUNDLED_MODEL
 from protocol.chain.client import MarketClient
 from protocol.chain.keys.accounts import salt_secret
 from protocol.documents.prompts import Prompt, PromptsDocument
+from protocol.hexadecimal import to_hex
 from protocol.market.events import Log
 from protocol.market.types import JobParams
 from protocol.store.memory import MemoryStore
@@ -73,7 +74,7 @@ class Bench:
     def __post_init__(self) -> None:
         ids = self.model.codec.encode("It was a fine morning, and")
         self.prompts = PromptsDocument(
-            model_id="0x" + self.model.model_id.hex(),
+            model_id=to_hex(self.model.model_id),
             prompts=(Prompt(ids=ids, max_new_tokens=4),),
         )
 

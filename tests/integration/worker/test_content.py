@@ -18,6 +18,7 @@ from protocol.digests import Digest
 from protocol.documents.canonical import MAX_DOCUMENT_BYTES, canonical_json
 from protocol.documents.prompts import PromptsDocument
 from protocol.errors import ContentNotFound, ContentTooLarge, DigestMismatch, StoreError
+from protocol.hexadecimal import to_hex
 from protocol.market.types import JobState, Outcome, OutcomeStatus
 from protocol.store.dag_pb import bytes_field, encode_link, number_field
 from protocol.store.failover import open_store
@@ -56,7 +57,7 @@ def a_document(bench: Bench, **changes: Any) -> dict[str, Any]:
         "topK": 0,
         "topP": 1_000_000,
     }
-    model_id = "0x" + bench.model.model_id.hex()
+    model_id = to_hex(bench.model.model_id)
     return {"modelId": model_id, "prompts": [prompt | changes], "version": 1}
 
 

@@ -12,6 +12,7 @@ from assay.cli import run
 from inference.packages.package import PACKAGE_FILES, read_package
 from protocol.chain.keys.accounts import save_key
 from protocol.chain.transactions.outbox import FileOutbox
+from protocol.hexadecimal import from_hex
 from protocol.market.events import ModelRegistered
 from protocol.market.types import ModelId
 from protocol.store.ipfs import IpfsStore
@@ -68,7 +69,7 @@ def test_model_publish_package_is_registered_and_can_be_fetched(
     assert run([*command, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"modelId": text}
 
-    spec = market.client(0).spec_of(ModelId(bytes.fromhex(text[2:])))
+    spec = market.client(0).spec_of(ModelId(from_hex(text)))
     assert spec.weights_root == read_package(package).weights_root()
     assert spec.profile_name == "int-w8b8"
     assert spec.base_price == 7

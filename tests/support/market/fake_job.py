@@ -9,7 +9,7 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from protocol.market.terms import MarketConfig, MarketTerms
-from protocol.market.types import JobParams, JobState, ModelSpec, Outcome
+from protocol.market.types import JobParams, JobState, ModelSpec, Outcome, Round
 from protocol.store.memory import MemoryStore
 from tests.support.models.tokenizers import byte_tokenizer
 
@@ -35,6 +35,23 @@ def a_config(**changes: object) -> MarketConfig:
     )
     config = replace(config, sink=an_address("sink"))
     return replace(config, **changes)  # type: ignore[arg-type]
+
+
+def a_round(**changes: object) -> Round:
+    """A round of three places, drawn a moment ago."""
+    drawn = Round(
+        state=JobState.COMMITTING,
+        number=1,
+        seed_block=0,
+        expiry_block=0,
+        deadline=1_000,
+        seat_ids=(3, 7, 9),
+        committed=0,
+        revealed=0,
+        record=bytes(32),
+        is_delivered=False,
+    )
+    return replace(drawn, **changes)  # type: ignore[arg-type]
 
 
 def a_spec(store: MemoryStore, **changes: object) -> ModelSpec:

@@ -11,6 +11,7 @@ from protocol.chain.deployment import Deployment
 from protocol.chain.reader import BlockId
 from protocol.chain.rpc.receipts import TxReceipt
 from protocol.errors import ContractReverted
+from protocol.hexadecimal import to_hex
 from protocol.market.commitments import commitment
 from protocol.market.events import (
     BountyPaid,
@@ -148,8 +149,8 @@ class FakeMarket(ProvableMarket):
             Log(
                 event=event,
                 block_number=self.block,
-                block_hash="0x" + keccak(text=f"block {self.block}").hex(),
-                tx_hash="0x" + keccak(text=f"transaction {len(self.logs)}").hex(),
+                block_hash=to_hex(keccak(text=f"block {self.block}")),
+                tx_hash=to_hex(keccak(text=f"transaction {len(self.logs)}")),
                 log_index=len(self.logs),
                 address=self.deployment.marketplace,
             )

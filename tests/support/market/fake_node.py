@@ -16,12 +16,13 @@ from protocol.chain.proofs.build import prove_job
 from protocol.chain.proofs.verify import JobProof, record_slot
 from protocol.chain.rpc.header import encode_header
 from protocol.chain.rpc.provider import RpcRefusal
+from protocol.hexadecimal import from_hex, to_hex
 from protocol.market.events import Event, JobSettled, Log, ResultAccepted
 from protocol.market.transcript import final_word
 from protocol.market.types import JobId, JobState
 
-_EMPTY = "0x" + bytes(32).hex()
-_BLOOM = "0x" + bytes(256).hex()
+_EMPTY = to_hex(bytes(32))
+_BLOOM = to_hex(bytes(256))
 _CODE_HASH = keccak(text="code")
 
 
@@ -57,7 +58,7 @@ class FakeNode:
     def request_blocking(self, method: str, params: list[Any]) -> Any:
         if method == "eth_getProof":
             _, (slot,), number = params
-            return self._proof(bytes.fromhex(slot[2:]), int(number, 16))
+            return self._proof(from_hex(slot), int(number, 16))
         number = int(params[0], 16)
         if method == "eth_getBlockReceipts":
             return self._receipts(number)
@@ -74,17 +75,17 @@ class FakeNode:
             self._states.append(self._states[-1])
         block: dict[str, Any] = {
             "parentHash": parent,
-            "stateRoot": "0x" + self._states[-1][0].root_hash.hex(),
-            "receiptsRoot": "0x" + _receipts_root(self._receipts(number)).hex(),
+            "stateRoot": to_hex(self._states[-1][0].root_hash),
+            "receiptsRoot": to_hex(_receipts_root(self._receipts(number))),
             "logsBloom": _BLOOM,
-            "miner": "0x" + bytes(20).hex(),
-            "nonce": "0x" + bytes(8).hex(),
+            "miner": to_hex(bytes(20)),
+            "nonce": to_hex(bytes(8)),
             "extraData": "0x",
             **dict.fromkeys(("sha3Uncles", "transactionsRoot", "mixHash"), _EMPTY),
             **dict.fromkeys(("difficulty", "gasLimit", "gasUsed", "timestamp"), "0x0"),
             "number": hex(number),
         }
-        block["hash"] = "0x" + keccak(encode_header(block)).hex()
+        block["hash"] = to_hex(keccak(encode_header(block)))
         return block
 
     def _state(self, number: int) -> tuple[HexaryTrie, HexaryTrie]:
@@ -178,7 +179,7 @@ def _nodes(tree: HexaryTrie, key: bytes) -> list[str]:
     proof = tree.get_proof(key)  # type: ignore[no-untyped-call]
     encoded = [rlp.encode(node) for node in proof]
     kept = [node for i, node in enumerate(encoded) if i == 0 or len(node) >= 32]
-    return ["0x" + node.hex() for node in kept]
+    return [to_hex(node) for node in kept]
 
 
 def _receipts_root(receipts: list[dict[str, Any]]) -> bytes:
@@ -186,9 +187,9 @@ def _receipts_root(receipts: list[dict[str, Any]]) -> bytes:
     for index, one in enumerate(receipts):
         logs = [
             [
-                bytes.fromhex(log["address"][2:]),
-                [bytes.fromhex(topic[2:]) for topic in log["topics"]],
-                bytes.fromhex(log["data"][2:]),
+                from_hex(log["address"]),
+                [from_hex(topic) for topic in log["topics"]],
+                from_hex(log["data"]),
             ]
             for log in one["logs"]
         ]
@@ -202,8 +203,8 @@ def _raw(log: Log) -> dict[str, Any]:
     topics, data = _encoded(log.event)
     return {
         "address": log.address,
-        "topics": ["0x" + topic.hex() for topic in topics],
-        "data": "0x" + data.hex(),
+        "topics": [to_hex(topic) for topic in topics],
+        "data": to_hex(data),
     }
 
 

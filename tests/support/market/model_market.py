@@ -20,6 +20,7 @@ from eth_utils.address import to_checksum_address
 from protocol.chain.reader import Head
 from protocol.chain.rpc.receipts import TxReceipt
 from protocol.errors import ContractReverted
+from protocol.hexadecimal import to_hex
 from protocol.market.calls import CommitEntry, RevealEntry
 from protocol.market.commitments import commitment
 from protocol.market.events import (
@@ -247,7 +248,7 @@ class ModelMarket:
     def state_by_prompts(self, digest: str) -> JobState | None:
         """State of the job whose prompts have a digest, `0x` and 64 digits."""
         for job_id in self.job_ids():
-            if "0x" + self.params_of(job_id).prompts_digest.hex() == digest:
+            if to_hex(self.params_of(job_id).prompts_digest) == digest:
                 return self.current(job_id).state
         return None
 

@@ -31,6 +31,7 @@ from protocol.chain.client import MarketClient
 from protocol.chain.deploying.deploy import deploy_market
 from protocol.chain.deployment import Deployment
 from protocol.chain.keys.accounts import save_key
+from protocol.hexadecimal import to_hex
 from protocol.market.events import JobPosted
 from protocol.market.terms import MarketTerms
 from protocol.market.types import JobState, ModelId
@@ -88,8 +89,8 @@ class GatewayMarket:
     def names(self) -> dict[str, str]:
         """The models' ids by the names that gateways give them."""
         return {
-            _MODEL_NAME: "0x" + self.model_id.hex(),
-            _CHAT_MODEL_NAME: "0x" + self.chat_model_id.hex(),
+            _MODEL_NAME: to_hex(self.model_id),
+            _CHAT_MODEL_NAME: to_hex(self.chat_model_id),
         }
 
     @property

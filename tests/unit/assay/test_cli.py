@@ -18,6 +18,7 @@ from devnet.network.identities import write_identities
 from devnet.processes import anvil
 from devnet.processes.ports import LOOPBACK
 from protocol.errors import ConfigError
+from protocol.hexadecimal import from_hex
 
 ROOT = Path(__file__).resolve().parents[3]
 COMMANDS = (
@@ -227,5 +228,5 @@ def test_write_identities_files_are_private_and_known(tmp_path: Path) -> None:
     for identity in identities:
         mode = stat.S_IMODE(identity.key_file.stat().st_mode)
         assert mode == 0o600
-        key = bytes.fromhex(identity.key_file.read_text().strip()[2:])
+        key = from_hex(identity.key_file.read_text().strip())
         assert key == bytes(identity.account.key)

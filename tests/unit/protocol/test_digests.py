@@ -10,9 +10,8 @@ from protocol.digests import (
     as_digest,
     cid_to_digest,
     digest_to_cid,
-    digest_to_hex,
-    hex_to_digest,
 )
+from protocol.hexadecimal import from_hex, to_hex
 
 # The empty file and the empty folder of every IPFS node.
 EMPTY_FILE_CID = "QmbFMke1KXqnYyBBWxB74N4c5SBnJMVAiMNRcGu6x1AwQH"
@@ -22,21 +21,16 @@ EMPTY_FILE_HEX = "0xbfccda787baba32b59c78450ac3d20b633360b43992c77289f9ed46d8435
 def test_cid_to_digest_known_cid_gives_its_bytes() -> None:
     digest = cid_to_digest(EMPTY_FILE_CID)
 
-    assert digest_to_hex(digest) == EMPTY_FILE_HEX
+    assert to_hex(digest) == EMPTY_FILE_HEX
 
 
 def test_digest_to_cid_known_digest_gives_its_cid() -> None:
-    assert digest_to_cid(hex_to_digest(EMPTY_FILE_HEX)) == EMPTY_FILE_CID
+    assert digest_to_cid(Digest(from_hex(EMPTY_FILE_HEX))) == EMPTY_FILE_CID
 
 
 @given(st.binary(min_size=32, max_size=32))
 def test_cid_to_digest_any_digest_round_trips(value: bytes) -> None:
     assert cid_to_digest(digest_to_cid(Digest(value))) == value
-
-
-@given(st.binary(min_size=32, max_size=32))
-def test_hex_to_digest_any_digest_round_trips(value: bytes) -> None:
-    assert hex_to_digest(digest_to_hex(Digest(value))) == value
 
 
 @pytest.mark.parametrize(
@@ -64,23 +58,6 @@ def test_cid_to_digest_huge_text_is_not_repeated_in_the_error() -> None:
         cid_to_digest("Q" * 1_000_000)
 
     assert len(str(caught.value)) < 400
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        EMPTY_FILE_HEX[2:],
-        EMPTY_FILE_HEX + "0",
-        EMPTY_FILE_HEX[:-1],
-        EMPTY_FILE_HEX[:-1] + "g",
-        EMPTY_FILE_HEX + "\n",
-        "0X" + EMPTY_FILE_HEX[2:],
-    ],
-)
-def test_hex_to_digest_anything_else_raises(text: str) -> None:
-    with pytest.raises(DigestError):
-        hex_to_digest(text)
 
 
 @pytest.mark.parametrize("size", [0, 31, 33])

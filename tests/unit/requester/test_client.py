@@ -17,6 +17,7 @@ from protocol.errors import (
     StoreUnavailable,
     TransactionDropped,
 )
+from protocol.hexadecimal import to_hex
 from protocol.market.types import JobId, JobState, ModelId
 from protocol.store.memory import MemoryStore
 from requester.jobs.drafts import Terms
@@ -312,7 +313,7 @@ def test_submit_dropped_post_names_the_jobs_id(world: World) -> None:
     draft = world.client.prepare("x")
     world.market.failures.append(TransactionDropped("not mined"))
     job_id = world.market.job_id_of(draft.params)
-    with pytest.raises(TransactionDropped, match=f"the job's id is 0x{job_id.hex()}"):
+    with pytest.raises(TransactionDropped, match=f"the job's id is {to_hex(job_id)}"):
         world.client.post(draft)
 
 
@@ -324,7 +325,7 @@ def test_job_is_found_by_its_id(world: World) -> None:
     found = world.client.job(posted.job_id)
     assert found.params == posted.params
     assert found.escrowed == posted.escrowed
-    assert repr(found) == f"Job(0x{posted.job_id.hex()})"
+    assert repr(found) == f"Job({to_hex(posted.job_id)})"
 
 
 def test_job_never_posted_is_not_found(world: World) -> None:

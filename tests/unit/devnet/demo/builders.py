@@ -26,7 +26,6 @@ from protocol.market.events import (
     StakeDeposited,
     WorkerPaid,
 )
-from protocol.market.terms import MarketConfig
 from protocol.market.types import (
     ZERO_ADDRESS,
     JobId,
@@ -37,6 +36,7 @@ from protocol.market.types import (
     OutcomeStatus,
     SlashReason,
 )
+from tests.support.market.fake_job import a_config
 
 BOND = 50_000_000
 PAY = 20_800
@@ -53,25 +53,7 @@ def address(number: int) -> ChecksumAddress:
 REQUESTER, TREASURY, SINK = address(0xA), address(0xB), address(0xDEAD)
 WORKERS = (address(1), address(2), address(3))
 
-CONFIG = MarketConfig(
-    token=address(0xC),
-    registry=address(0xD),
-    treasury=TREASURY,
-    sink=SINK,
-    seat_bond=BOND,
-    base_fee=20_000,
-    bounty=BOUNTY,
-    fee_bps=100,
-    no_show_bps=1000,
-    max_redundancy=7,
-    max_rounds=2,
-    max_job_tokens=262_144,
-    max_callback_gas=1_000_000,
-    commit_floor_seconds=10,
-    reveal_window_seconds=60,
-    draw_deadline_blocks=256,
-)
-
+CONFIG = a_config(treasury=TREASURY, sink=SINK)
 PARAMS = JobParams(
     requester=REQUESTER,
     nonce=1,

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from gateway.completions.answers import (
     Facts,
     chat_answer,
@@ -8,12 +11,7 @@ from gateway.completions.answers import (
     completion_chunks,
 )
 from gateway.completions.responses import Origin
-from gateway.completions.schemas import (
-    ChatCall,
-    ChatMessage,
-    CompletionCall,
-    StreamOptions,
-)
+from gateway.jobs.terms import AnswerForm
 from protocol.documents.results import Finish, Output
 from protocol.documents.tokenizer import TokenCodec
 from tests.support.models.tokenizers import byte_tokenizer
@@ -29,6 +27,7 @@ def an_output(text: str, finish: Finish = Finish.LENGTH) -> Output:
 
 
 FACTS = Facts(
+    form=AnswerForm("m", choices=2),
     call_id="cmpl-1",
     created_at=7,
     origin=ORIGIN,
@@ -36,12 +35,14 @@ FACTS = Facts(
     prompt_tokens=6,
     outputs=(an_output("hé"), an_output("x", Finish.STOP)),
 )
-MESSAGES = [ChatMessage(role="user", content="Hello")]
+
+
+def facts(**form: Any) -> Facts:
+    return replace(FACTS, form=replace(FACTS.form, **form))
 
 
 def test_completion_answer_counts_a_prompt_once_for_all_choices() -> None:
-    call = CompletionCall(model="m", prompt="p", n=2)
-    answer = completion_answer(call, FACTS, CODEC)
+    answer = completion_answer(FACTS, CODEC)
     assert answer.usage is not None
     usage = answer.usage
     assert (usage.prompt_tokens, usage.completion_tokens) == (3, 4)
@@ -53,14 +54,12 @@ def test_completion_answer_counts_a_prompt_once_for_all_choices() -> None:
 
 
 def test_completion_answer_with_echo_precedes_it_with_the_prompt() -> None:
-    call = CompletionCall(model="m", prompt="p", n=2, echo=True)
-    answer = completion_answer(call, FACTS, CODEC)
+    answer = completion_answer(facts(has_echo=True), CODEC)
     assert [choice.text for choice in answer.choices] == ["phé", "px"]
 
 
 def test_completion_answer_with_logprobs_tells_nats() -> None:
-    call = CompletionCall(model="m", prompt="p", n=2, logprobs=2)
-    told = completion_answer(call, FACTS, CODEC).choices[0].logprobs
+    told = completion_answer(facts(has_logprobs=True), CODEC).choices[0].logprobs
     assert told is not None
     assert told.token_logprobs == [-1.0, -1.0, -1.0]
     assert told.text_offset == [0, 1, 1]
@@ -69,23 +68,22 @@ def test_completion_answer_with_logprobs_tells_nats() -> None:
 
 
 def test_completion_chunks_end_each_choice_and_tell_usage_last() -> None:
-    options = StreamOptions(include_usage=True)
-    call = CompletionCall(model="m", prompt="p", n=2, echo=True, stream_options=options)
-    *chunks, last = completion_chunks(call, FACTS, CODEC)
+    wanted = facts(has_echo=True, has_usage=True)
+    *chunks, last = completion_chunks(wanted, CODEC)
     told = [(c.choices[0].index, c.choices[0].text) for c in chunks]
     assert told == [(0, "p"), (0, "h"), (0, "é"), (0, ""), (1, "p"), (1, "x"), (1, "")]
     ends = [c.choices[0].finish_reason for c in chunks]
     assert ends == [None, None, None, "length", None, None, "stop"]
     assert last.choices == []
-    assert last.usage == completion_answer(call, FACTS, CODEC).usage
+    assert last.usage == completion_answer(FACTS, CODEC).usage
     assert all(chunk.usage is None for chunk in chunks)
 
 
 def test_chat_answer_and_chunks_say_the_same() -> None:
-    call = ChatCall(model="m", messages=MESSAGES, n=2, logprobs=True, top_logprobs=2)
-    answer = chat_answer(call, FACTS, CODEC)
+    wanted = facts(has_logprobs=True)
+    answer = chat_answer(wanted, CODEC)
     assert [choice.message.content for choice in answer.choices] == ["hé", "x"]
-    chunks = list(chat_chunks(call, FACTS, CODEC))
+    chunks = list(chat_chunks(wanted, CODEC))
     for choice in answer.choices:
         parts = [c.choices[0] for c in chunks if c.choices[0].index == choice.index]
         assert parts[0].delta.role == "assistant"

@@ -7,6 +7,7 @@ import pytest
 from gateway.completions.catalogue import Catalogue
 from gateway.errors import NothingFound
 from gateway.jobs.market_access import MarketAccess
+from protocol.hexadecimal import to_hex
 from protocol.market.types import ModelSpec
 from requester.jobs.connections import Connections
 from requester.jobs.tokenizers import TokenizerCache
@@ -27,14 +28,10 @@ def an_access(folder: Path, **market: object) -> tuple[MarketAccess, ModelSpec]:
     return MarketAccess(connections, max_prompts=9), world.market.spec
 
 
-def hex_id(spec: ModelSpec) -> str:
-    return "0x" + spec.model_id().hex()
-
-
 def test_resolve_finds_a_model_by_its_name_or_id(tmp_path: Path) -> None:
     access, spec = an_access(tmp_path)
-    catalogue = Catalogue(access, {"austen": hex_id(spec)})
-    for name in ("austen", hex_id(spec)):
+    catalogue = Catalogue(access, {"austen": to_hex(spec.model_id())})
+    for name in ("austen", to_hex(spec.model_id())):
         assert catalogue.resolve(name) == spec.model_id()
         assert catalogue.find(name).spec == spec
     assert [one.name for one in catalogue.all()] == ["austen"]
@@ -44,7 +41,7 @@ def test_resolve_finds_a_model_by_its_name_or_id(tmp_path: Path) -> None:
 def test_resolve_of_another_name_finds_nothing(tmp_path: Path, name: str) -> None:
     access, spec = an_access(tmp_path)
     with pytest.raises(NothingFound) as caught:
-        Catalogue(access, {"austen": hex_id(spec)}).resolve(name)
+        Catalogue(access, {"austen": to_hex(spec.model_id())}).resolve(name)
     assert (caught.value.param, caught.value.code) == ("model", "model_not_found")
 
 
@@ -60,9 +57,10 @@ def test_all_without_names_are_those_of_a_development_chain_only(
     tmp_path: Path,
 ) -> None:
     access, spec = an_access(tmp_path, chain_id=31337)
-    assert [one.name for one in Catalogue(access, {}).all()] == [hex_id(spec)]
+    (listed,) = Catalogue(access, {}).all()
+    assert listed.name == to_hex(spec.model_id())
     access, spec = an_access(tmp_path, chain_id=1)
     elsewhere = Catalogue(access, {})
     assert elsewhere.all() == []
     with pytest.raises(NothingFound):
-        elsewhere.resolve(hex_id(spec))
+        elsewhere.resolve(to_hex(spec.model_id()))

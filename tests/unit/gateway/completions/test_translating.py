@@ -25,30 +25,29 @@ def completion(**given: Any) -> CompletionCall:
 
 def test_completion_prompts_by_default_are_openais_defaults() -> None:
     (prompt,) = completion_prompts(completion(), CODEC, seed=5)
-    decoding = prompt.decoding
-    assert (prompt.text, prompt.ids) == ("x", None)
-    assert decoding.max_new_tokens == 16
-    assert (decoding.temperature, decoding.top_p) == (1_000_000, 1_000_000)
-    assert (decoding.top_k, decoding.seed, decoding.stop) == (0, 5, ())
-    assert decoding.logprobs is None
+    assert (prompt.text, prompt.ids) == ("x", CODEC.encode("x"))
+    assert prompt.max_new_tokens == 16
+    assert (prompt.temperature, prompt.top_p) == (1_000_000, 1_000_000)
+    assert (prompt.top_k, prompt.seed, prompt.stop) == (0, 5, ())
+    assert prompt.logprobs == 0
 
 
 def test_completion_prompts_give_each_choice_a_seed_of_its_own() -> None:
     call = completion(prompt=["a", "b"], n=3, seed=-1)
     prompts = completion_prompts(call, CODEC, seed=0)
     assert [prompt.text for prompt in prompts] == list("aaabbb")
-    seeds = [prompt.decoding.seed for prompt in prompts]
+    seeds = [prompt.seed for prompt in prompts]
     assert seeds == [(1 << 64) - 1, 0, 1, 2, 3, 4]
 
 
 def test_completion_prompts_of_fractions_are_millionths() -> None:
     call = completion(temperature=0.7, top_p=0.1, assay=AssayOptions(top_k=4))
     (prompt,) = completion_prompts(call, CODEC, seed=0)
-    assert prompt.decoding.temperature == 700_000
-    assert prompt.decoding.top_p == 100_000
-    assert prompt.decoding.top_k == 4
+    assert prompt.temperature == 700_000
+    assert prompt.top_p == 100_000
+    assert prompt.top_k == 4
     (finest,) = completion_prompts(completion(top_p=1e-12), CODEC, seed=0)
-    assert finest.decoding.top_p == 1
+    assert finest.top_p == 1
 
 
 def test_completion_prompts_of_ids_keep_them_beside_their_text() -> None:
@@ -73,26 +72,26 @@ def test_chat_prompts_take_the_newer_name_of_the_limit() -> None:
     )
     prompts = chat_prompts(call, "t", [1, 2], room=100, seed=7)
     assert [prompt.ids for prompt in prompts] == [(1, 2)] * 2
-    assert {prompt.decoding.max_new_tokens for prompt in prompts} == {9}
-    assert [prompt.decoding.seed for prompt in prompts] == [7, 8]
+    assert {prompt.max_new_tokens for prompt in prompts} == {9}
+    assert [prompt.seed for prompt in prompts] == [7, 8]
 
 
 def test_chat_prompts_without_a_limit_fill_the_room_up_to_a_bound() -> None:
     call = ChatCall(model="m", messages=HELLO)
     for room, tokens in ((40, 40), (9_000, 256), (0, 1)):
         (prompt,) = chat_prompts(call, "t", [1], room=room, seed=0)
-        assert prompt.decoding.max_new_tokens == tokens
+        assert prompt.max_new_tokens == tokens
 
 
 def test_chat_prompts_ask_for_logprobs_as_far_as_wanted() -> None:
     for given, wanted in (
-        ({"logprobs": True}, 0),
-        ({"logprobs": True, "top_logprobs": 4}, 4),
-        ({"logprobs": False}, None),
+        ({"logprobs": True}, 1),
+        ({"logprobs": True, "top_logprobs": 4}, 5),
+        ({"logprobs": False}, 0),
     ):
         call = ChatCall(model="m", messages=HELLO, **given)
         (prompt,) = chat_prompts(call, "t", [1], room=9, seed=0)
-        assert prompt.decoding.logprobs == wanted
+        assert prompt.logprobs == wanted
     with pytest.raises(CallRefused, match="top_logprobs needs"):
         call = ChatCall(model="m", messages=HELLO, top_logprobs=1)
         chat_prompts(call, "t", [1], room=9, seed=0)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.indexer.event_json import event_from_json, event_to_json
+from protocol.hexadecimal import to_hex
 from protocol.market.events import EVENTS, Event, JobPosted, JobSettled
 from protocol.market.types import (
     JobId,
@@ -68,7 +69,7 @@ def test_event_to_json_and_back_is_the_same_event(
 def test_event_to_json_writes_what_people_can_read() -> None:
     event = JobSettled(JobId(a_digest("j")), JobState.ACCEPTED, 2**95, 1, 0, b"\1\2")
     assert event_to_json(event) == {
-        "job_id": "0x" + a_digest("j").hex(),
+        "job_id": to_hex(a_digest("j")),
         "state": 4,
         "paid": 2**95,
         "refunded": 1,

@@ -13,27 +13,23 @@ from gateway.accounts.ledger import Balance, balances
 from gateway.batches.tables import BatchRow
 from gateway.database.engine import Database
 from gateway.jobs import job_records
-from gateway.jobs.calls import NewCall, now, reserve_call
-from gateway.jobs.job_records import LiveJob, live_jobs
+from gateway.jobs.calls import NewCall, find_call, now, prompts_of, reserve_call
+from gateway.jobs.job_records import live_jobs
 from gateway.jobs.market_access import MarketAccess
 from gateway.jobs.runner import JobRunner
 from gateway.jobs.tables import CallRow, GatewayJobRow
-from gateway.jobs.terms import JobTerms, prompts_from_json
+from gateway.jobs.terms import AnswerForm, Ask, JobTerms
 from gateway.metrics import Metrics
+from protocol.documents.prompts import Prompt
 from protocol.market.types import JobId
 from requester.jobs.connections import Connections
 from requester.jobs.tokenizers import TokenizerCache
-from requester.prompts.decoding import Decoding
-from requester.prompts.request import PromptRequest
 from tests.support.market.world import REQUESTER, World
 
 __all__ = ["REPLICA", "Desk"]
 
 REPLICA = "one"
 _LEASE_SECONDS = 60.0
-_DECODING = Decoding(
-    max_new_tokens=10, temperature=0, top_k=0, top_p=1_000_000, seed=1, stop=()
-)
 
 
 @dataclass(slots=True)
@@ -105,9 +101,15 @@ class Desk:
         batch_id: str | None = None,
     ) -> None:
         """A call of these texts that waits for a job."""
-        prompts = [PromptRequest(text, _DECODING) for text in texts]
-        ask = self.access.ask(self.terms, prompts)
-        call = NewCall(call_id, key_id, "/v1/completions", "{}", "00")
+        codec = self.access.codec_of(self.terms.model_id)
+        values = [
+            {"ids": codec.encode(text), "max_new_tokens": 10, "seed": 1, "text": text}
+            for text in texts
+        ]
+        prompts = tuple(map(Prompt.model_validate, values))
+        cost = self.access.estimate(self.terms, prompts)
+        ask = Ask(self.terms, prompts, AnswerForm("model"), cost)
+        call = NewCall(call_id, key_id, "/v1/completions", "00")
         with self.database.writing() as session:
             reserve_call(session, call, ask, REPLICA)
             if batch_id is not None:
@@ -117,31 +119,33 @@ class Desk:
                 assert row is not None
                 row.batch_id, row.line = batch_id, 1
 
-    def draft(self, *call_ids: str) -> LiveJob:
+    def draft(self, *call_ids: str) -> GatewayJobRow:
         """A job of these calls, drafted and not sent."""
-        rows = [self.call(call_id) for call_id in call_ids]
-        prompts = [p for row in rows for p in prompts_from_json(row.prompts)]
+        with self.database.reading() as session:
+            prompts = prompts_of(session, call_ids)
         draft = self.access.draft(self.terms, prompts, seats=9)
         job_id = self.access.market.job_id_of(draft.params)
-        assert self.database.write(
+        live = self.database.write(
             lambda s: job_records.create_job(
-                s, job_id, draft, rows, REPLICA, _LEASE_SECONDS
+                s, job_id, draft, call_ids, REPLICA, _LEASE_SECONDS
             )
         )
-        return self.live(job_id)
+        assert live is not None
+        return live
 
-    def live(self, job_id: JobId) -> LiveJob:
+    def live(self, job_id: JobId) -> GatewayJobRow:
         """The job as a replica reads it before its next step."""
         with self.database.reading() as session:
             found = {job.job_id: job for job in live_jobs(session, REPLICA)}
+            session.expunge_all()
         return found[job_id]
 
-    def step(self, job: LiveJob) -> GatewayJobRow:
+    def step(self, job: GatewayJobRow) -> GatewayJobRow:
         """One step of a live job; how the job is afterwards."""
         self.runner.step(self.live(job.job_id))
         return self.job(job.job_id)
 
-    def answer(self, job: LiveJob, texts: Sequence[str]) -> None:
+    def answer(self, job: GatewayJobRow, texts: Sequence[str]) -> None:
         """All workers answer a posted job with these texts."""
         document = self.world.answers(job.params, tuple(texts))
         outcome = self.world.outcome(job.params, document)
@@ -156,7 +160,7 @@ class Desk:
 
     def call(self, call_id: str) -> CallRow:
         with self.database.reading() as session:
-            row = session.get(CallRow, call_id)
+            row = find_call(session, call_id, with_texts=True)
             session.expunge_all()
         assert row is not None
         return row
@@ -165,7 +169,7 @@ class Desk:
         with self.database.reading() as session:
             return balances(session)[key_id]
 
-    def age(self, job: LiveJob, seconds: float) -> None:
+    def age(self, job: GatewayJobRow, seconds: float) -> None:
         """Lets a job's last step be so long ago."""
         with self.database.writing() as session:
             statement = select(GatewayJobRow.changed_at).where(

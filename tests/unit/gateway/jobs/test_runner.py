@@ -8,9 +8,8 @@ import pytest
 
 from gateway.database.engine import Database
 from gateway.jobs import job_records
-from gateway.jobs.calls import CallFault, adopt_orphans, release_waiting
-from gateway.jobs.states import CallState, SharedJobStage
-from gateway.jobs.terms import outputs_from_json
+from gateway.jobs.calls import adopt_orphans, release_waiting
+from gateway.jobs.tables import CallFault, CallState, SharedJobStage
 from protocol.errors import (
     ContractReverted,
     GasPriceTooHigh,
@@ -34,7 +33,7 @@ def desk(database: Database, tmp_path: Path) -> Desk:
 def answered(desk: Desk, call_id: str) -> list[str]:
     outputs = desk.call(call_id).outputs
     assert outputs is not None
-    return [output.text for output in outputs_from_json(outputs)]
+    return [output.text for output in outputs]
 
 
 def test_step_by_step_a_shared_job_answers_and_charges_each_its_own(desk: Desk) -> None:
@@ -121,7 +120,8 @@ def test_posting_in_doubt_for_too_long_is_free_and_absorbed_if_it_landed(
     desk.world.market.failures.append(DOWN)
     assert desk.step(job).stage == SharedJobStage.ABANDONED
     call = desk.call("a")
-    assert (call.state, call.status, call.charge) == (CallState.RELEASED, 503, 0)
+    assert (call.state, call.charge) == (CallState.RELEASED, 0)
+    assert call.fault is not None and call.fault.status == 503
     assert desk.woken == ["a"]
     assert desk.balance(key_id).reserved == 0
     # The transaction is mined after all.
@@ -169,8 +169,9 @@ def test_posting_that_the_market_refuses_is_free(
     desk.world.market.failures.append(error)
     assert desk.step(job).stage == SharedJobStage.FORGOTTEN
     call = desk.call("a")
-    assert (call.state, call.status) == (CallState.RELEASED, status)
-    assert "0xWALLET" not in (call.fault or "")
+    assert call.state == CallState.RELEASED
+    assert call.fault is not None and call.fault.status == status
+    assert "0xWALLET" not in call.fault.message
     assert (desk.balance(key_id).spent, desk.balance(key_id).reserved) == (0, 0)
     assert desk.world.market.jobs == {}
 
@@ -181,8 +182,8 @@ def test_drafted_job_of_a_poor_wallet_is_not_posted(
     desk = Desk.build(database, tmp_path, tokens=5)
     desk.reserve("a", ["x"], desk.key())
     assert desk.step(desk.draft("a")).stage == SharedJobStage.FORGOTTEN
-    assert desk.call("a").status == 503
-    assert desk.call("a").fault == "the gateway's wallet cannot pay for a job now"
+    told = CallFault(503, "the gateway's wallet cannot pay for a job now")
+    assert desk.call("a").fault == told
 
 
 def test_drafted_job_without_a_content_store_is_not_posted(
@@ -195,7 +196,8 @@ def test_drafted_job_without_a_content_store_is_not_posted(
     job = desk.draft("a")
     monkeypatch.setattr(desk.world.store, "put", fail)
     assert desk.step(job).stage == SharedJobStage.FORGOTTEN
-    assert desk.call("a").status == 503
+    fault = desk.call("a").fault
+    assert fault is not None and fault.status == 503
     assert desk.world.market.jobs == {}
 
 
@@ -217,8 +219,9 @@ def test_job_that_fails_gives_all_back_and_says_why(desk: Desk) -> None:
     assert row.stage == SharedJobStage.FAILED
     assert row.absorbed == row.cost
     call = desk.call("a")
-    assert (call.state, call.status, call.charge) == (CallState.REFUNDED, 502, 0)
-    assert "no committee could be drawn" in (call.fault or "")
+    assert (call.state, call.charge) == (CallState.REFUNDED, 0)
+    assert call.fault is not None and call.fault.status == 502
+    assert "no committee could be drawn" in call.fault.message
     assert (desk.balance(key_id).spent, desk.balance(key_id).reserved) == (0, 0)
 
 

@@ -4,8 +4,6 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from protocol.digests import Digest
 from protocol.documents.canonical import MAX_DOCUMENT_BYTES, canonical_json
@@ -23,19 +21,6 @@ SPEC = ModelSpec(
     context_length=16,
     ms_per_token=5,
     base_price=2,
-)
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-PROMPTS = st.builds(
-    # Not the class itself: its signature has the aliases.
-    lambda **fields: Prompt(**fields),
-    ids=st.lists(st.integers(0, 99), min_size=1, max_size=8).map(tuple),
-    max_new_tokens=st.integers(1, 8),
-    seed=st.integers(0, 2**64 - 1),
-    stop=st.lists(TEXT.filter(bool), max_size=4).map(tuple),
-    temperature=st.integers(0, 10 * MILLION),
-    text=TEXT,
-    top_k=st.integers(0, 2**32 - 1),
-    top_p=st.integers(1, MILLION),
 )
 
 
@@ -63,22 +48,6 @@ def plain(**changes: Any) -> dict[str, Any]:
 def test_from_bytes_reads_what_the_specification_shows() -> None:
     parsed = PromptsDocument.from_bytes(canonical_json(plain()))
     assert parsed == document(Prompt(ids=(1, 2), max_new_tokens=3, text="a"))
-
-
-@given(st.lists(PROMPTS, min_size=1, max_size=4))
-def test_from_bytes_inverts_to_bytes(prompts: list[Prompt]) -> None:
-    written = document(*prompts).to_bytes()
-    assert PromptsDocument.from_bytes(written) == document(*prompts)
-
-
-@given(st.binary(max_size=200))
-def test_from_bytes_any_bytes_is_a_document_or_a_clear_error(data: bytes) -> None:
-    try:
-        parsed = PromptsDocument.from_bytes(data)
-    except BadDocument as error:
-        assert str(error)
-    else:
-        assert parsed.to_bytes() == data
 
 
 @pytest.mark.parametrize(

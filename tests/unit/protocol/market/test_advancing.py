@@ -5,21 +5,11 @@ from dataclasses import replace
 import pytest
 
 from protocol.market.advancing import Due, due
-from protocol.market.types import JobState, Round
+from protocol.market.types import JobState
+from tests.support.market.fake_job import a_round
 
 DEADLINE = 1_000
-ROUND = Round(
-    state=JobState.COMMITTING,
-    number=1,
-    seed_block=0,
-    expiry_block=0,
-    deadline=DEADLINE,
-    seat_ids=(3, 7, 9),
-    committed=0,
-    revealed=0,
-    record=bytes(32),
-    is_delivered=False,
-)
+ROUND = a_round(deadline=DEADLINE)
 OPEN = replace(ROUND, state=JobState.OPEN, seed_block=11, expiry_block=20, deadline=0)
 
 

@@ -2,7 +2,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from protocol.market.prices import Estimate, escrow_of, estimate
+from protocol.market.prices import (
+    Estimate,
+    escrow_of,
+    estimate,
+    max_job_tokens,
+    no_show_penalty,
+    pay_of,
+    text_price,
+)
 from protocol.market.terms import MarketConfig
 from protocol.market.types import ZERO_ADDRESS, JobParams, ModelSpec
 from protocol.store.memory import MemoryStore
@@ -46,6 +54,21 @@ def test_escrow_of_covers_every_seat_two_bounties_and_the_fee() -> None:
 def test_escrow_of_rounds_the_fee_down() -> None:
     config = a_config(base_fee=33, bounty=0, fee_bps=100)
     assert escrow_of(config, _spec(), _params()) == 1_299 + 12
+
+
+def test_max_job_tokens_pay_no_seat_more_than_its_bond() -> None:
+    config = a_config(seat_bond=1_000, base_fee=100)
+    most = max_job_tokens(config, price=7)
+    assert pay_of(config, 7, most) <= 1_000 < pay_of(config, 7, most + 1)
+    assert max_job_tokens(replace(config, max_job_tokens=99), price=7) == 99
+
+
+def test_no_show_penalty_is_its_part_of_the_bond() -> None:
+    assert no_show_penalty(a_config(seat_bond=50_000, no_show_bps=1_000)) == 5_000
+
+
+def test_text_price_counts_who_was_paid_for_tokens() -> None:
+    assert text_price(a_config(base_fee=20), 4, [120, 20, 120]) == 2 * 4
 
 
 def test_estimate_parts_make_the_whole() -> None:

@@ -17,25 +17,15 @@ from protocol.market.events import (
     StakeDeposited,
 )
 from protocol.market.round_state import round_after, round_at
-from protocol.market.types import JobId, JobState, Outcome, Round
+from protocol.market.types import JobId, JobState, Outcome
+from tests.support.market.fake_job import a_round
 
 JOB = JobId(b"\1" * 32)
 WORKER = to_checksum_address("0x" + "11" * 20)
 ARMED = DrawArmed(JOB, 1, 12, 268, 0)
 DRAWN = CommitteeDrawn(JOB, 1, 12, bytes(32), (7, 8), (WORKER, WORKER), 1_000)
 SETTLED = JobSettled(JOB, JobState.ACCEPTED, 0, 0, 0, bytes(32))
-ROUND = Round(
-    state=JobState.COMMITTING,
-    number=1,
-    seed_block=0,
-    expiry_block=0,
-    deadline=1_000,
-    seat_ids=(7, 8),
-    committed=0,
-    revealed=0,
-    record=bytes(32),
-    is_delivered=False,
-)
+ROUND = a_round(seat_ids=(7, 8))
 
 
 def committed(place: int) -> ResultCommitted:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from eth_utils.crypto import keccak
 
+from protocol.hexadecimal import from_hex
 from protocol.market.transcript import Member, Phase, round_word, transcript
 from protocol.market.types import ZERO_ADDRESS
 from tests.support.market.world import an_address
@@ -44,7 +45,7 @@ def test_transcript_is_the_hash_of_all_that_a_round_did() -> None:
     def number(value: int) -> bytes:
         return value.to_bytes(32)
 
-    workers = b"".join(bytes(12) + bytes.fromhex(m.worker[2:]) for m in MEMBERS)
+    workers = b"".join(bytes(12) + from_hex(m.worker) for m in MEMBERS)
     head = earlier + number(word) + number(128) + number(128 + 4 * 32)
     answers = number(3) + ANSWER + COMMITMENT + bytes(32)
     expected = keccak(head + number(3) + workers + answers)

@@ -15,6 +15,7 @@ from protocol.errors import (
     RpcUnavailable,
     TransactionDropped,
 )
+from protocol.hexadecimal import to_hex
 from protocol.market.types import JobState, OutcomeStatus
 from requester.batches.batch import Batch
 from requester.batches.records import BatchOptions, RowStatus
@@ -53,7 +54,7 @@ def test_run_prompts_become_jobs_and_results_in_order(here: BatchWorld) -> None:
     assert progress.accepted == progress.total == 5
     assert _texts(here.out) == ["ONE", "TWO", "THREE", "FOUR", "FIVE"]
     first = _lines(here.out)[0]
-    job_id = "0x" + next(iter(here.world.market.jobs)).hex()
+    job_id = to_hex(next(iter(here.world.market.jobs)))
     assert first == {
         "line": 1,
         "status": "accepted",

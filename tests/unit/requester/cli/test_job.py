@@ -14,6 +14,7 @@ from eth_utils.crypto import keccak
 
 from assay.cli import run
 from protocol.chain.deployment import Deployment
+from protocol.hexadecimal import from_hex, to_hex
 from requester.prompts.decoding import Decoding
 from requester.receipts.verify import build
 from tests.support.market.world import World, an_address
@@ -209,8 +210,8 @@ def test_verify_with_the_hash_of_a_block_asks_no_chain(
     capsys: Capture, receipt: Path
 ) -> None:
     value = json.loads(receipt.read_text())
-    header = bytes.fromhex(value["proof"]["headers"][-1][2:])
-    block_hash = "0x" + keccak(header).hex()
+    header = from_hex(value["proof"]["headers"][-1])
+    block_hash = to_hex(keccak(header))
     trusted = ("--block-hash", block_hash)
     named = ("--marketplace", value["marketplace"])
     assert run(["verify", str(receipt), *trusted, *named]) == 0

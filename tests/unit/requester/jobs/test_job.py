@@ -118,7 +118,7 @@ def test_wait_a_job_without_a_draw_expires(world: World, job: Job) -> None:
     world.market.mine(300)
     timeline = job.wait("settled")
     assert timeline.state == JobState.FAILED
-    assert timeline.drawn is None
+    assert timeline.last_drawn is None
     settled = timeline.settled
     assert settled is not None
     assert settled.event.refunded == job.escrowed - 10_000

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from protocol.errors import BadReceipt, RequestError, RpcUnavailable
+from protocol.hexadecimal import from_hex
 from requester.receipts.proof import Trusted
 from requester.receipts.verify import build, verify, verify_offline
 from tests.support.market.world import TEXTS, World, an_address
@@ -32,7 +33,7 @@ def _trusted(world: World, receipt: dict[str, Any]) -> Trusted:
     last = receipt["settled"]["blockNumber"]
     block_hash = world.market.block_hash(last)
     assert block_hash is not None
-    return Trusted(bytes.fromhex(block_hash[2:]))
+    return Trusted(from_hex(block_hash))
 
 
 def test_verify_offline_needs_nothing_but_the_hash_of_a_block(

@@ -11,6 +11,7 @@ import torch
 
 from assay.cli import run
 from inference.packages.package import read_package
+from protocol.hexadecimal import to_hex
 from tests.support.models.checkpoints import TEXT, write_tiny_checkpoint
 from tests.support.models.packages import write_random_package
 
@@ -48,7 +49,7 @@ def test_model_import_tiny_checkpoint_prints_the_report(
     assert run(arguments(checkpoint, out)) == 0
 
     printed = capsys.readouterr().out
-    root = "0x" + read_package(out).weights_root().hex()
+    root = to_hex(read_package(out).weights_root())
     assert f"weights root        {root}" in printed
     assert "perplexity          float" in printed
     assert "100 held-out tokens" in printed

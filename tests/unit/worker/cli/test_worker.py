@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -222,6 +223,13 @@ def test_write_worker_table_keeps_the_other_tables(folder: Path) -> None:
     )
     assert not write_worker_table(file, {"max_seats": 9})
     assert "9" not in file.read_text()
+
+
+def test_write_worker_table_of_any_text_can_be_read(folder: Path) -> None:
+    odd = 'a "quoted" \\ path\x7f\u2028\n'
+    assert write_worker_table(folder / "assay.toml", {"data_dir": odd})
+    table = tomllib.loads((folder / "assay.toml").read_text(encoding="utf-8"))
+    assert table == {"worker": {"data_dir": odd}}
 
 
 def test_write_worker_table_where_it_cannot_raises_config_error(folder: Path) -> None:

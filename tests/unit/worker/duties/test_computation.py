@@ -18,6 +18,7 @@ from protocol.digests import Digest
 from protocol.documents.prompts import Prompt, PromptsDocument
 from protocol.documents.results import ResultsDocument
 from protocol.documents.tokenizer import TokenCodec
+from protocol.hexadecimal import to_hex
 from protocol.market.types import (
     ZERO_ADDRESS,
     JobParams,
@@ -40,7 +41,7 @@ SPEC = ModelSpec(
     base_price=2,
 )
 DOCUMENT = PromptsDocument(
-    model_id="0x" + MODEL.hex(),
+    model_id=to_hex(MODEL),
     prompts=(
         Prompt(ids=(1, 2, 3), max_new_tokens=4, temperature=700_000, seed=9),
         Prompt(ids=(4,), max_new_tokens=2, stop=("b",), stop_ids=(7,), logprobs=2),
@@ -100,7 +101,7 @@ def test_compute_valid_document_gives_results_under_their_digest(
     assert done.results is not None
     results = ResultsDocument.from_bytes(done.results)
     assert [output.text for output in results.outputs] == ["abc", "a"]
-    assert results.prompts_digest == "0x" + PARAMS.prompts_digest.hex()
+    assert results.prompts_digest == to_hex(PARAMS.prompts_digest)
     assert done.outcome.status is OutcomeStatus.OK
     assert done.outcome.results_digest == file_digest(done.results)
     assert done.outcome.results_root == results.root()

@@ -12,6 +12,7 @@ from protocol.market.events import (
     ResultCommitted,
 )
 from protocol.market.types import JobId, JobState, Round
+from tests.support.market.fake_job import a_round
 from worker.rounds.following import Rounds
 
 JOB = JobId(b"\1" * 32)
@@ -20,18 +21,7 @@ MARKET = to_checksum_address("0x" + "22" * 20)
 ARMED = DrawArmed(JOB, 1, 12, 268, 0)
 DRAWN = CommitteeDrawn(JOB, 1, 12, bytes(32), (7, 8), (WORKER, WORKER), 1_000)
 SETTLED = JobSettled(JOB, JobState.ACCEPTED, 0, 0, 0, bytes(32))
-ROUND = Round(
-    state=JobState.COMMITTING,
-    number=1,
-    seed_block=0,
-    expiry_block=0,
-    deadline=1_000,
-    seat_ids=(7, 8),
-    committed=0,
-    revealed=0,
-    record=bytes(32),
-    is_delivered=False,
-)
+ROUND = a_round(seat_ids=(7, 8))
 
 
 def committed(place: int) -> ResultCommitted:

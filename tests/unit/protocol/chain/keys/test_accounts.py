@@ -14,6 +14,7 @@ from protocol.chain.keys.accounts import (
     save_key,
 )
 from protocol.errors import ConfigError, DevelopmentKeyRefused
+from protocol.hexadecimal import to_hex
 from tests.support.network.anvil import development_account
 
 MAINNET = 1
@@ -65,7 +66,7 @@ def test_save_key_of_another_length_raises_config_error(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("text", [KEY.hex(), f"0x{KEY.hex()}\n", KEY.hex().upper()])
+@pytest.mark.parametrize("text", [KEY.hex(), f"{to_hex(KEY)}\n", KEY.hex().upper()])
 def test_load_account_of_any_usual_notation_succeeds(tmp_path: Path, text: str) -> None:
     path = _write(tmp_path / "key", text)
     assert bytes(load_account(path, chain_id=MAINNET).key) == KEY

@@ -9,9 +9,8 @@ import pytest
 from eth_account.signers.local import LocalAccount
 
 from gateway.settings import GatewaySettings
-from gateway.wallet import create_wallet
 from protocol.chain.deployment import CONTRACT_ROLES, Deployment
-from protocol.chain.keys.accounts import save_key, save_keystore
+from protocol.chain.keys.accounts import create_keystore, save_key, save_keystore
 from protocol.chain.keys.passwords import PasswordSource
 from protocol.errors import ConfigError, DevelopmentKeyRefused, WrongPassword
 from protocol.market.types import ZERO_ADDRESS
@@ -44,9 +43,9 @@ def unlocked(given: GatewaySettings, *, chain_id: int) -> LocalAccount:
         return unlock_account(given.model_copy(update={"deployment": path}))
 
 
-def test_create_wallet_can_be_loaded_with_its_password_alone(tmp_path: Path) -> None:
+def test_create_keystore_can_be_loaded_with_its_password_alone(tmp_path: Path) -> None:
     path, password = tmp_path / "wallet.json", a_password(tmp_path)
-    address = create_wallet(path, PasswordSource(password), KEY)
+    address = create_keystore(path, PasswordSource(password), KEY)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert KEY.hex() not in path.read_text()
     given = settings(key_file=path, password_file=password)
@@ -57,16 +56,16 @@ def test_create_wallet_can_be_loaded_with_its_password_alone(tmp_path: Path) -> 
         unlocked(wrong, chain_id=1)
 
 
-def test_create_wallet_never_replaces_a_file(tmp_path: Path) -> None:
+def test_create_keystore_never_replaces_a_file(tmp_path: Path) -> None:
     path = tmp_path / "wallet.json"
     save_keystore(path, KEY, PASSWORD, work_factor=QUICK)
     before = path.read_bytes()
     with pytest.raises(ConfigError, match="exists"):
-        create_wallet(path, PasswordSource(a_password(tmp_path)))
+        create_keystore(path, PasswordSource(a_password(tmp_path)))
     assert path.read_bytes() == before
     short = PasswordSource(a_password(tmp_path, "short"))
     with pytest.raises(ConfigError, match="at least 8"):
-        create_wallet(tmp_path / "other.json", short)
+        create_keystore(tmp_path / "other.json", short)
 
 
 def test_unlock_account_of_a_known_key_is_refused_off_development_chains(

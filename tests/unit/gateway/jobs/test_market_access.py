@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.jobs import persistence
-from gateway.jobs.persistence import persist
+from gateway.jobs import market_access
+from gateway.jobs.market_access import persist
 from protocol.errors import DigestMismatch, MarketError, StoreUnavailable
 
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(persistence, "_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(market_access, "_PAUSE_SECONDS", 0)
 
 
 class Work:
