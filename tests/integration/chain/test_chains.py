@@ -21,7 +21,7 @@ from tests.support.machines.processes import eventually
 from tests.support.network.anvil import Anvil, development_account
 from tests.support.network.chain import Market, an_outcome
 from worker.gas_policy import GasGuard
-from worker.process.background import Background
+from worker.process.background import TaskPool
 from worker.rounds.following import Rounds
 from worker.rounds.keeper import Keeper
 
@@ -86,7 +86,7 @@ def test_job_on_instant_blocks_is_drawn_by_the_keeper() -> None:
         job_id = requester.job_id_of(params)
         client = market.client(9)
         rounds = Rounds(client, reveal_window_seconds=60)
-        background = Background()
+        background = TaskPool()
         guard = GasGuard(client, token_wei=None)
         keeper = Keeper(client, rounds, background, guard)
         cursor = EventCursor(
