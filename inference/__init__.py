@@ -1,23 +1,14 @@
 """Inference: the engine port, engines behind it, model packages and their import.
 
-Importing this package loads neither torch nor transformers; the float engine, the
-PyTorch engine and import do. It knows nothing of chains, jobs or documents.
+Callers outside take what stands here, and beside it only `inference.errors`, the port
+in `inference.engine` and `inference.importing.run`. Importing this package loads
+neither torch nor transformers; the float engine, the PyTorch engine and import do. It
+knows nothing of chains, jobs or documents.
 """
 
-from inference.checkpoints.checkpoint import (
-    BUNDLED_CHECKPOINT,
-    Checkpoint,
-    read_checkpoint,
-)
+from inference.checkpoints.checkpoint import BUNDLED_CHECKPOINT, read_checkpoint
 from inference.checkpoints.source import resolve_source
 from inference.engine import (
-    MAX_LOGPROBS,
-    MAX_SEED,
-    MAX_STOP_BYTES,
-    MAX_STOP_IDS,
-    MAX_STOP_STRINGS,
-    MAX_TEMPERATURE,
-    MAX_TOP_K,
     MILLION,
     Engine,
     FinishReason,
@@ -25,87 +16,47 @@ from inference.engine import (
     GenerationRequest,
     ModelLimits,
     TokenLogprobs,
-    validate_request,
-    validate_requests,
 )
+from inference.engines.batching import BatchingEngine
+from inference.engines.integer_engine import IntegerEngine
+from inference.engines.scheduler import CACHE_BLOCK
 from inference.engines.throughput import measure_tokens_per_second
-from inference.errors import (
-    CacheOverflow,
-    ContextOverflow,
-    EngineError,
-    InvalidLength,
-    InvalidLogprobs,
-    InvalidPrompt,
-    InvalidRequest,
-    InvalidSampling,
-    InvalidSetting,
-    InvalidStop,
-    InvalidThreads,
-    ModelPackageError,
-    ModelSourceError,
-    NativeUnavailable,
-    NumericsError,
-    SequenceError,
-    UnknownProfile,
-    VectorMismatch,
+from inference.errors import EngineError, InvalidRequest
+from inference.loading import Backend, load_engine, load_float_engine, load_model
+from inference.packages.package import (
+    BUNDLED_MODEL,
+    IntegerPackage,
+    package_files,
+    read_package,
 )
-from inference.loading import (
-    load_engine,
-    load_float_engine,
-)
-from inference.packages.package import BUNDLED_MODEL, IntegerPackage, read_package
 from inference.packages.vectors import check_vectors
-from inference.profiles import (
-    FLOAT_DEV,
-    PROFILES,
-)
+from inference.profiles import PROFILES
 
 __all__ = [
     "BUNDLED_CHECKPOINT",
     "BUNDLED_MODEL",
-    "FLOAT_DEV",
-    "MAX_LOGPROBS",
-    "MAX_SEED",
-    "MAX_STOP_BYTES",
-    "MAX_STOP_IDS",
-    "MAX_STOP_STRINGS",
-    "MAX_TEMPERATURE",
-    "MAX_TOP_K",
+    "CACHE_BLOCK",
     "MILLION",
     "PROFILES",
-    "CacheOverflow",
-    "Checkpoint",
-    "ContextOverflow",
+    "Backend",
+    "BatchingEngine",
     "Engine",
     "EngineError",
     "FinishReason",
     "Generation",
     "GenerationRequest",
+    "IntegerEngine",
     "IntegerPackage",
-    "InvalidLength",
-    "InvalidLogprobs",
-    "InvalidPrompt",
     "InvalidRequest",
-    "InvalidSampling",
-    "InvalidSetting",
-    "InvalidStop",
-    "InvalidThreads",
     "ModelLimits",
-    "ModelPackageError",
-    "ModelSourceError",
-    "NativeUnavailable",
-    "NumericsError",
-    "SequenceError",
     "TokenLogprobs",
-    "UnknownProfile",
-    "VectorMismatch",
     "check_vectors",
     "load_engine",
     "load_float_engine",
+    "load_model",
     "measure_tokens_per_second",
+    "package_files",
     "read_checkpoint",
     "read_package",
     "resolve_source",
-    "validate_request",
-    "validate_requests",
 ]

@@ -14,6 +14,7 @@ from inference.errors import (
     InvalidLength,
     InvalidLogprobs,
     InvalidPrompt,
+    InvalidRequest,
     InvalidSampling,
     InvalidStop,
     InvalidThreads,
@@ -202,21 +203,28 @@ def _is_stop_string(value: object) -> bool:
     return isinstance(value, bytes) and 1 <= len(value) <= MAX_STOP_BYTES
 
 
+def _validate_ids(
+    ids: tuple[int, ...],
+    limits: ModelLimits,
+    field: str,
+    error: type[InvalidRequest],
+    remedy: str,
+) -> None:
+    highest = limits.vocab_size - 1
+    for place, token_id in enumerate(ids):
+        if not _is_integer(token_id, 0, highest):
+            problem = f"not a token id of this model (0 to {highest})"
+            raise error(f"{field}[{place}]", token_id, problem, remedy)
+
+
 def _validate_prompt(ids: tuple[int, ...], limits: ModelLimits, name: str) -> None:
     field = f"{name}.prompt_ids"
     if not ids:
         raise InvalidPrompt(
             field, ids, "the prompt has no tokens", "give at least one token id"
         )
-    highest = limits.vocab_size - 1
-    for place, token_id in enumerate(ids):
-        if not _is_integer(token_id, 0, highest):
-            raise InvalidPrompt(
-                f"{field}[{place}]",
-                token_id,
-                f"not a token id of this model (0 to {highest})",
-                "encode the text with the tokenizer of the same model package",
-            )
+    remedy = "encode the text with the tokenizer of the same model package"
+    _validate_ids(ids, limits, field, InvalidPrompt, remedy)
 
 
 def _validate_length(
@@ -265,13 +273,7 @@ def _validate_sampling(request: GenerationRequest, name: str) -> None:
 
 def _validate_stop(stop: tuple[bytes, ...], name: str) -> None:
     field = f"{name}.stop"
-    if len(stop) > MAX_STOP_STRINGS:
-        raise InvalidStop(
-            field,
-            stop,
-            f"{len(stop)} stop strings",
-            f"give at most {MAX_STOP_STRINGS}",
-        )
+    _validate_count(stop, MAX_STOP_STRINGS, field, "stop strings")
     for place, string in enumerate(stop):
         if not _is_stop_string(string):
             raise InvalidStop(
@@ -284,19 +286,18 @@ def _validate_stop(stop: tuple[bytes, ...], name: str) -> None:
 
 def _validate_stop_ids(ids: tuple[int, ...], limits: ModelLimits, name: str) -> None:
     field = f"{name}.stop_ids"
-    if len(ids) > MAX_STOP_IDS:
+    _validate_count(ids, MAX_STOP_IDS, field, "stop ids")
+    remedy = "look it up in the tokenizer of the same model package"
+    _validate_ids(ids, limits, field, InvalidStop, remedy)
+
+
+def _validate_count(
+    given: tuple[object, ...], maximum: int, field: str, what: str
+) -> None:
+    if len(given) > maximum:
         raise InvalidStop(
-            field, ids, f"{len(ids)} stop ids", f"give at most {MAX_STOP_IDS}"
+            field, given, f"{len(given)} {what}", f"give at most {maximum}"
         )
-    highest = limits.vocab_size - 1
-    for place, token_id in enumerate(ids):
-        if not _is_integer(token_id, 0, highest):
-            raise InvalidStop(
-                f"{field}[{place}]",
-                token_id,
-                f"not a token id of this model (0 to {highest})",
-                "look it up in the tokenizer of the same model package",
-            )
 
 
 def _validate_logprobs(count: int | None, name: str) -> None:

@@ -79,7 +79,7 @@ class InvalidLogprobs(InvalidRequest):
 
 
 class ModelPackageError(EngineError):
-    """A model folder is incomplete, malformed, too large or not a GPT-2."""
+    """A model folder is incomplete, malformed, too large or of no known family."""
 
 
 class VectorMismatch(EngineError):

@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 
 from inference.engine import Engine
 from protocol.chain.keys.accounts import salt_secret
-from protocol.chain.reader import Head
+from protocol.chain.rpc.blocks import BlockHead
 from protocol.errors import ConfigError
 from protocol.market.types import ModelId
 from protocol.roles.session import Session, open_session, unlock_account
@@ -144,7 +144,7 @@ class Worker:
         self._jobs = LiveJobs(self._journal)
         self._background = TaskPool()
         self._guard = GasGuard(self._client, token_wei=settings.token_wei)
-        self._head: Head | None = None
+        self._head: BlockHead | None = None
         self._add_chain()
         self._add_duties(session, salts)
         self._add_seats()

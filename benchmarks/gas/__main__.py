@@ -23,13 +23,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gas.scene import (
+    WORKERS,
     GasScene,
     Steps,
-    anvil,
     measure_batch,
     measure_draw,
     measure_jobs,
 )
+from devnet.processes.anvil import local_chain
+from tests.support.network.chain import FIRST_WORKER
 
 __all__ = ["main", "mean_steps", "report"]
 
@@ -113,8 +115,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, required=True, help="file to write")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="seeds of each draw")
     options = parser.parse_args(arguments)
-    with anvil() as url:
-        scene = GasScene.open(url)
+    with local_chain("--accounts", WORKERS + FIRST_WORKER) as node:
+        scene = GasScene.open(node)
         jobs, long_jobs = measure_jobs(scene, COMMITTEES, PROMPTS)
         batched = measure_batch(scene)
         draws = {

@@ -26,21 +26,18 @@ import httpx
 import openai
 
 from benchmarks.machine import busy_note, describe_machine
-from devnet.network.folder import NetworkFolder
-from devnet.network.start import Network, NetworkPlan, WorkerPlan, start_network
-from devnet.processes.ports import free_ports
-from devnet.processes.rpc import ask
-from devnet.processes.supervisor import Supervisor
+from devnet.network.plan import Network, NetworkPlan, WorkerPlan
+from devnet.network.start import local_market
 
 __all__ = ["GatewayRow", "main", "measure"]
 
 CONCURRENCY = (1, 16, 64)
-_WORKERS = 3
-_SEATS = 8
+_PLAN = NetworkPlan(workers=(WorkerPlan(max_seats=8),) * 3, gateway_port=0)
 _TOKENS = 8
 _TIMEOUT_SECONDS = 300
 # The last reveals and the settlement come after the answer.
 _AFTERMATH_BLOCKS = 4
+_LOOK_SECONDS = 0.25
 
 Call = Callable[[int], Awaitable[object]]
 
@@ -106,7 +103,7 @@ async def measure(
 async def _completions(network: Network, calls: int) -> tuple[list[GatewayRow], str]:
     """Rows of completions, and the receipt of the last one."""
     key = network.folder.api_key_file.read_text().strip()
-    url = network.plan.gateway_url
+    url = network.gateway_url
     rows, receipt = [], ""
     async with openai.AsyncOpenAI(
         api_key=key, base_url=f"{url}/v1", max_retries=0, timeout=_TIMEOUT_SECONDS
@@ -143,7 +140,7 @@ async def _reads(network: Network, receipt: str, reads: int) -> list[GatewayRow]
     async with httpx.AsyncClient(limits=limits, timeout=_TIMEOUT_SECONDS) as client:
         for case, url in (
             ("receipt", receipt),
-            ("explorer", f"{network.plan.gateway_url}/"),
+            ("explorer", f"{network.gateway_url}/"),
         ):
 
             async def read(number: int, url: str = url) -> None:
@@ -162,19 +159,19 @@ async def _next_quiet_block(network: Network) -> int:
     """A block after which nothing of the earlier calls is left to be mined."""
     wanted = _block(network) + _AFTERMATH_BLOCKS
     while _block(network) < wanted:
-        await asyncio.sleep(network.plan.block_seconds / 4)
+        await asyncio.sleep(_LOOK_SECONDS)
     return _block(network)
 
 
 def _block(network: Network) -> int:
-    return int(ask(network.plan.rpc_url, "eth_blockNumber"), 16)
+    return int(network.chain.rpc("eth_blockNumber"), 16)
 
 
 def _gas_of(network: Network, before: int, after: int) -> int:
     """Gas of all transactions of the blocks after `before`, up to `after`."""
     gas = 0
     for number in range(before + 1, after + 1):
-        block = ask(network.plan.rpc_url, "eth_getBlockByNumber", hex(number), False)
+        block = network.chain.rpc("eth_getBlockByNumber", hex(number), False)
         gas += int(block["gasUsed"], 16)
     return gas
 
@@ -196,18 +193,6 @@ def _report(row: GatewayRow) -> None:
     sys.stdout.flush()
 
 
-def _plan() -> NetworkPlan:
-    rpc_port, ipfs_port, swarm_port, gateway_port = free_ports(4)
-    return NetworkPlan(
-        rpc_port=rpc_port,
-        ipfs_port=ipfs_port,
-        swarm_port=swarm_port,
-        gateway_port=gateway_port,
-        block_seconds=1,
-        workers=(WorkerPlan(max_seats=_SEATS),) * _WORKERS,
-    )
-
-
 def main(arguments: Sequence[str]) -> int:
     """Measure and report; returns the exit code."""
     parser = argparse.ArgumentParser(
@@ -218,11 +203,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--reads", type=int, default=2_000, help="Reads of a case.")
     options = parser.parse_args(arguments)
     machine = describe_machine()
-    with tempfile.TemporaryDirectory(prefix="assay-gateway-") as path:
-        folder = NetworkFolder(Path(path))
-        with Supervisor(folder.logs) as supervisor:
-            network = start_network(supervisor, folder, _plan(), lambda step: None)
-            rows = _run(network, options.calls, options.reads)
+    with (
+        tempfile.TemporaryDirectory(prefix="assay-gateway-") as path,
+        local_market(Path(path), _PLAN) as network,
+    ):
+        rows = _run(network, options.calls, options.reads)
     report = {"machine": machine, "rows": [asdict(row) for row in rows]}
     options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     note = busy_note(machine["load_before"], os.cpu_count() or 1)

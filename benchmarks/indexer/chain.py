@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from functools import cache
-from typing import Any
 
-from eth_abi.abi import encode
 from pydantic_core import from_json
 
-from protocol.chain.abi.contracts import (
-    Parameter,
-    encode_parameters,
-    interface,
-    parameter_types,
-)
-from protocol.chain.abi.decoding import decode_log, topic_of
-from protocol.hexadecimal import to_hex
+from protocol.chain.abi.decoding import decode_log
 from protocol.market.events import Event, Log
+from tests.support.market.fake_node import encode_event
 from tests.support.market.market_history import (
     BLOCK_SECONDS,
     MADE_MARKETPLACE,
@@ -102,7 +93,7 @@ def _texts(number: int, transactions: Sequence[Sequence[Event]]) -> list[str]:
     found: list[str] = []
     for position, events in enumerate(transactions):
         for event in events:
-            topics, data = _encoded(event)
+            topics, data = encode_event(event)
             raw = {
                 "address": MADE_MARKETPLACE.lower(),
                 "topics": topics,
@@ -121,28 +112,3 @@ def _texts(number: int, transactions: Sequence[Sequence[Event]]) -> list[str]:
 
 def _block_hash(number: int) -> str:
     return f"0x{number + 1:064x}"
-
-
-@cache
-def _definitions() -> dict[str, Parameter]:
-    return {
-        to_hex(topic): definition
-        for name in ("Marketplace", "ModelRegistry")
-        for topic, definition in interface(name).events.items()
-    }
-
-
-def _encoded(event: Event) -> tuple[list[str], str]:
-    """Topics and data of an event, as the EVM would log it."""
-    topic = topic_of(type(event))
-    inputs = _definitions()[topic]["inputs"]
-    topics, plain, values = [topic], [], []
-    for parameter, name in zip(inputs, type(event).__dataclass_fields__, strict=True):
-        value: Any = getattr(event, name)
-        if parameter["indexed"]:
-            (kind,) = parameter_types([parameter])
-            topics.append(to_hex(encode([kind], [value])))
-        else:
-            plain.append(parameter)
-            values.append(value)
-    return topics, to_hex(encode_parameters("event", plain, values))

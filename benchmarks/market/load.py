@@ -12,6 +12,7 @@ from protocol.chain.client import MarketClient
 from protocol.chain.cursor import EventCursor
 from protocol.documents.prompts import Prompt, PromptsDocument
 from protocol.errors import ContractReverted
+from protocol.hexadecimal import to_hex
 from protocol.market.advancing import Due, due
 from protocol.market.events import (
     CommitteeDrawn,
@@ -22,14 +23,14 @@ from protocol.market.events import (
     ResultAccepted,
 )
 from protocol.market.round_state import round_after
-from protocol.market.types import ZERO_ADDRESS, JobId, JobParams, ModelId, Round
+from protocol.market.types import JobId, JobParams, ModelId, Round
 from protocol.store.port import ContentStore
+from tests.support.market.values import a_job
 
 __all__ = ["Followed", "Load"]
 
 PROMPT_TOKENS = 32
 NEW_TOKENS = 64
-_REDUNDANCY = 3
 _POLL_SECONDS = 0.05
 # Each waits for its block.
 _POSTERS = 12
@@ -186,19 +187,13 @@ class Load:
                 ),
             ),
         )
-        params = JobParams(
+        params = a_job(
             requester=self.client.address,
             nonce=nonce,
             model_id=self.model_id,
-            tick=0,
             prompts_digest=self.store.put(document.to_bytes()),
             prompt_count=1,
             max_tokens=document.max_tokens,
-            redundancy=_REDUNDANCY,
-            max_rounds=1,
-            min_seats=0,
-            callback=ZERO_ADDRESS,
-            callback_gas_limit=0,
         )
         result = self.client.post_job(params)
         armed = next(e.event for e in result.logs if isinstance(e.event, DrawArmed))

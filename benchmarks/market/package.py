@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.random_package import gpt2_shape, random_tensors
-from inference.architectures.gpt2.shapes import IntegerGpt2
 from inference.models.layout import IntegerShape
 from inference.native import NativeModel
 from inference.packages.package import write_package
 from inference.packages.vectors import encode_vectors, make_vectors
 from inference.profiles import W8B8
+from tests.support.models.random_models import random_shape
 
 __all__ = ["LARGE", "SMALL", "write_loadable_package"]
 
@@ -24,16 +24,8 @@ _VECTOR_TOKENS = 64
 LARGE = gpt2_shape(W8B8)
 """That of GPT-2 124M."""
 
-SMALL = IntegerGpt2(
-    profile=W8B8,
-    vocab_size=512,
-    context_length=128,
-    width=64,
-    inner_width=256,
-    layers=2,
-    heads=4,
-    epsilon=42_950,
-    end_of_text=None,
+SMALL = random_shape(
+    W8B8, vocab_size=512, context_length=128, width=64, inner_width=256
 )
 """So small that everything but the engine decides how fast jobs go."""
 

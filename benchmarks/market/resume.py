@@ -11,13 +11,11 @@ from eth_utils.crypto import keccak
 
 from protocol.digests import Digest
 from protocol.market.types import (
-    ZERO_ADDRESS,
     JobId,
-    JobParams,
-    ModelId,
     Outcome,
     OutcomeStatus,
 )
+from tests.support.market.values import a_job
 from worker.duty import Duty
 from worker.journal.journal import Journal
 from worker.journal.live import LiveJobs
@@ -61,20 +59,7 @@ def _open(path: Path) -> Journal:
 
 def _record(journal: Journal, number: int, *, is_open: bool) -> None:
     job_id = JobId(keccak(number.to_bytes(32)))
-    params = JobParams(
-        requester=_OWNER,
-        nonce=number,
-        model_id=ModelId(bytes(32)),
-        tick=0,
-        prompts_digest=Digest(job_id),
-        prompt_count=1,
-        max_tokens=96,
-        redundancy=3,
-        max_rounds=1,
-        min_seats=0,
-        callback=ZERO_ADDRESS,
-        callback_gas_limit=0,
-    )
+    params = a_job(nonce=number, prompts_digest=Digest(job_id), prompt_count=1)
     duty = Duty(
         job_id=job_id,
         round_number=1,

@@ -59,7 +59,8 @@ def run_market(plan: MarketPlan, folder: Path, report: Report) -> dict[str, Any]
     shape = SMALL if plan.is_quick else LARGE
     report("starting a chain, an IPFS node and three workers")
     with scene(folder, shape, max_in_flight=max(plan.in_flight)) as made:
-        load = Load(made.client(), IpfsStore(made.ipfs_api), made.model_id)
+        network = made.network
+        load = Load(made.client, IpfsStore(network.ipfs_api), network.model_id)
         rows = []
         for in_flight in plan.in_flight:
             row = _row(made, load, in_flight, plan.row_seconds)

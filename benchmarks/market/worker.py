@@ -1,4 +1,4 @@
-"""A worker that says what it used: `python -m benchmarks.market.worker SETTINGS FILE`.
+"""A worker that says what it used: `python -m benchmarks.market.worker FILE FLAGS`.
 
 Honest in every respect. Twice a second it writes CPU seconds and memory to a file.
 """
@@ -13,12 +13,9 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from devnet.network.variants import run_worker_with
 from inference.engine import Engine
 from inference.engines.batching import BatchingEngine
-from protocol.host.log_format import configure_logging
-from worker.process.signals import stop_on_signals
-from worker.run import run_worker
-from worker.settings import WorkerSettings
 
 __all__ = ["WorkerUsage", "read_usage"]
 
@@ -81,13 +78,9 @@ def main() -> None:
     """Run until told to stop."""
     # The chain, the IPFS node and the requester would be on other machines.
     os.nice(_NICENESS)
-    settings, path = json.loads(sys.argv[1]), Path(sys.argv[2])
-    configure_logging(as_json=True)
-    gauge = _Gauge(path)
+    gauge = _Gauge(Path(sys.argv.pop(1)))
     threading.Thread(target=gauge.write_forever, daemon=True).start()
-    run_worker(
-        WorkerSettings.load(**settings), stop_on_signals(), wrap_engine=gauge.watch
-    )
+    run_worker_with(gauge.watch)
 
 
 if __name__ == "__main__":

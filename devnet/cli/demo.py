@@ -45,7 +45,7 @@ def demo(liar: bool, model: Path | None, folder: Path) -> int:
     click.echo(f"assay demo: {kind}, a block a second")
     # Only now: these take a second.
     from devnet.demo.run import run_demo
-    from inference.packages.package import BUNDLED_MODEL
+    from inference import BUNDLED_MODEL
 
     report = run_demo(
         folder / "demo",

@@ -137,7 +137,7 @@ def _plan(
     model: Path | None,
 ) -> NetworkPlan:
     from devnet.network.plan import NetworkPlan, WorkerPlan
-    from inference.packages.package import BUNDLED_MODEL
+    from inference import BUNDLED_MODEL
 
     return NetworkPlan(
         rpc_port=rpc_port,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from eth_typing import ChecksumAddress
 
-from inference.loading import load_engine
+from inference import load_engine
 from protocol.chain.reader import MarketReader
 from protocol.documents.tokenizer import TokenCodec
 from protocol.hexadecimal import to_hex

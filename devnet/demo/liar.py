@@ -7,39 +7,20 @@ caught.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
-import click
-
-from assay.cli import main
-from inference.engine import Engine, Generation, GenerationRequest, ModelLimits
+from devnet.network.variants import WrappedEngine, run_worker_with
+from inference.engine import Generation, GenerationRequest
 
 __all__ = ["LyingEngine"]
 
 
-@dataclass(frozen=True, slots=True)
-class LyingEngine:
+class LyingEngine(WrappedEngine):
     """Changes the first generated id of the first answer that has one.
 
     Always in the same way, and to another id of the vocabulary: a lie that only a
     comparison with others brings to light.
-
-    Attributes:
-        honest: Computes the truth.
     """
-
-    honest: Engine
-
-    @property
-    def profile(self) -> str:
-        """That of the honest engine."""
-        return self.honest.profile
-
-    @property
-    def limits(self) -> ModelLimits:
-        """Those of the honest engine."""
-        return self.honest.limits
 
     def generate(self, requests: Sequence[GenerationRequest]) -> list[Generation]:
         """What the honest engine answers, but for one token."""
@@ -52,24 +33,5 @@ class LyingEngine:
         return answers
 
 
-def _lie(json_logs: bool, models: tuple[str, ...], **flags: Any) -> None:
-    from protocol.host.log_format import configure_logging
-    from worker.process.signals import stop_on_signals
-    from worker.run import run_worker
-    from worker.settings import WorkerSettings
-
-    configure_logging(as_json=json_logs)
-    settings = WorkerSettings.load(models=models or None, **flags)
-    run_worker(settings, stop_on_signals(), wrap_engine=LyingEngine)
-
-
-def _command() -> click.Command:
-    """`assay worker run` in all but what it does."""
-    from worker.cli.worker import worker
-
-    honest = worker.commands["run"]
-    return click.Command("liar", params=honest.params, callback=_lie)
-
-
 if __name__ == "__main__":
-    main(_command())
+    run_worker_with(LyingEngine)

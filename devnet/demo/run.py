@@ -29,7 +29,7 @@ from devnet.network.folder import NetworkFolder
 from devnet.network.plan import Network, NetworkPlan, WorkerPlan
 from devnet.network.start import local_market
 from devnet.processes.python import python_environment
-from inference.packages.package import BUNDLED_MODEL
+from inference import BUNDLED_MODEL
 from protocol.errors import WaitTimedOut
 from protocol.market.timeline import Timeline
 from requester.jobs.drafts import Draft, Terms

@@ -12,6 +12,7 @@ from devnet.demo.gas import JobTransaction, gas_by_phase, transactions_of
 from devnet.network.plan import Network
 from protocol.chain.reader import MarketReader
 from protocol.errors import RpcUnavailable
+from protocol.hexadecimal import to_hex
 from protocol.market.events import Entry
 from protocol.market.timeline import Timeline
 

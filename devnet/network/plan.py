@@ -16,7 +16,7 @@ from devnet.processes.ipfs import IpfsNode
 from devnet.processes.process import Command, Process
 from devnet.processes.python import python_environment
 from devnet.processes.supervisor import Supervisor
-from inference.packages.package import BUNDLED_MODEL
+from inference import BUNDLED_MODEL
 from protocol.chain.client import MarketClient
 from protocol.chain.deployment import Deployment
 from protocol.hexadecimal import to_hex
@@ -55,6 +55,7 @@ class NetworkPlan:
 
     Attributes:
         workers: The workers to start.
+        starts_workers: False leaves that to `Network.start_workers`.
         models: Folders of the model packages to publish; workers serve all of them.
         base_price: Of these models, units of a token at tick 0.
         ms_per_token: Pace that the models' workers sign up to.
@@ -72,6 +73,7 @@ class NetworkPlan:
     """
 
     workers: tuple[WorkerPlan, ...] = ()
+    starts_workers: bool = True
     models: tuple[Path, ...] = (BUNDLED_MODEL,)
     base_price: int = BASE_PRICE
     ms_per_token: int = MS_PER_TOKEN

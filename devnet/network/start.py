@@ -13,8 +13,8 @@ from devnet.network.gateway import GATEWAY, make_api_key, start_gateway
 from devnet.network.identities import Identity, write_identity
 from devnet.network.plan import Network, NetworkPlan
 from devnet.network.settings_file import write_settings
-from devnet.processes.anvil import Anvil, start_anvil
-from devnet.processes.ipfs import IpfsNode, ipfs_command, wait_for_ipfs
+from devnet.processes.anvil import start_anvil
+from devnet.processes.ipfs import start_ipfs
 from devnet.processes.supervisor import Supervisor, describe_exit
 from protocol.chain.deploying.deploy import deploy_market
 from protocol.errors import ChainError, StoreError
@@ -89,8 +89,19 @@ def _start(
     ]
     deployer, requester, *workers, spare, gateway = identities
     report("starting the chain and the IPFS node")
-    accounts = len(identities) + plan.accounts
-    chain, ipfs = _start_services(supervisor, folder, plan, accounts)
+    chain = start_anvil(
+        supervisor,
+        folder.devnet / "anvil",
+        *("--accounts", len(identities) + plan.accounts),
+        port=plan.rpc_port,
+    )
+    ipfs = start_ipfs(
+        supervisor,
+        folder.devnet / "ipfs",
+        *plan.ipfs_options,
+        port=plan.ipfs_port,
+        swarm_port=plan.swarm_port,
+    )
     report("deploying the contracts")
     deployment = deploy_market(
         chain.url, deployer.account, token=None, terms=plan.terms
@@ -114,37 +125,23 @@ def _start(
     network.model_ids = _publish_and_fund(network)
     if network.model_ids:
         write_settings(network)
-    if plan.workers:
+    _start_roles(network, report)
+    return network
+
+
+def _start_roles(network: Network, report: Report) -> None:
+    plan = network.plan
+    if plan.workers and plan.starts_workers:
         count = len(plan.workers)
         report(f"starting {count} workers, which load the model and open their seats")
         network.start_workers()
     if plan.block_seconds is not None:
         # So far a block came with each transaction, and nobody waited for one.
-        chain.mine_every(plan.block_seconds)
+        network.chain.mine_every(plan.block_seconds)
     if plan.gateway_port is not None:
         report("starting the gateway")
         make_api_key(network)
         network.gateway_url = start_gateway(network)
-    return network
-
-
-def _start_services(
-    supervisor: Supervisor, folder: NetworkFolder, plan: NetworkPlan, accounts: int
-) -> tuple[Anvil, IpfsNode]:
-    chain = start_anvil(
-        supervisor,
-        folder.devnet / "anvil",
-        "--accounts",
-        accounts,
-        port=plan.rpc_port,
-    )
-    content = ipfs_command(
-        folder.devnet / "ipfs",
-        *plan.ipfs_options,
-        port=plan.ipfs_port,
-        swarm_port=plan.swarm_port,
-    )
-    return chain, wait_for_ipfs(supervisor, supervisor.start(content))
 
 
 def _publish_and_fund(network: Network) -> Sequence[ModelId]:

@@ -17,7 +17,7 @@ from devnet.processes.process import Command, Process
 from devnet.processes.python import python_environment
 from devnet.processes.supervisor import Supervisor
 
-__all__ = ["IpfsNode", "ipfs_command", "local_ipfs", "wait_for_ipfs"]
+__all__ = ["IpfsNode", "local_ipfs", "start_ipfs"]
 
 _ANSWER_SECONDS = 30.0
 _START_SECONDS = 60.0
@@ -30,10 +30,12 @@ class IpfsNode:
 
     Attributes:
         api: RPC address.
+        folder: Its repository.
         process: Runs it.
     """
 
     api: str
+    folder: Path
     process: Process
 
     @property
@@ -48,59 +50,58 @@ class IpfsNode:
             return json.load(answer)
 
 
-def ipfs_command(
-    repository: Path, *options: object, port: int = 0, swarm_port: int = 0
-) -> Command:
-    """How to run the embedded node.
+def start_ipfs(
+    supervisor: Supervisor,
+    folder: Path,
+    *options: object,
+    port: int = 0,
+    swarm_port: int = 0,
+) -> IpfsNode:
+    """Start the embedded node, and wait until it answers.
 
     Args:
-        repository: Its folder; made if missing.
+        supervisor: Owns the process.
+        folder: Its repository; made if missing.
         options: More of its own, such as `"--fetch-seconds", 1`.
         port: RPC port on the loopback interface; 0 takes a free one.
         swarm_port: Port for its peers, on the loopback interface too.
+
+    Raises:
+        DevnetError: It cannot be started, ended, or is not ready in time.
     """
-    named = {"--repo": repository, "--port": port, "--swarm-port": swarm_port}
+    named = {"--repo": folder, "--port": port, "--swarm-port": swarm_port}
     flags = [part for option in named.items() for part in option]
     words = (sys.executable, "-m", "devnet.kubo", *flags, *options)
-    return Command(
+    command = Command(
         "ipfs",
         tuple(map(str, words)),
         stage=0,
         environment=python_environment(),
-        folder=repository.parent / "ipfs-run",
+        folder=folder.parent / "ipfs-run",
     )
-
-
-def wait_for_ipfs(supervisor: Supervisor, process: Process) -> IpfsNode:
-    """The node that a process runs, once it answers.
-
-    Raises:
-        DevnetError: It ended, or is not ready in time.
-    """
+    process = supervisor.start(command)
     listening = supervisor.wait_until(
         "IPFS answers",
         lambda: _LISTENING.search(process.output()),
         _START_SECONDS,
         [process],
     )
-    return IpfsNode(listening[1], process)
+    return IpfsNode(listening[1], folder, process)
 
 
 @contextmanager
-def local_ipfs(repository: Path, *options: object, port: int = 0) -> Iterator[IpfsNode]:
-    """A node that ends with the block.
+def local_ipfs(folder: Path, *options: object) -> Iterator[IpfsNode]:
+    """A node on free ports that ends with the block.
 
     Args:
-        repository: As of `ipfs_command`.
-        options: As of `ipfs_command`.
-        port: As of `ipfs_command`.
+        folder: As of `start_ipfs`.
+        options: As of `start_ipfs`.
 
     Raises:
-        DevnetError: As `wait_for_ipfs`.
+        DevnetError: As `start_ipfs`.
     """
     with (
         tempfile.TemporaryDirectory(prefix="assay-ipfs-") as logs,
         Supervisor(Path(logs), takes_signals=False) as supervisor,
     ):
-        process = supervisor.start(ipfs_command(repository, *options, port=port))
-        yield wait_for_ipfs(supervisor, process)
+        yield start_ipfs(supervisor, folder, *options)

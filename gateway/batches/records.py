@@ -121,30 +121,20 @@ def describe_batch(session: Session, row: BatchRow) -> BatchObject:
     """A batch as callers see it."""
     states = states_of(session, row.batch_id)
     faults = None if row.errors is None else BatchFaults(data=list(row.errors))
+    columns = BatchRow.__table__.columns
+    same = [name for name in BatchObject.model_fields if name in columns]
+    counts = RequestCounts(
+        total=row.line_count,
+        completed=sum(n for s, n in states.items() if s.has_answer),
+        failed=sum(n for s, n in states.items() if s.is_refused),
+    )
     return BatchObject.model_validate(
         {
+            **{name: getattr(row, name) for name in same},
             "id": row.batch_id,
-            "endpoint": row.endpoint,
             "errors": faults,
-            "input_file_id": row.input_file_id,
-            "completion_window": row.completion_window,
-            "status": row.status,
-            "output_file_id": row.output_file_id,
-            "error_file_id": row.error_file_id,
-            "created_at": row.created_at,
-            "in_progress_at": row.in_progress_at,
             "expires_at": int(row.expires_at),
-            "finalizing_at": row.finalizing_at,
-            "completed_at": row.completed_at,
-            "failed_at": row.failed_at,
-            "expired_at": row.expired_at,
-            "cancelling_at": row.cancelling_at,
-            "cancelled_at": row.cancelled_at,
-            "request_counts": RequestCounts(
-                total=row.line_count,
-                completed=sum(n for s, n in states.items() if s.has_answer),
-                failed=sum(n for s, n in states.items() if s.is_refused),
-            ),
+            "request_counts": counts,
             "metadata": row.notes,
         }
     )

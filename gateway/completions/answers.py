@@ -30,6 +30,7 @@ from gateway.jobs.tables import CallRow
 from gateway.jobs.terms import AnswerForm
 from protocol.documents.results import Finish, Output
 from protocol.documents.tokenizer import TokenCodec
+from protocol.hexadecimal import to_hex
 
 __all__ = [
     "Answers",
@@ -234,7 +235,7 @@ def _token(token_id: int, value: int, codec: TokenCodec) -> TopLogprob:
 def receipt_url(base_url: str, job_id: bytes, outputs: Sequence[int]) -> str:
     """Where the receipt of some outputs of a job is."""
     wanted = "&".join(f"output={index}" for index in outputs)
-    return f"{base_url}/v1/receipts/0x{job_id.hex()}?{wanted}"
+    return f"{base_url}/v1/receipts/{to_hex(job_id)}?{wanted}"
 
 
 class Answers:
@@ -270,7 +271,7 @@ class Answers:
             call_id=row.call_id,
             created_at=int(row.created_at),
             origin=Origin(
-                job_id="0x" + row.job_id.hex(),
+                job_id=to_hex(row.job_id),
                 receipt_url=receipt_url(self._base_url, row.job_id, own),
                 outputs=own,
             ),

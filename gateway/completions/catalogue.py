@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from protocol.market.events import ModelRegistered
 from protocol.market.types import DEVELOPMENT_CHAIN_IDS, ModelId, ModelSpec
 
 __all__ = ["Catalogue", "Listed"]
+
+_ID = re.compile(r"0x[0-9a-fA-F]{64}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.envelope import answer_of
-from gateway.explorer.pages import page_of
+from gateway.explorer.pages import web_page_of
 from protocol.errors import MarketError
 
 __all__ = ["PageRoute"]
@@ -55,6 +55,6 @@ def _problem(request: Request, error: Exception) -> Response:
         facts = {"kind": type(error).__name__, "reason": str(error)}
         _log.warning("page failed", extra=facts)
     title = _TITLES.get(answer.status, "Something went wrong")
-    page = page_of(request).draw_problem(answer.status, title, answer.message)
+    page = web_page_of(request).draw_problem(answer.status, title, answer.message)
     page.headers.update(answer.headers)
     return page

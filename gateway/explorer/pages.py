@@ -18,7 +18,7 @@ from gateway.indexer.head_watch import HeadWatch
 from protocol.amounts import Amounts
 from protocol.chain.deployment import Deployment
 
-__all__ = ["FOLDER", "Page", "PageDep", "page_of"]
+__all__ = ["FOLDER", "PageDep", "WebPage", "web_page_of"]
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -46,7 +46,7 @@ def _environment() -> Environment:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class WebPage:
     """One page to draw.
 
     Attributes:
@@ -112,11 +112,11 @@ class Page:
         )
 
 
-def page_of(request: Request) -> Page:
+def web_page_of(request: Request) -> WebPage:
     """The page that a request asks for."""
     services = services_of(request)
     market = services.session.market.deployment
-    return Page(request, market, services.watch, services.settings.amounts)
+    return WebPage(request, market, services.watch, services.settings.amounts)
 
 
-PageDep = Annotated[Page, Depends(page_of)]
+PageDep = Annotated[WebPage, Depends(web_page_of)]

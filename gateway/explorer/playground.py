@@ -22,10 +22,11 @@ from gateway.completions.catalogue import Catalogue
 from gateway.completions.parsing import COMPLETIONS
 from gateway.errors import GatewayError, NothingFound
 from gateway.explorer.page_route import PageRoute
-from gateway.explorer.pages import Page, PageDep
+from gateway.explorer.pages import PageDep, WebPage
 from gateway.explorer.words import Tone
 from gateway.jobs.calls import find_call
 from gateway.jobs.tables import CallRow, CallState
+from protocol.hexadecimal import to_hex
 
 __all__ = ["router"]
 
@@ -129,7 +130,7 @@ def _number(text: str) -> int | float | str:
 
 
 def _form(
-    page: Page,
+    page: WebPage,
     catalogue: Catalogue,
     given: dict[str, Any],
     problem: str = "",
@@ -159,7 +160,7 @@ def _state(row: CallRow, base_url: str) -> dict[str, Any]:
         "prompt": row.prompts[0].text if row.prompts else "",
         "progress": _PROGRESS[state],
         "fault": row.fault.message if row.fault else None,
-        "job_id": "0x" + row.job_id.hex() if row.job_id else None,
+        "job_id": to_hex(row.job_id) if row.job_id else None,
         "texts": texts,
         "receipt_url": receipt,
         "output": row.first_output,

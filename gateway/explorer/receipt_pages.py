@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from gateway.api.access import AccessDep, ReceiptsDep
 from gateway.explorer.page_route import PageRoute
-from gateway.explorer.pages import Page, PageDep
+from gateway.explorer.pages import PageDep, WebPage
 from gateway.jobs.market_access import MarketAccess
 from protocol.errors import BadReceipt, MarketError
 from protocol.hexadecimal import from_hex
@@ -79,7 +79,7 @@ def _verdict(access: MarketAccess, value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _show(
-    page: Page,
+    page: WebPage,
     given: dict[str, str],
     *,
     verdict: dict[str, Any] | None = None,

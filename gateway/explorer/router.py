@@ -207,7 +207,7 @@ def model(
     return page.draw(
         "model.html",
         "models",
-        model={"model_id": "0x" + key.hex(), "name": catalogue.names.get(key, "")},
+        model={"model_id": to_hex(key), "name": catalogue.names.get(key, "")},
         cards=model_cards(view, page.amounts),
         card_text=_card_text(access, key),
         jobs=[job_row(one, page.amounts) for one in jobs],

@@ -262,7 +262,7 @@ def _commitment(entry: Entry[ResultCommitted] | None) -> Row:
     return {
         "commitment": None if entry is None else entry.event.commitment,
         "committed_at": _when(entry),
-        "committed_tx": None if entry is None else bytes.fromhex(entry.log.tx_hash[2:]),
+        "committed_tx": None if entry is None else from_hex(entry.log.tx_hash),
     }
 
 
@@ -272,7 +272,7 @@ def _reveal(entry: Entry[ResultRevealed] | None) -> Row:
         "answer": None if outcome is None else outcome.answer(),
         **_outcome(outcome),
         "revealed_at": _when(entry),
-        "revealed_tx": None if entry is None else bytes.fromhex(entry.log.tx_hash[2:]),
+        "revealed_tx": None if entry is None else from_hex(entry.log.tx_hash),
     }
 
 

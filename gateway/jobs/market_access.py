@@ -18,9 +18,9 @@ from protocol.documents.tokenizer import TokenCodec
 from protocol.errors import (
     ConfigError,
     ContentNotFound,
-    MarketError,
     NotEnoughFunds,
 )
+from protocol.host.backoff import Tolerance
 from protocol.market.events import Entry, JobPosted, last_entry
 from protocol.market.prices import max_job_tokens, price_of
 from protocol.market.types import JobId, JobState, ModelId, ModelSpec
@@ -244,11 +244,8 @@ def persist(work: Callable[[], Result]) -> Result:
     Raises:
         MarketError: It failed for good, or every time.
     """
-    for _ in range(_TRIES - 1):
-        try:
+    tolerance = Tolerance(_TRIES - 1)
+    while True:
+        with tolerance.bear("asked again"):
             return work()
-        except MarketError as error:
-            if not error.is_retryable:
-                raise
         time.sleep(_PAUSE_SECONDS)
-    return work()

@@ -348,7 +348,7 @@ def _not_posted(error: Exception) -> CallFault:
 
 
 def _why_failed(job: GatewayJobRow, timeline: Timeline) -> str:
-    job_id = "0x" + job.job_id.hex()
+    job_id = to_hex(job.job_id)
     if timeline.state is JobState.CANCELLED:
         return f"job {job_id} was cancelled"
     last = timeline.last_drawn
@@ -362,4 +362,4 @@ def _why_failed(job: GatewayJobRow, timeline: Timeline) -> str:
 
 
 def _facts(job: GatewayJobRow, **more: object) -> dict[str, object]:
-    return {"job_id": "0x" + job.job_id.hex(), **more}
+    return {"job_id": to_hex(job.job_id), **more}

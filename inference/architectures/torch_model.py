@@ -11,18 +11,9 @@ from torch import Tensor
 
 from inference.architectures.torch_table import load_network
 from inference.engine import MAX_SEED, MAX_TEMPERATURE, MILLION
-from inference.errors import InvalidSetting, SequenceError
-from inference.models.integer_model import (
-    IN_ORDER,
-    Choice,
-    Int32Array,
-    Piece,
-    check_capacity,
-    check_choices,
-    check_traced,
-    no_logits,
-    unknown_sequence,
-)
+from inference.errors import InvalidSetting
+from inference.models import integer_model as port
+from inference.models.integer_model import Choice, Int32Array, Piece
 from inference.models.layout import IntegerShape
 from inference.models.sampling import choose_token
 from inference.models.torch_network import Cache, Loader, Tensors, Trace, record
@@ -69,7 +60,7 @@ class TorchModel:
 
     def open_sequence(self, capacity: int) -> int:
         """As the port says; takes the memory at once."""
-        check_capacity(capacity, self._shape)
+        port.check_capacity(capacity, self._shape)
         shape = self._shape
         size = (shape.layers, shape.heads, capacity, shape.head_width)
         keys, values = (
@@ -83,14 +74,14 @@ class TorchModel:
     def close_sequence(self, sequence: int) -> None:
         """As the port says."""
         if sequence not in self._sequences:
-            raise unknown_sequence(sequence)
+            raise port.unknown_sequence(sequence)
         del self._sequences[sequence]
 
     def step(
         self, pieces: Sequence[Piece], choices: Sequence[Choice | None]
     ) -> list[int]:
         """As the port says."""
-        check_choices(pieces, choices)
+        port.check_choices(pieces, choices)
         self._logits = {}
         if not pieces:
             return []
@@ -106,12 +97,12 @@ class TorchModel:
     def logits(self, index: int) -> Int32Array:
         """As the port says."""
         if index not in self._logits:
-            raise no_logits(index)
+            raise port.no_logits(index)
         return self._logits[index].copy()
 
     def trace(self, pieces: Sequence[Piece]) -> Trace:
         """As the port says."""
-        check_traced(pieces)
+        port.check_traced(pieces)
         trace: Trace = {}
         with exact_products(self._device):
             for piece in pieces:
@@ -127,28 +118,25 @@ class TorchModel:
         for index, (piece, choice) in enumerate(zip(pieces, choices, strict=True)):
             problem = self._problem(piece, seen)
             if not problem and not _is_possible(choice):
-                problem = "has a choice outside the ranges of the arithmetic"
+                problem = port.BAD_CHOICE
             if problem:
-                raise SequenceError(
-                    f"pieces[{index}]",
-                    piece,
-                    problem,
-                    IN_ORDER,
-                )
+                raise port.refused(f"pieces[{index}]", piece, problem)
             seen.add(piece.sequence)
 
     def _problem(self, piece: Piece, seen: set[int]) -> str:
-        sequence = self._sequences.get(piece.sequence)
-        if sequence is None:
-            return "no open sequence has this number"
+        cache = self._sequences.get(piece.sequence)
+        if cache is None:
+            return port.NOT_OPEN
         if piece.sequence in seen:
-            return "a second piece of the same sequence"
-        if piece.start != sequence.length:
-            return f"the sequence has {sequence.length} tokens so far"
-        if not 1 <= len(piece.ids) <= sequence.capacity - piece.start:
-            return f"does not fit a sequence of {sequence.capacity} tokens"
+            return port.REPEATED
+        if piece.start != cache.length:
+            return port.BAD_START
+        if not piece.ids:
+            return port.NO_TOKENS
+        if len(piece.ids) > cache.capacity - piece.start:
+            return port.NO_ROOM
         if min(piece.ids) < 0 or max(piece.ids) >= self._shape.vocab_size:
-            return f"has ids outside the vocabulary of {self._shape.vocab_size}"
+            return port.BAD_TOKEN
         return ""
 
     def _feed(self, pieces: Sequence[Piece], trace: Trace | None) -> Tensor:

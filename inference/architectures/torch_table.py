@@ -11,7 +11,7 @@ from inference.architectures.gpt2.network import Gpt2Network
 from inference.architectures.gpt2.quantise import Gpt2Quantiser
 from inference.architectures.gpt2.shapes import CheckpointGpt2, IntegerGpt2
 from inference.models.layout import CheckpointShape, IntegerShape
-from inference.models.torch_network import Loader, Network
+from inference.models.torch_network import Loader, TorchNetwork
 from inference.profiles import Profile
 from inference.quantising.calibration import Calibration
 from inference.quantising.models import FloatModel, QuantisedModel
@@ -27,7 +27,7 @@ class _FloatParts:
     quantiser: Callable[[Any, Calibration, Profile], Gpt2Quantiser]
 
 
-_NETWORKS: Final[dict[str, Callable[[IntegerShape, Loader], Network]]] = {
+_NETWORKS: Final[dict[str, Callable[[IntegerShape, Loader], TorchNetwork]]] = {
     IntegerGpt2.FORMAT: Gpt2Network
 }
 _FLOAT_PARTS: Final = {
@@ -37,7 +37,7 @@ _FLOAT_PARTS: Final = {
 }
 
 
-def load_network(shape: IntegerShape, loader: Loader) -> Network:
+def load_network(shape: IntegerShape, loader: Loader) -> TorchNetwork:
     """Loads the layers of an integer model."""
     return _NETWORKS[shape.FORMAT](shape, loader)
 

@@ -20,7 +20,7 @@ from transformers import GPT2LMHeadModel
 from transformers.utils import logging as transformers_logging
 
 from inference.bundled.corpus import read_corpus, split_corpus
-from inference.bundled.tokens import encode_chapters
+from inference.bundled.tokens import encode_chapters, end_of_text_id
 from inference.checkpoints.checkpoint import BUNDLED_CHECKPOINT
 from inference.engine import GenerationRequest
 from inference.loading import load_float_engine
@@ -97,7 +97,8 @@ def score_chapters(folder: Path, chapters: list[str]) -> HeldOutScore:
         chapters: Normalised chapters the model has not seen.
     """
     tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
-    tokens = torch.tensor(encode_chapters(tokenizer, chapters))
+    end = end_of_text_id(tokenizer)
+    tokens = torch.tensor(encode_chapters(tokenizer, chapters, end))
     losses = stream_losses(load_stored_model(folder), tokens)
     text_bytes = sum(len(chapter.encode()) for chapter in chapters)
     total = losses.double().sum().item()

@@ -1,5 +1,7 @@
 """The bundled model's tokenizer: a byte-level BPE of the training part only."""
 
+from collections.abc import Iterable
+
 from tokenizers import Tokenizer
 from tokenizers.decoders import ByteLevel as ByteLevelDecoder
 from tokenizers.models import BPE
@@ -38,11 +40,13 @@ def end_of_text_id(tokenizer: Tokenizer) -> int:
     return int(token_id)
 
 
-def encode_chapters(tokenizer: Tokenizer, chapters: list[str]) -> list[int]:
-    """Returns one stream of ids in which end-of-text surrounds every chapter."""
-    end = end_of_text_id(tokenizer)
-    stream = [end]
-    for encoding in tokenizer.encode_batch(chapters):
+def encode_chapters(
+    tokenizer: Tokenizer, chapters: Iterable[str], end: int | None
+) -> list[int]:
+    """Returns one stream of ids in which `end`, if any, surrounds every chapter."""
+    separator = [] if end is None else [end]
+    stream = [*separator]
+    for encoding in tokenizer.encode_batch([*chapters], add_special_tokens=False):
         stream.extend(encoding.ids)
-        stream.append(end)
+        stream.extend(separator)
     return stream

@@ -197,9 +197,12 @@ class Trainer:
         self._tokenizer = train_tokenizer(parts.train, settings.vocab_size)
         # A text too small for so many merges gives fewer tokens.
         settings = replace(settings, vocab_size=self._tokenizer.get_vocab_size())
-        self._train = torch.tensor(encode_chapters(self._tokenizer, parts.train))
-        self._held_out = torch.tensor(encode_chapters(self._tokenizer, parts.held_out))
-        self._model = build_model(settings, end_of_text_id(self._tokenizer))
+        end = end_of_text_id(self._tokenizer)
+        self._train, self._held_out = (
+            torch.tensor(encode_chapters(self._tokenizer, chapters, end))
+            for chapters in (parts.train, parts.held_out)
+        )
+        self._model = build_model(settings, end)
         self._optimizers = build_optimizers(self._model, settings)
         self._base_rates = [o.param_groups[0]["lr"] for o in self._optimizers]
         self._generator = torch.Generator().manual_seed(settings.seed)

@@ -56,7 +56,7 @@ def resolve_source(
             "source",
             source,
             f"the model on the hub lacks one of {', '.join(_NEEDED)}",
-            "use a GPT-2 stored as one safetensors file with a tokenizer.json",
+            "use a model stored as one safetensors file with a tokenizer.json",
         )
     return fetched
 

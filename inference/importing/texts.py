@@ -1,6 +1,5 @@
 """Text for import: one part to calibrate on, another to measure on."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,12 +7,13 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from inference.bundled.corpus import TRAIN_PERCENT, read_corpus, split_corpus
+from inference.bundled.tokens import encode_chapters
 from inference.checkpoints.checkpoint import Checkpoint
 from inference.errors import ModelPackageError, ModelSourceError
 from inference.model_folder import TOKENIZER_FILE
 
 CALIBRATION_WINDOWS = 16
-_TRAIN_PERCENT = 90
 _MAX_TEXT_BYTES = 64 * 2**20
 
 
@@ -43,19 +43,17 @@ def read_text(checkpoint: Checkpoint, path: Path | None) -> ImportText:
         ModelSourceError: The text cannot be read or is too short.
     """
     if path is None:
-        from inference.bundled.corpus import read_corpus, split_corpus
-
         novels = split_corpus(read_corpus())
         train, held_out = novels.train, novels.held_out
     else:
         text = _read(path)
-        cut = len(text) * _TRAIN_PERCENT // 100
+        cut = len(text) * TRAIN_PERCENT // 100
         train, held_out = [text[:cut]], [text[cut:]]
     tokenizer = _tokenizer(checkpoint.folder / TOKENIZER_FILE)
     end = checkpoint.shape.end_of_text
     context = checkpoint.shape.context_length
-    stream = _encode(tokenizer, train, end)
-    held_out_ids = _encode(tokenizer, held_out, end)
+    stream = encode_chapters(tokenizer, train, end)
+    held_out_ids = encode_chapters(tokenizer, held_out, end)
     if min(len(stream), len(held_out_ids)) <= context:
         raise ModelSourceError(
             "text",
@@ -93,18 +91,6 @@ def _tokenizer(path: Path) -> Tokenizer:
             "the tokenizers library cannot use it",
             "put the model's own tokenizer into the folder",
         ) from error
-
-
-def _encode(
-    tokenizer: Tokenizer, chapters: Iterable[str], end: int | None
-) -> list[int]:
-    """Returns one stream of ids in which end-of-text surrounds every chapter."""
-    separator = [] if end is None else [end]
-    stream = [*separator]
-    for encoding in tokenizer.encode_batch([*chapters], add_special_tokens=False):
-        stream.extend(encoding.ids)
-        stream.extend(separator)
-    return stream
 
 
 def _spread_windows(stream: list[int], context: int) -> Tensor:

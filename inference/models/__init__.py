@@ -1,1 +1,1 @@
-"""The integer model: its layout, its arithmetic in PyTorch, the choice of tokens."""
+"""What all integer models share: port, shapes, operations, the choice of tokens."""

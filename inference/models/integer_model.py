@@ -18,8 +18,13 @@ from inference.models.layout import IntegerShape
 
 Int32Array = NDArray[np.int32]
 
-IN_ORDER: Final = "feed each open sequence in order, once per step"
-"""What to do about a piece that a model refuses."""
+NOT_OPEN: Final = "no open sequence has this number"
+REPEATED: Final = "a second piece of the same sequence"
+BAD_START: Final = "does not start where the sequence ends"
+NO_TOKENS: Final = "has no tokens"
+NO_ROOM: Final = "does not fit the sequence's capacity"
+BAD_TOKEN: Final = "has an id outside the vocabulary"
+BAD_CHOICE: Final = "has a choice outside the ranges of the arithmetic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +155,18 @@ def check_traced(pieces: Sequence[Piece]) -> None:
         )
 
 
+def refused(field: str, value: object, problem: str) -> SequenceError:
+    """Returns the error for a piece that may not be fed."""
+    remedy = "feed each open sequence in order, once per step"
+    return SequenceError(field, value, problem, remedy)
+
+
 def unknown_sequence(sequence: int) -> SequenceError:
     """Returns the error for a number that is no open sequence's."""
     return SequenceError(
         "sequence",
         sequence,
-        "no open sequence has this number",
+        NOT_OPEN,
         "use what open_sequence returned, until close_sequence",
     )
 

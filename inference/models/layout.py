@@ -1,7 +1,7 @@
 """What a model consists of: its shape, its tensors and the bounds of the arithmetic.
 
-Source: `docs/spec/arithmetic.md` §2 to §9. The bounds stand in `native/src` once more,
-and a parity test compares them. Pure data: it reads no files and names no family.
+Source: `docs/spec/arithmetic.md` §2 to §9. C has the same numbers in
+`native/src/spec.h`. Pure data: it reads no files and names no family.
 """
 
 from abc import ABC, abstractmethod

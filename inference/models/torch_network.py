@@ -43,7 +43,7 @@ Fed = Sequence[tuple[Piece, Cache]]
 """Pieces to feed, each with the cache of its sequence."""
 
 
-class Network(Protocol):
+class TorchNetwork(Protocol):
     """All layers of one model."""
 
     def feed(self, fed: Fed, trace: Trace | None) -> Tensor:

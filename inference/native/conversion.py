@@ -6,8 +6,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.errors import ModelPackageError, SequenceError
-from inference.models.integer_model import IN_ORDER, Choice, Int32Array, Piece
+from inference.errors import ModelPackageError
+from inference.models.integer_model import Choice, Int32Array, Piece, refused
 from inference.models.layout import IntegerShape, TensorLayout
 from inference.native.library import Shape
 from inference.profiles import W8A16, W8B8, W12A16
@@ -102,8 +102,8 @@ def pack_pieces(
         ids = np.array([token for piece in pieces for token in piece.ids], np.int32)
         return np.array(rows, _PIECE), ids
     except OverflowError as error:
-        raise SequenceError(
-            "pieces", len(pieces), "a number does not fit its type", IN_ORDER
+        raise refused(
+            "pieces", len(pieces), "a number does not fit its type"
         ) from error
 
 

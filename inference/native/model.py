@@ -11,17 +11,8 @@ from numpy.typing import NDArray
 
 from inference.engine import check_threads
 from inference.errors import CacheOverflow, InvalidSetting, SequenceError
-from inference.models.integer_model import (
-    IN_ORDER,
-    Choice,
-    Int32Array,
-    Piece,
-    check_capacity,
-    check_choices,
-    check_traced,
-    no_logits,
-    unknown_sequence,
-)
+from inference.models import integer_model as port
+from inference.models.integer_model import Choice, Int32Array, Piece
 from inference.models.layout import IntegerShape, TensorLayout
 from inference.native import library
 from inference.native.conversion import (
@@ -35,13 +26,13 @@ ISAS: Final = ("auto", "avx512", "avx2", "neon", "plain")
 """Instruction sets by name; which of them run depends on the CPU."""
 
 _PROBLEMS: Final = {
-    library.UNKNOWN_SEQUENCE: "no open sequence has this number",
-    library.REPEATED_SEQUENCE: "a second piece of the same sequence",
-    library.BAD_START: "does not start where the sequence ends",
-    library.BAD_COUNT: "has no tokens",
-    library.OVER_CAPACITY: "does not fit the sequence's capacity",
-    library.BAD_TOKEN: "has an id outside the vocabulary",
-    library.BAD_CHOICE: "has a choice outside the ranges of the arithmetic",
+    library.UNKNOWN_SEQUENCE: port.NOT_OPEN,
+    library.REPEATED_SEQUENCE: port.REPEATED,
+    library.BAD_START: port.BAD_START,
+    library.BAD_COUNT: port.NO_TOKENS,
+    library.OVER_CAPACITY: port.NO_ROOM,
+    library.BAD_TOKEN: port.BAD_TOKEN,
+    library.BAD_CHOICE: port.BAD_CHOICE,
 }
 
 
@@ -111,7 +102,7 @@ class NativeModel:
 
     def open_sequence(self, capacity: int) -> int:
         """As the port says; keeps the cache of a closed sequence for the next one."""
-        check_capacity(capacity, self._shape)
+        port.check_capacity(capacity, self._shape)
         number = ctypes.c_int()
         status = self._call("assay_open", capacity, ctypes.byref(number))
         if status == library.NO_MEMORY:
@@ -128,13 +119,13 @@ class NativeModel:
         """As the port says."""
         # ctypes would cut a larger number to one that fits.
         if not 0 <= sequence < 2**31 or self._call("assay_close", sequence):
-            raise unknown_sequence(sequence)
+            raise port.unknown_sequence(sequence)
 
     def step(
         self, pieces: Sequence[Piece], choices: Sequence[Choice | None]
     ) -> list[int]:
         """As the port says."""
-        check_choices(pieces, choices)
+        port.check_choices(pieces, choices)
         if not pieces:
             return []
         packed, ids = pack_pieces(pieces, choices)
@@ -156,12 +147,12 @@ class NativeModel:
         values = np.empty(self._shape.vocab_size, np.int32)
         known = 0 <= index < 2**31
         if not known or self._call("assay_logits", index, values.ctypes.data):
-            raise no_logits(index)
+            raise port.no_logits(index)
         return values
 
     def trace(self, pieces: Sequence[Piece]) -> dict[str, Int32Array]:
         """As the port says."""
-        check_traced(pieces)
+        port.check_traced(pieces)
         for piece in pieces[:-1]:
             self.step([piece], [None])
         values, keys = self._trace_last(pieces[-1])
@@ -258,9 +249,7 @@ class NativeModel:
             )
         if status not in _PROBLEMS:
             raise RuntimeError(f"the native library returned {status}")
-        raise SequenceError(
-            f"pieces[{index}]", pieces[index], _PROBLEMS[status], IN_ORDER
-        )
+        raise port.refused(f"pieces[{index}]", pieces[index], _PROBLEMS[status])
 
     # ---- traces
 
@@ -269,7 +258,7 @@ class NativeModel:
         packed, ids = pack_pieces([piece], [Choice(0, 0, 1, 0)])
         keys = piece.start + len(piece.ids)
         fault = library.LibraryFault()
-        # Of a position that is none, and then refused, it is 0.
+        # Of a position that is none, and then port.refused, it is 0.
         length = self._call("assay_trace_length", min(keys, 2**31) - 1)
         values = np.zeros(length, np.int32)
         status = self._call(

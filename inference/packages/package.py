@@ -45,7 +45,6 @@ from inference.packages.tensor_file import read_header, read_tensor, write_tenso
 from inference.packages.weights_root import root_of_leaves, row_leaves
 from inference.profiles import ARITHMETIC_VERSION, PROFILES
 
-_REMEDY: Final = "import the model again"
 BUNDLED_MODEL: Final = Path(__file__).parents[1] / "bundled" / "austen-int"
 """Folder of the small model that ships with the project."""
 
@@ -63,16 +62,17 @@ PACKAGE_FILES: Final = tuple(sorted(_MAX_BYTES))
 _OPTIONAL: Final = {CHAT_TEMPLATE_FILE: 64 * 2**10}
 
 _NUMBERS: Final = {
-    "arithmetic": (ARITHMETIC_VERSION, ARITHMETIC_VERSION),
-    "vocabSize": (1, MAX_VOCAB),
-    "contextLength": (1, MAX_CONTEXT),
-    "width": (1, MAX_WIDTH),
-    "innerWidth": (1, MAX_INNER_WIDTH),
-    "layers": (1, MAX_LAYERS),
-    "heads": (1, MAX_WIDTH),
-    "epsilon": (0, MAX_EPSILON),
+    "vocabSize": ("vocab_size", 1, MAX_VOCAB),
+    "contextLength": ("context_length", 1, MAX_CONTEXT),
+    "width": ("width", 1, MAX_WIDTH),
+    "innerWidth": ("inner_width", 1, MAX_INNER_WIDTH),
+    "layers": ("layers", 1, MAX_LAYERS),
+    "heads": ("heads", 1, MAX_WIDTH),
+    "epsilon": ("epsilon", 0, MAX_EPSILON),
 }
-_FIELDS: Final = {*_NUMBERS, "format", "profile", "endOfText"}
+"""Fields of the configuration: the shape's attribute and its bounds."""
+
+_FIELDS: Final = {*_NUMBERS, "arithmetic", "format", "profile", "endOfText"}
 
 
 class IntegerPackage:
@@ -211,46 +211,32 @@ def _config_of(shape: IntegerShape) -> dict[str, object]:
         "arithmetic": ARITHMETIC_VERSION,
         "format": shape.FORMAT,
         "profile": shape.profile.name,
-        "vocabSize": shape.vocab_size,
-        "contextLength": shape.context_length,
-        "width": shape.width,
-        "innerWidth": shape.inner_width,
-        "layers": shape.layers,
-        "heads": shape.heads,
-        "epsilon": shape.epsilon,
+        **{name: getattr(shape, field) for name, (field, _, _) in _NUMBERS.items()},
         "endOfText": shape.end_of_text,
     }
 
 
 def _read_shape(path: Path) -> IntegerShape:
-    config = Config(read_json_object(path), _REMEDY)
+    config = Config(read_json_object(path), "import the model again")
     if set(config.values) != _FIELDS:
         odd = sorted(set(config.values) ^ _FIELDS)[0]
         raise config.error(odd, config.values.get(odd), "missing or unknown field")
+    config.integer("arithmetic", ARITHMETIC_VERSION, ARITHMETIC_VERSION)
     family = package_family(config)
     profile = PROFILES.get(str(config.values["profile"]))
     if profile is None:
         problem = f"not one of {', '.join(PROFILES)}"
         raise config.error("profile", config.values["profile"], problem)
     numbers = {
-        name: config.integer(name, lowest, highest)
-        for name, (lowest, highest) in _NUMBERS.items()
+        field: config.integer(name, lowest, highest)
+        for name, (field, lowest, highest) in _NUMBERS.items()
     }
     width, heads = numbers["width"], numbers["heads"]
     if width % heads or width // heads > MAX_HEAD_WIDTH:
         problem = f"does not cut width {width} into heads of at most {MAX_HEAD_WIDTH}"
         raise config.error("heads", heads, problem)
-    return family(
-        profile=profile,
-        vocab_size=numbers["vocabSize"],
-        context_length=numbers["contextLength"],
-        width=width,
-        inner_width=numbers["innerWidth"],
-        layers=numbers["layers"],
-        heads=heads,
-        epsilon=numbers["epsilon"],
-        end_of_text=config.token_id("endOfText", numbers["vocabSize"]),
-    )
+    end_of_text = config.token_id("endOfText", numbers["vocab_size"])
+    return family(profile=profile, end_of_text=end_of_text, **numbers)
 
 
 def _tensor_error(name: str, value: object, problem: str) -> ModelPackageError:

@@ -21,16 +21,15 @@ MAX_VECTORS: Final = 64
 
 _NEW_TOKENS: Final = 8
 _LONGEST_PROMPT: Final = 300
-_FIELDS: Final = {
-    "name",
-    "promptIds",
-    "seed",
-    "temperature",
-    "topK",
-    "topP",
-    "ids",
-    "logits",
+_SAMPLING: Final = {
+    "seed": "seed",
+    "temperature": "temperature",
+    "topK": "top_k",
+    "topP": "top_p",
 }
+"""Fields of a vector: the request's attributes."""
+
+_FIELDS: Final = {"name", "promptIds", *_SAMPLING, "ids", "logits"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +70,7 @@ def encode_vectors(vectors: Sequence[Vector]) -> bytes:
         {
             "name": vector.name,
             "promptIds": vector.request.prompt_ids,
-            "seed": vector.request.seed,
-            "temperature": vector.request.temperature,
-            "topK": vector.request.top_k,
-            "topP": vector.request.top_p,
+            **{key: getattr(vector.request, name) for key, name in _SAMPLING.items()},
             "ids": vector.ids,
             "logits": vector.logits,
         }
@@ -196,10 +192,7 @@ def _request(
     request = GenerationRequest(
         prompt_ids=tuple(entry["promptIds"]),
         max_new_tokens=len(entry["ids"]),
-        seed=entry["seed"],
-        temperature=entry["temperature"],
-        top_k=entry["topK"],
-        top_p=entry["topP"],
+        **{name: entry[key] for key, name in _SAMPLING.items()},
     )
     try:
         validate_request(request, limits, field)

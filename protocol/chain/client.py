@@ -10,10 +10,11 @@ from eth_typing import ChecksumAddress
 from web3 import Web3
 
 from protocol.chain.abi.contracts import interface
-from protocol.chain.deployment import Deployment
+from protocol.chain.deployment import CONTRACT_ROLES, Deployment
 from protocol.chain.permit import sign_permit, takes_permits
-from protocol.chain.reader import BlockId, MarketReader
-from protocol.chain.rpc.provider import RpcRefusal, connect, request
+from protocol.chain.reader import MarketReader
+from protocol.chain.rpc.endpoint import RpcRefusal
+from protocol.chain.rpc.provider import connect, request
 from protocol.chain.rpc.receipts import TxReceipt
 from protocol.chain.transactions.options import SenderOptions
 from protocol.chain.transactions.sender import Call, Sender
@@ -29,7 +30,7 @@ from protocol.market.types import (
     Outcome,
 )
 
-__all__ = ["BlockId", "MarketClient"]
+__all__ = ["MarketClient"]
 
 
 class MarketClient(MarketReader):
@@ -50,10 +51,9 @@ class MarketClient(MarketReader):
     ) -> None:
         """Check that the deployment is there; see `connect`."""
         super().__init__(web3, deployment)
-        self._account = account
-        self._sender: Sender | None = None
-        if account is not None:
-            self._sender = Sender(web3, account, options=options)
+        self._sender = (
+            None if account is None else Sender(web3, account, options=options)
+        )
 
     @classmethod
     def connect(
@@ -67,47 +67,45 @@ class MarketClient(MarketReader):
         """Connect and check that the deployment is there.
 
         Args:
-            rpc_url: Node of the deployment's chain, or several with commas between
-                them: the others serve when the first does not.
+            rpc_url: As `MarketReader.connect`.
             deployment: Where the contracts are.
             account: Whose transactions to send; None reads only.
             options: How to send them.
 
         Raises:
-            ConfigError: The URL or the deployment's addresses make no sense.
-            WrongChain: The node serves another chain.
-            NoContract: There is no code, or other code, at one of the addresses.
-            RpcUnavailable: The node does not answer.
+            ChainError: As `MarketReader.connect`.
+            ConfigError: As `MarketReader.connect`.
+            OutboxError: The options name a file that cannot be used.
         """
         return cls(connect(rpc_url), deployment, account, options)
 
     @property
     def sender(self) -> Sender:
         """What sends the account's transactions. Raises ConfigError without one."""
-        return self._writer()
+        if self._sender is None:
+            raise ConfigError(
+                "this client has no account and only reads: connect it with a key"
+            )
+        return self._sender
 
     @property
     def address(self) -> ChecksumAddress:
         """Address of the account. Raises ConfigError if there is none."""
-        return self._writer().address
+        return self.sender.address
 
     # ---------------------------------------------------------------- models, money
 
     def register_model(self, spec: ModelSpec) -> TxReceipt:
         """Register a model; its id is `spec.model_id()`."""
-        data = interface("ModelRegistry").encode_call("registerModel", spec)
-        return self._send(self._deployment.registry, "registerModel", data)
+        return self._send("registry", "registerModel", spec)
 
     def faucet(self, amount: int) -> TxReceipt:
         """Mint test dollars to the account, units; development tokens only."""
-        data = interface("TestDollar").encode_call("faucet", amount)
-        return self._send(self._deployment.token, "faucet", data)
+        return self._send("token", "faucet", amount)
 
     def approve(self, amount: int) -> TxReceipt:
         """Allow the marketplace to take up to `amount` units of tokens."""
-        spender = self._deployment.marketplace
-        data = interface("TestDollar").encode_call("approve", spender, amount)
-        return self._send(self._deployment.token, "approve", data)
+        return self._send("token", "approve", self._deployment.marketplace, amount)
 
     def deposit(self, amount: int) -> TxReceipt:
         """Turn tokens into credit, units; needs an allowance."""
@@ -145,7 +143,7 @@ class MarketClient(MarketReader):
         """
         permit = sign_permit(
             self._web3,
-            self._signer(),
+            self.sender.account,
             token=self._deployment.token,
             spender=self._deployment.marketplace,
             value=amount,
@@ -176,12 +174,8 @@ class MarketClient(MarketReader):
         self, params: JobParams, place: int, outcome: Outcome, salt: bytes
     ) -> TxReceipt:
         """Open the account's commitment."""
-        data = interface("Marketplace").encode_call(
-            "revealResult", params, place, outcome, salt
-        )
-        return self._send(
-            self._deployment.marketplace, "revealResult", data, _spare_gas(params)
-        )
+        spare = _spare_gas(params)
+        return self._do("revealResult", params, place, outcome, salt, spare_gas=spare)
 
     def commit_results(self, entries: Sequence[CommitEntry]) -> TxReceipt:
         """Commit to many jobs at once; `EntrySkipped` names what did not apply."""
@@ -189,9 +183,8 @@ class MarketClient(MarketReader):
 
     def reveal_results(self, entries: Sequence[RevealEntry]) -> TxReceipt:
         """Open many commitments at once; `EntrySkipped` names those that did not."""
-        data = interface("Marketplace").encode_call("revealResults", list(entries))
         spare = sum(_spare_gas(entry.params) for entry in entries)
-        return self._send(self._deployment.marketplace, "revealResults", data, spare)
+        return self._do("revealResults", list(entries), spare_gas=spare)
 
     def deliver(
         self, params: JobParams, outcome: Outcome, transcript: bytes
@@ -238,24 +231,15 @@ class MarketClient(MarketReader):
         is_due = current.state == JobState.OPEN and has_seed
         return self.seed_header(current.seed_block) if is_due else b""
 
-    def _do(self, function: str, *arguments: object) -> TxReceipt:
-        data = interface("Marketplace").encode_call(function, *arguments)
-        return self._send(self._deployment.marketplace, function, data)
+    def _do(self, function: str, *arguments: object, spare_gas: int = 0) -> TxReceipt:
+        return self._send("marketplace", function, *arguments, spare_gas=spare_gas)
 
     def _send(
-        self, to: ChecksumAddress, function: str, data: bytes, spare_gas: int = 0
+        self, role: str, function: str, *arguments: object, spare_gas: int = 0
     ) -> TxReceipt:
-        return self._writer().send(Call(function, to, data, spare_gas))
-
-    def _writer(self) -> Sender:
-        if self._sender is None:
-            raise ConfigError(_NO_ACCOUNT)
-        return self._sender
-
-    def _signer(self) -> LocalAccount:
-        if self._account is None:
-            raise ConfigError(_NO_ACCOUNT)
-        return self._account
+        data = interface(CONTRACT_ROLES[role]).encode_call(function, *arguments)
+        to: ChecksumAddress = getattr(self._deployment, role)
+        return self.sender.send(Call(function, to, data, spare_gas))
 
 
 def _spare_gas(params: JobParams) -> int:
@@ -266,5 +250,3 @@ def _spare_gas(params: JobParams) -> int:
 # Slashing is the dearest fate of a member: about 60,000 for the first time.
 _GAS_OF_AN_END = 150_000
 _GAS_OF_A_MEMBERS_END = 70_000
-
-_NO_ACCOUNT = "this client has no account and only reads: connect it with a key"

@@ -128,8 +128,8 @@ class EventCursor:
         # all of it stood on one chain.
         head_hash = self._client.block_hash(head) if head >= 0 else None
         seen = self._canonical(head)
-        before = self._number_of(self._seen)
-        reached = self._number_of(seen)
+        before = self._last_number(self._seen)
+        reached = self._last_number(seen)
         rewound_to = reached if reached < before else None
         if head <= reached:
             self._seen = seen
@@ -137,7 +137,7 @@ class EventCursor:
         logs = self._client.events(
             from_block=reached + 1, to_block=head, kinds=self._kinds
         )
-        if head_hash is None or not self._is_still_so(head, head_hash, logs):
+        if head_hash is None or not self._is_unchanged(head, head_hash, logs):
             # Reorganised while we read: nothing of it counts.
             return EventBatch((), None, before)
         self._seen = _with_blocks(seen, logs, (head, head_hash))
@@ -155,10 +155,10 @@ class EventCursor:
             is_forked = is_forked or actual is not None
         return [] if is_forked else self._seen
 
-    def _number_of(self, seen: list[Block]) -> int:
+    def _last_number(self, seen: list[Block]) -> int:
         return seen[0][0] if seen else self._start_block - 1
 
-    def _is_still_so(self, head: int, head_hash: str, logs: list[Log]) -> bool:
+    def _is_unchanged(self, head: int, head_hash: str, logs: list[Log]) -> bool:
         is_same = all(
             log.block_hash == head_hash for log in logs if log.block_number == head
         )

@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, ClassVar
 
 from eth_typing import ChecksumAddress
 from eth_utils.address import is_checksum_address
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic.alias_generators import to_camel
 
 from protocol.errors import ConfigError
-from protocol.hexadecimal import from_hex, to_hex
-from protocol.strict_json import parse_json
 
 __all__ = ["CONTRACT_ROLES", "Deployment"]
 
-CONTRACT_ROLES = ("marketplace", "lens", "registry", "token")
-"""What a deployment consists of, by the names of its addresses."""
+CONTRACT_ROLES: Mapping[str, str] = {
+    "marketplace": "Marketplace",
+    "lens": "MarketplaceLens",
+    "registry": "ModelRegistry",
+    "token": "TestDollar",
+}
+"""What a deployment consists of: names of its addresses, and whose ABI each has."""
 
 _MAX_FILE_BYTES = 16 * 1024
-_MAX_DEPTH = 4
+
+
+def _checked(address: ChecksumAddress) -> ChecksumAddress:
+    if not is_checksum_address(address):
+        raise ValueError("not an address with its checksum (EIP-55)")
+    return address
+
+
+_Address = Annotated[ChecksumAddress, AfterValidator(_checked)]
+_Hash = Annotated[str, StringConstraints(pattern="^0x[0-9a-f]{64}$")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +60,17 @@ class Deployment:
             digits; a name that is missing is not checked.
     """
 
-    chain_id: int
-    marketplace: ChecksumAddress
-    lens: ChecksumAddress
-    registry: ChecksumAddress
-    token: ChecksumAddress
-    block_number: int
-    code_hashes: Mapping[str, str]
+    chain_id: Annotated[int, Field(ge=1)]
+    marketplace: _Address
+    lens: _Address
+    registry: _Address
+    token: _Address
+    block_number: Annotated[int, Field(ge=0)]
+    code_hashes: Mapping[str, _Hash]
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
+        strict=True, alias_generator=to_camel
+    )
 
     @classmethod
     def load(cls, path: Path) -> Deployment:
@@ -55,14 +79,26 @@ class Deployment:
         Raises:
             ConfigError: It is missing or malformed; the message names file and field.
         """
-        document = _read(path)
-        addresses = {name: _address(path, document, name) for name in CONTRACT_ROLES}
-        return cls(
-            chain_id=_number(path, document, "chainId", minimum=1),
-            block_number=_number(path, document, "blockNumber", minimum=0),
-            code_hashes=_hashes(path, document),
-            **addresses,
-        )
+        try:
+            with path.open("rb") as file:
+                content = file.read(_MAX_FILE_BYTES + 1)
+        except OSError as error:
+            raise ConfigError(
+                f"deployment file {path} cannot be read: {error.strerror}; "
+                "deploy a marketplace, or pass the file of one"
+            ) from error
+        if len(content) > _MAX_FILE_BYTES:
+            raise ConfigError(
+                f"deployment file {path} is above {_MAX_FILE_BYTES} bytes"
+            )
+        try:
+            return _FILE.validate_json(content)
+        except ValidationError as error:
+            fault = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in fault["loc"]) or "its content"
+            raise ConfigError(
+                f"deployment file {path}: {where}: {fault['msg']}"
+            ) from error
 
     def save(self, path: Path) -> None:
         """Write the file, replacing an older one in one step.
@@ -70,18 +106,9 @@ class Deployment:
         Raises:
             ConfigError: The folder cannot be written to.
         """
-        document = {
-            "chainId": self.chain_id,
-            "marketplace": self.marketplace,
-            "lens": self.lens,
-            "registry": self.registry,
-            "token": self.token,
-            "blockNumber": self.block_number,
-            "codeHashes": dict(self.code_hashes),
-        }
         draft = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            draft.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
+            draft.write_bytes(_FILE.dump_json(self, indent=2, by_alias=True) + b"\n")
             draft.replace(path)
         except OSError as error:
             raise ConfigError(
@@ -89,61 +116,4 @@ class Deployment:
             ) from error
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(
-            f"deployment file {path} cannot be read: {error.strerror}; "
-            "deploy a marketplace, or pass the file of one"
-        ) from error
-    if len(content) > _MAX_FILE_BYTES:
-        raise ConfigError(f"deployment file {path} is above {_MAX_FILE_BYTES} bytes")
-    try:
-        document = parse_json(content.decode("utf-8"), max_depth=_MAX_DEPTH)
-    except ValueError as error:
-        raise ConfigError(f"deployment file {path} is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise ConfigError(f"deployment file {path} holds no JSON object")
-    return document
-
-
-def _field(path: Path, document: Mapping[str, Any], name: str) -> Any:
-    if name not in document:
-        raise ConfigError(f"deployment file {path}: field {name} is missing")
-    return document[name]
-
-
-def _number(path: Path, document: Mapping[str, Any], name: str, *, minimum: int) -> int:
-    value = _field(path, document, name)
-    if type(value) is not int or value < minimum:
-        raise ConfigError(
-            f"deployment file {path}: {name} is {value!r}, "
-            f"not an integer from {minimum} on"
-        )
-    return value
-
-
-def _address(path: Path, document: Mapping[str, Any], name: str) -> ChecksumAddress:
-    value = _field(path, document, name)
-    if not isinstance(value, str) or not is_checksum_address(value):
-        raise ConfigError(
-            f"deployment file {path}: {name} is {value!r}, "
-            "not an address with its checksum (EIP-55)"
-        )
-    return ChecksumAddress(value)  # type: ignore[arg-type]
-
-
-def _hashes(path: Path, document: Mapping[str, Any]) -> Mapping[str, str]:
-    value = _field(path, document, "codeHashes")
-    if not isinstance(value, dict):
-        raise ConfigError(f"deployment file {path}: codeHashes is no object")
-    for name, digest in value.items():
-        try:
-            value[name] = to_hex(from_hex(digest, 32))
-        except ValueError as error:
-            raise ConfigError(
-                f"deployment file {path}: codeHashes.{name}: {error}"
-            ) from error
-    return value
+_FILE = TypeAdapter(Deployment)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar, cast
 
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 from web3 import Web3
-from web3.exceptions import BlockNotFound
 
-from protocol.chain.abi.contracts import Interface, interface
+from protocol.chain.abi.contracts import interface
 from protocol.chain.abi.decoding import topic_of
 from protocol.chain.deployment import CONTRACT_ROLES, Deployment
 from protocol.chain.proofs.build import prove_job
 from protocol.chain.proofs.verify import JobProof
-from protocol.chain.rpc.blocks import Head, fetch_hash, fetch_head
+from protocol.chain.rpc.blocks import BlockHead, MinedBlock, fetch_head
 from protocol.chain.rpc.event_logs import ChunkSize, fetch_logs
 from protocol.chain.rpc.header import fetch_header
 from protocol.chain.rpc.provider import connect
@@ -38,7 +37,9 @@ from protocol.market.types import (
     SplitRound,
 )
 
-__all__ = ["BlockId", "Head", "MarketReader"]
+__all__ = ["BlockId", "MarketReader"]
+
+_T = TypeVar("_T")
 
 BlockId = int | Literal["latest", "pending"]
 """A block: its number, the last mined one, or the one that would be mined next."""
@@ -57,9 +58,9 @@ class MarketReader:
         self._chunk_size = ChunkSize()
         _check_chain(web3, deployment)
         _check_code(web3, deployment)
-        self._config: MarketConfig = self._market("config")
+        self._config = self._read(MarketConfig, "marketplace", "config")
         _check_config(deployment, self._config)
-        _check_lens(deployment, self._lens("marketplace"))
+        _check_lens(deployment, self._read(str, "lens", "marketplace"))
 
     @classmethod
     def connect(cls, rpc_url: str, deployment: Deployment) -> Self:
@@ -95,24 +96,22 @@ class MarketReader:
 
     # ---------------------------------------------------------------- blocks
 
-    def head(self) -> Head:
+    def head(self) -> BlockHead:
         """The last mined block."""
-        return fetch_head(self._web3)
+        return self._head("latest")
 
     def block_number(self) -> int:
         """Number of the last mined block."""
         return int(self._web3.eth.block_number)
 
-    def block_time(self, block: BlockId = "latest") -> int:
+    def block_time(self, block: MinedBlock = "latest") -> int:
         """Time of a block, Unix seconds."""
-        try:
-            return int(self._web3.eth.get_block(block)["timestamp"])
-        except BlockNotFound as error:
-            raise RpcUnavailable(f"the node does not have block {block}") from error
+        return self._head(block).time
 
     def block_hash(self, number: int) -> str | None:
         """Hash of the block at a height, `0x` and 64 digits; None if there is none."""
-        return fetch_hash(self._web3, number)
+        head = fetch_head(self._web3, number)
+        return None if head is None else head.block_hash
 
     def seed_header(self, block_number: int) -> bytes:
         """RLP header of a mined block, checked against its hash.
@@ -142,19 +141,17 @@ class MarketReader:
 
     def state_of(self, job_id: JobId, *, block: BlockId = "latest") -> JobState:
         """State of a job at a block's time."""
-        state: JobState = self._market("stateOf", job_id, block=block)
-        return state
+        return self._read(JobState, "marketplace", "stateOf", job_id, block=block)
 
     def round_of(self, job_id: JobId, *, block: BlockId = "latest") -> Round:
         """State and round of a job."""
-        current: Round = self._lens("roundOf", job_id, block=block)
-        return current
+        return self._read(Round, "lens", "roundOf", job_id, block=block)
 
     def split_round_of(
         self, job_id: JobId, *, block: BlockId = "latest"
     ) -> SplitRound | None:
         """What waits of a first round that was split; None if nothing does."""
-        split: SplitRound = self._lens("firstRoundOf", job_id, block=block)
+        split = self._read(SplitRound, "lens", "firstRoundOf", job_id, block=block)
         return split if any(split.transcript) else None
 
     def escrow_of(self, params: JobParams, *, block: BlockId = "latest") -> int:
@@ -163,7 +160,7 @@ class MarketReader:
         Raises:
             ContractReverted: `UnknownModel`.
         """
-        return int(self._market("escrowOf", params, block=block))
+        return self._read(int, "marketplace", "escrowOf", params, block=block)
 
     def is_recorded(
         self,
@@ -181,7 +178,9 @@ class MarketReader:
             transcript: Hash from the job's `JobSettled`.
             block: Block to ask at.
         """
-        return bool(self._lens("isRecorded", job_id, outcome, transcript, block=block))
+        return self._read(
+            bool, "lens", "isRecorded", job_id, outcome, transcript, block=block
+        )
 
     # ---------------------------------------------------------------- accounts
 
@@ -189,19 +188,17 @@ class MarketReader:
         self, address: ChecksumAddress, *, block: BlockId = "latest"
     ) -> Account:
         """Credit and record of an account."""
-        account: Account = self._market("accountOf", address, block=block)
-        return account
+        return self._read(Account, "marketplace", "accountOf", address, block=block)
 
     def seat_of(self, seat_id: int, *, block: BlockId = "latest") -> Seat:
         """A seat; its owner is the zero address if there is none."""
-        seat: Seat = self._lens("seatOf", seat_id, block=block)
-        return seat
+        return self._read(Seat, "lens", "seatOf", seat_id, block=block)
 
     def roster_size(
         self, model_id: ModelId, tick: int, *, block: BlockId = "latest"
     ) -> int:
         """Seats of a model at or under a tick, busy and closing ones included."""
-        return int(self._lens("rosterSize", model_id, tick, block=block))
+        return self._read(int, "lens", "rosterSize", model_id, tick, block=block)
 
     def spec_of(self, model_id: ModelId, *, block: BlockId = "latest") -> ModelSpec:
         """A registered model.
@@ -209,21 +206,18 @@ class MarketReader:
         Raises:
             ContractReverted: `UnknownModel`.
         """
-        spec: ModelSpec = self._read(
-            _REGISTRY, self._deployment.registry, "specOf", (model_id,), block
-        )
-        return spec
+        return self._read(ModelSpec, "registry", "specOf", model_id, block=block)
 
     def token_balance(
         self, address: ChecksumAddress, *, block: BlockId = "latest"
     ) -> int:
         """Tokens of an account, units."""
-        return int(self._token("balanceOf", address, block=block))
+        return self._read(int, "token", "balanceOf", address, block=block)
 
     def allowance(self, owner: ChecksumAddress, *, block: BlockId = "latest") -> int:
         """Tokens that the marketplace may take from an account, units."""
         spender = self._deployment.marketplace
-        return int(self._token("allowance", owner, spender, block=block))
+        return self._read(int, "token", "allowance", owner, spender, block=block)
 
     # ---------------------------------------------------------------- history
 
@@ -286,39 +280,40 @@ class MarketReader:
 
     # ---------------------------------------------------------------- private
 
-    def _market(
-        self, function: str, *arguments: object, block: BlockId = "latest"
-    ) -> Any:
-        address = self._deployment.marketplace
-        return self._read(_MARKETPLACE, address, function, arguments, block)
+    def _head(self, block: MinedBlock) -> BlockHead:
+        head = fetch_head(self._web3, block)
+        if head is None:
+            raise RpcUnavailable(f"the node does not have block {block}")
+        return head
 
-    def _lens(
-        self, function: str, *arguments: object, block: BlockId = "latest"
-    ) -> Any:
-        address = self._deployment.lens
-        return self._read(_LENS, address, function, arguments, block)
+    def call(
+        self, to: ChecksumAddress, data: bytes, block: BlockId = "latest"
+    ) -> bytes:
+        """What a contract answers to call data.
 
-    def _token(
-        self, function: str, *arguments: object, block: BlockId = "latest"
-    ) -> Any:
-        address = self._deployment.token
-        return self._read(_TOKEN, address, function, arguments, block)
+        Raises:
+            ContractReverted: It refuses.
+            RpcUnavailable: The node failed.
+        """
+        return bytes(self._web3.eth.call({"to": to, "data": data}, block))
 
     def _read(
         self,
-        contract: str,
-        address: ChecksumAddress,
+        kind: type[_T],
+        role: str,
         function: str,
-        arguments: tuple[object, ...],
-        block: BlockId,
-    ) -> Any:
-        kind: Interface = interface(contract)
-        data = kind.encode_call(function, *arguments)
-        result = bytes(self._web3.eth.call({"to": address, "data": data}, block))
+        *arguments: object,
+        block: BlockId = "latest",
+    ) -> _T:
+        """What a function of one of `CONTRACT_ROLES` returns, of a known kind."""
+        contract, address = CONTRACT_ROLES[role], getattr(self._deployment, role)
+        abi = interface(contract)
+        data = abi.encode_call(function, *arguments)
+        result = self.call(address, data, block)
         if not result:
             raise NoContract(f"there is no {contract} at {address} at block {block}")
         try:
-            return kind.decode_result(function, result)
+            return cast(_T, abi.decode_result(function, result))
         except ValueError as error:
             raise RpcUnavailable(
                 f"{contract}.{function} at {address} returned nonsense: {error}"
@@ -327,10 +322,6 @@ class MarketReader:
 
 # A node behind a load balancer is seldom further behind the others.
 _FRESH_BLOCKS = 2
-_MARKETPLACE = "Marketplace"
-_LENS = "MarketplaceLens"
-_REGISTRY = "ModelRegistry"
-_TOKEN = "TestDollar"
 
 
 def _check_chain(web3: Web3, deployment: Deployment) -> None:
@@ -370,7 +361,7 @@ def _check_config(deployment: Deployment, config: MarketConfig) -> None:
             )
 
 
-def _check_lens(deployment: Deployment, marketplace: ChecksumAddress) -> None:
+def _check_lens(deployment: Deployment, marketplace: str) -> None:
     if marketplace != deployment.marketplace:
         raise ConfigError(
             f"the deployment names the lens {deployment.lens}, which reads the "

@@ -1,16 +1,19 @@
-"""How long to leave alone what failed, twice as long after each failure.
-
-Who has not failed for a while starts anew, so nothing is remembered for long.
-"""
+"""How long to leave alone what failed, and how many failures to bear."""
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-__all__ = ["Pauses"]
+from protocol.errors import MarketError
+
+__all__ = ["Pauses", "Tolerance"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,10 @@ class _Pause:
 
 
 class Pauses:
-    """Pauses by key, for all threads."""
+    """Pauses by key, each twice as long as the one before. Thread-safe.
+
+    Who has not failed for a while starts anew, so nothing is remembered for long.
+    """
 
     def __init__(
         self,
@@ -65,3 +71,41 @@ class Pauses:
         """It succeeded, or nobody wants it any more."""
         with self._lock:
             self._pauses.pop(key, None)
+
+
+class Tolerance:
+    """Bears failures that may pass, until too many came in a row.
+
+    Attributes:
+        failures: How many came since the last success.
+    """
+
+    def __init__(
+        self,
+        limit: int,
+        may_pass: Callable[[MarketError], bool] = lambda error: error.is_retryable,
+    ) -> None:
+        """Start without any.
+
+        Args:
+            limit: How many failures in a row to bear.
+            may_pass: Whether a failure is worth another try.
+        """
+        self._limit = limit
+        self._may_pass = may_pass
+        self.failures = 0
+
+    @contextmanager
+    def bear(self, what: str) -> Iterator[None]:
+        """Goes on after what is inside failed; `what` says so in the log.
+
+        Raises:
+            MarketError: It will not pass, or there were too many.
+        """
+        try:
+            yield
+        except MarketError as error:
+            self.failures += 1
+            if not self._may_pass(error) or self.failures > self._limit:
+                raise
+            _log.warning(what, extra={"reason": str(error)})

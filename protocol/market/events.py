@@ -271,32 +271,11 @@ class ModelRegistered(Event):
 
 
 EVENTS: Mapping[str, type[Event]] = {
-    kind.__name__: kind
-    for kind in (
-        JobPosted,
-        DrawArmed,
-        CommitteeDrawn,
-        ResultCommitted,
-        RevealOpened,
-        ResultRevealed,
-        ResultAccepted,
-        RoundSplit,
-        WorkerPaid,
-        BountyPaid,
-        JobSettled,
-        JobCancelled,
-        ResultDelivered,
-        EntrySkipped,
-        Announced,
-        StakeDeposited,
-        Withdrawn,
-        SeatOpened,
-        SeatClosing,
-        SeatClosed,
-        SeatSlashed,
-        ModelRegistered,
-    )
+    name: kind
+    for name, kind in list(globals().items())
+    if isinstance(kind, type) and issubclass(kind, Event) and kind is not Event
 }
+"""All classes above by their names, which are those of the contracts' events."""
 
 
 @dataclass(frozen=True, slots=True)

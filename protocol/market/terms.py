@@ -145,17 +145,14 @@ class MarketConfig(MarketTerms, AbiStruct):
     token: ChecksumAddress
     registry: ChecksumAddress
 
+    ABI_TYPES = (
+        *("address",) * 4,
+        *("uint96",) * 3,
+        *("uint16", "uint16", "uint8", "uint8"),
+        *("uint32",) * 5,
+    )
+
     @classmethod
     def abi_names(cls) -> tuple[str, ...]:
         """The members' names, in order."""
         return ("token", "registry", *(term.name for term in fields(MarketTerms)))
-
-    @classmethod
-    def abi_types(cls) -> tuple[str, ...]:
-        """The members' ABI types, in order."""
-        return (
-            *("address",) * 4,
-            *("uint96",) * 3,
-            *("uint16", "uint16", "uint8", "uint8"),
-            *("uint32",) * 5,
-        )

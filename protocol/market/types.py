@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from enum import IntEnum
-from typing import Any, NewType, Self
+from typing import Any, ClassVar, NewType, Self
 
 from eth_abi.abi import decode, encode
 from eth_typing import ChecksumAddress
@@ -97,7 +97,9 @@ class SlashReason(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class AbiStruct:
-    """A Solidity struct of static members, in their order."""
+    """A Solidity struct of static members; `ABI_TYPES` are their types, in order."""
+
+    ABI_TYPES: ClassVar[tuple[str, ...]]
 
     @classmethod
     def abi_names(cls) -> tuple[str, ...]:
@@ -105,14 +107,9 @@ class AbiStruct:
         return tuple(field.name for field in fields(cls))
 
     @classmethod
-    def abi_types(cls) -> tuple[str, ...]:
-        """The members' ABI types, in order."""
-        raise TypeError(f"{cls.__name__} declares no ABI types")
-
-    @classmethod
     def abi_type(cls) -> str:
         """The ABI type of the whole struct."""
-        return f"({','.join(cls.abi_types())})"
+        return f"({','.join(cls.ABI_TYPES)})"
 
     def to_abi(self) -> tuple[Any, ...]:
         """The members' values, in order, as `eth_abi` and web3 take them."""
@@ -121,7 +118,7 @@ class AbiStruct:
     @classmethod
     def from_abi(cls, values: Any) -> Self:
         """Rebuild from the tuple that a decoder returns."""
-        members = zip(cls.abi_names(), cls.abi_types(), values, strict=True)
+        members = zip(cls.abi_names(), cls.ABI_TYPES, values, strict=True)
         return cls(
             **{
                 name: checksum_address(value) if kind == "address" else value
@@ -161,10 +158,7 @@ class ModelSpec(AbiStruct):
     ms_per_token: int
     base_price: int
 
-    @classmethod
-    def abi_types(cls) -> tuple[str, ...]:
-        """The members' ABI types, in order."""
-        return ("bytes32",) * 3 + ("uint32",) * 3 + ("uint96",)
+    ABI_TYPES = ("bytes32",) * 3 + ("uint32",) * 3 + ("uint96",)
 
     @property
     def profile_name(self) -> str:
@@ -198,13 +192,10 @@ class JobParams(AbiStruct):
     callback: ChecksumAddress
     callback_gas_limit: int
 
-    @classmethod
-    def abi_types(cls) -> tuple[str, ...]:
-        """The members' ABI types, in order."""
-        return (
-            *("address", "uint64", "bytes32", "uint8", "bytes32", "uint32", "uint32"),
-            *("uint8", "uint8", "uint32", "address", "uint32"),
-        )
+    ABI_TYPES = (
+        *("address", "uint64", "bytes32", "uint8", "bytes32", "uint32", "uint32"),
+        *("uint8", "uint8", "uint32", "address", "uint32"),
+    )
 
     @property
     def quorum(self) -> int:
@@ -245,10 +236,7 @@ class Outcome(AbiStruct):
     results_digest: Digest
     fingerprint: bytes
 
-    @classmethod
-    def abi_types(cls) -> tuple[str, ...]:
-        """The members' ABI types, in order."""
-        return ("uint8", "uint32", "bytes32", "bytes32", "bytes32")
+    ABI_TYPES = ("uint8", "uint32", "bytes32", "bytes32", "bytes32")
 
     @classmethod
     def from_abi(cls, values: Any) -> Self:

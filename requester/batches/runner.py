@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 
 from protocol.errors import (
@@ -22,6 +21,7 @@ from protocol.errors import (
     WaitTimedOut,
 )
 from protocol.hexadecimal import to_hex
+from protocol.host.backoff import Tolerance
 from protocol.market.advancing import Due
 from protocol.market.timeline import Timeline
 from protocol.market.types import JobId, JobState, OutcomeStatus, Round
@@ -60,7 +60,7 @@ class BatchRunner:
         self._missed: Counter[JobId] = Counter()
         self._tried_since: dict[JobId, float] = {}
         self._given_up: set[JobId] = set()
-        self._failures = 0
+        self._tolerance = Tolerance(_TOLERATED_FAILURES, _may_pass)
 
     def run(
         self,
@@ -105,34 +105,23 @@ class BatchRunner:
 
     def _look(self) -> tuple[str, bool]:
         """Moves everything forward once; what is waited for, and whether it posted."""
-        failed_before = self._failures
+        failed_before = self._tolerance.failures
         note, has_posted = "", False
         for attempt in self._journal.unsettled():
-            with self._forgiven():
+            with self._tolerance.bear("batch step failed"):
                 if attempt.state is AttemptState.PREPARED:
                     note = self._post(attempt) or note
                 else:
                     self._follow(attempt)
         for attempt in self._journal.unfetched():
-            with self._forgiven():
+            with self._tolerance.bear("batch step failed"):
                 self._collect(attempt)
-        with self._forgiven():
+        with self._tolerance.bear("batch step failed"):
             more, has_posted = self._post_more()
             note = more or note
-        if self._failures == failed_before:
-            self._failures = 0
+        if self._tolerance.failures == failed_before:
+            self._tolerance.failures = 0
         return note, has_posted
-
-    @contextmanager
-    def _forgiven(self) -> Iterator[None]:
-        """Lets a failure that may pass have no consequences, for a while."""
-        try:
-            yield
-        except MarketError as error:
-            self._failures += 1
-            if not _may_pass(error) or self._failures > _TOLERATED_FAILURES:
-                raise
-            _log.warning("batch step failed", extra={"reason": str(error)})
 
     def _is_done(self) -> bool:
         if self._journal.next_chunk() is not None or self._journal.unsettled():

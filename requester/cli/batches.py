@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -182,12 +183,6 @@ def _view(batch_id: str, progress: BatchProgress, out: Path) -> dict[str, Any]:
 
 
 def _plain(estimate: BatchEstimate) -> dict[str, Any]:
-    return {
-        "prompts": estimate.prompts,
-        "jobs": estimate.jobs,
-        "promptTokens": estimate.prompt_tokens,
-        "maxTokens": estimate.max_tokens,
-        "maxCost": estimate.max_cost,
-        "minCost": estimate.min_cost,
-        "largestEscrow": estimate.largest_escrow,
-    }
+    from pydantic.alias_generators import to_camel
+
+    return {to_camel(name): value for name, value in asdict(estimate).items()}

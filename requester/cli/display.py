@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from protocol.amounts import Amounts
+from protocol.hexadecimal import to_hex
 from protocol.market.events import Entry, Log
 from protocol.market.prices import Estimate
 from protocol.market.round_history import RoundHistory

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from protocol.errors import RequestError
+from protocol.hexadecimal import to_hex
 from protocol.host.terminal import printable
 from protocol.roles.options import CONNECTION, JSON, options
 from requester.cli.batches import batches, resume, submit_batch
@@ -173,7 +174,7 @@ def result(
     results = found.results()
     if receipt_file is not None:
         _write_receipt(found, receipt_file)
-    view = {"jobId": "0x" + found.job_id.hex(), "outputs": results_view(results)}
+    view = {"jobId": to_hex(found.job_id), "outputs": results_view(results)}
     print_json(view, as_json)
     if not as_json:
         _print_outputs(results)
@@ -267,7 +268,7 @@ def _follow(
     from requester.cli.display import progress
 
     console = Console(stderr=True, quiet=as_json)
-    job_id = "0x" + found.job_id.hex()
+    job_id = to_hex(found.job_id)
     try:
         with progress(console, settings.amounts) as follower:
             return found.wait(until, timeout_seconds, follower)

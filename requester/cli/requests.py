@@ -28,6 +28,8 @@ __all__ = [
     "parse_model_id",
 ]
 
+_SETTINGS = ("model", "rpc_url", "deployment", "ipfs_api", "key_file", "password_file")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitOptions:
@@ -83,14 +85,7 @@ class SubmitOptions:
 
     def settings(self) -> RequesterSettings:
         """The settings with the flags over them. Raises ConfigError."""
-        return RequesterSettings.load(
-            model=self.model,
-            rpc_url=self.rpc_url,
-            deployment=self.deployment,
-            ipfs_api=self.ipfs_api,
-            key_file=self.key_file,
-            password_file=self.password_file,
-        )
+        return RequesterSettings.load(**{n: getattr(self, n) for n in _SETTINGS})
 
     def prompts(self) -> list[PromptRequest]:
         """The prompts of one job. Raises RequestError."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from protocol.errors import ConfigError, RequestError, RpcUnavailable
+from protocol.hexadecimal import from_hex
 from protocol.roles.options import CHAIN, JSON, options
 
 if TYPE_CHECKING:

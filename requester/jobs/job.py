@@ -18,7 +18,6 @@ from protocol.errors import (
     ContentNotFound,
     ContractReverted,
     GasPriceTooHigh,
-    MarketError,
     NotEnoughFunds,
     RequestError,
     SpendingCapReached,
@@ -26,6 +25,7 @@ from protocol.errors import (
     WaitTimedOut,
 )
 from protocol.hexadecimal import to_hex
+from protocol.host.backoff import Tolerance
 from protocol.host.crash_points import crash_point
 from protocol.market.advancing import Due
 from protocol.market.events import Entry, JobPosted, ResultRevealed, entries_of
@@ -151,20 +151,15 @@ class Job:
         clock = self._connections.clock
         deadline = None if timeout_seconds is None else clock.now() + timeout_seconds
         seen: Timeline | None = None
-        failures = 0
+        tolerance = Tolerance(_TOLERATED_FAILURES)
         while True:
-            try:
+            with tolerance.bear("look at the chain failed"):
                 seen = self._look(seen, on_change)
                 if _is_reached(seen, until):
                     return seen
                 if self._connections.account is not None:
                     self.move()
-                failures = 0
-            except MarketError as error:
-                failures += 1
-                if not error.is_retryable or failures > _TOLERATED_FAILURES:
-                    raise
-                _log.warning("look at the chain failed", extra={"reason": str(error)})
+                tolerance.failures = 0
             if deadline is not None and clock.now() >= deadline:
                 raise WaitTimedOut(
                     f"job {to_hex(self.job_id)} is not {until} after "

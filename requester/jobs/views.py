@@ -7,6 +7,7 @@ from typing import Any
 from protocol.digests import digest_to_cid
 from protocol.documents.prompts import Prompt
 from protocol.documents.results import LOGPROB_SCALE, Output
+from protocol.hexadecimal import to_hex
 from protocol.market.events import Entry
 from protocol.market.prices import Estimate
 from protocol.market.round_history import RoundHistory

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,18 +31,6 @@ _MAX_DEPTH = 2
 _MAX_NAME_CHARACTERS = 200
 _JSONL_SUFFIXES = frozenset({".jsonl", ".ndjson"})
 _CSV_SUFFIX = ".csv"
-_FIELDS = (
-    "prompt",
-    "id",
-    "maxNewTokens",
-    "temperature",
-    "topK",
-    "topP",
-    "seed",
-    "stop",
-    "stopIds",
-    "logprobs",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,55 +178,54 @@ def _name(value: Mapping[str, Any]) -> str | None:
 
 
 def _decoding(value: Mapping[str, Any]) -> Decoding:
-    return Decoding(
-        max_new_tokens=_integer(value, "maxNewTokens"),
-        temperature=_fraction(value, "temperature"),
-        top_k=_integer(value, "topK"),
-        top_p=_fraction(value, "topP"),
-        seed=_integer(value, "seed"),
-        stop=_stops(value),
-        stop_ids=_stop_ids(value),
-        logprobs=_integer(value, "logprobs"),
-    )
+    said = {}
+    for name, (field, read) in _READERS.items():
+        if value.get(name) is not None:
+            said[field] = read(name, value[name])
+    return Decoding(**said)
 
 
-def _integer(value: Mapping[str, Any], name: str) -> int | None:
-    number = value.get(name)
-    if number is None:
-        return None
+def _integer(name: str, number: object) -> int:
     if isinstance(number, bool) or not isinstance(number, int):
         raise RequestError(f"{name} is {_shown(number)}; give an integer")
     return number
 
 
-def _fraction(value: Mapping[str, Any], name: str) -> int | None:
-    number = value.get(name)
-    if number is None:
-        return None
+def _fraction(name: str, number: Any) -> int:
     if isinstance(number, str):
         raise RequestError(f"{name} is {_shown(number)}; give a number, without quotes")
     return parse_scaled(number, MILLIONTHS, name)
 
 
-def _stops(value: Mapping[str, Any]) -> tuple[str, ...] | None:
-    stops = value.get("stop")
-    if stops is None:
-        return None
-    listed = [stops] if isinstance(stops, str) else stops
+def _strings(name: str, given: object) -> tuple[str, ...]:
+    listed = [given] if isinstance(given, str) else given
     if not isinstance(listed, list) or not all(isinstance(s, str) for s in listed):
-        raise RequestError(f"stop is {_shown(stops)}; give a string or a list of them")
+        raise RequestError(
+            f"{name} is {_shown(given)}; give a string or a list of them"
+        )
     return tuple(listed)
 
 
-def _stop_ids(value: Mapping[str, Any]) -> tuple[int, ...] | None:
-    ids = value.get("stopIds")
-    if ids is None:
-        return None
-    if not isinstance(ids, list) or any(type(token_id) is not int for token_id in ids):
-        raise RequestError(f"stopIds is {_shown(ids)}; give a list of token ids")
-    return tuple(ids)
+def _ids(name: str, given: object) -> tuple[int, ...]:
+    if not isinstance(given, list) or any(type(one) is not int for one in given):
+        raise RequestError(f"{name} is {_shown(given)}; give a list of token ids")
+    return tuple(given)
 
 
 def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+# What a row can say about decoding: the parameter, and how it is read.
+_READERS: Mapping[str, tuple[str, Callable[[str, Any], Any]]] = {
+    "maxNewTokens": ("max_new_tokens", _integer),
+    "temperature": ("temperature", _fraction),
+    "topK": ("top_k", _integer),
+    "topP": ("top_p", _fraction),
+    "seed": ("seed", _integer),
+    "stop": ("stop", _strings),
+    "stopIds": ("stop_ids", _ids),
+    "logprobs": ("logprobs", _integer),
+}
+_FIELDS = ("prompt", "id", *_READERS)

@@ -8,10 +8,6 @@ run.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -21,34 +17,25 @@ from typing import Any
 
 from eth_typing import ChecksumAddress
 
-from devnet.processes.python import python_environment
-from inference.packages.package import BUNDLED_MODEL
+from devnet.network.identities import Identity, write_identity
+from devnet.network.plan import Network, NetworkPlan, WorkerPlan
+from devnet.network.start import local_market
+from devnet.processes.anvil import Anvil
+from devnet.processes.process import Process
 from protocol.chain.client import MarketClient
-from protocol.chain.deploying.deploy import deploy_market
-from protocol.chain.deployment import Deployment
-from protocol.chain.keys.accounts import save_key
-from protocol.hexadecimal import to_hex
 from protocol.market.events import ResultCommitted
 from protocol.market.terms import MarketTerms
-from protocol.market.types import JobId, JobParams, JobState, ModelId
+from protocol.market.types import JobId, JobParams, JobState
 from protocol.store.ipfs import IpfsStore
 from requester.client import Client
 from requester.jobs.drafts import Terms
 from requester.jobs.job import Job
 from requester.prompts.decoding import Decoding
-from requester.settings import RequesterSettings
-from tests.support.machines.processes import MARK, eventually
-from tests.support.network.anvil import Anvil, development_account
-from worker.models.publish import publish_model
+from tests.support.machines.processes import eventually
 
-__all__ = ["HONEST", "WORKER", "Program", "Scene", "WorkerProcess", "a_requester"]
+__all__ = ["WORKER", "Program", "Scene", "WorkerProcess"]
 
-KEEPER, REQUESTER = 0, 1
-# Two with seats of tick 0, one with a seat of tick 1.
-HONEST = (2, 3, 4)
-FIRST_ATTACKER = 5
-ACCOUNTS = 40
-HONEST_TICKS = (0, 0, 1)
+ACCOUNTS = 33
 # Nobody is late because the machine is busy; whoever has to be late, the clock helps.
 TERMS = replace(
     MarketTerms.development(),
@@ -56,96 +43,95 @@ TERMS = replace(
     reveal_window_seconds=600,
     draw_deadline_blocks=64,
 )
-# A pace that every worker keeps while the machine is busy.
-MS_PER_TOKEN = 50
-START_SECONDS = 120.0
 STEP_SECONDS = 90.0
 PROMPTS = ("It was a fine morning, and", "Anne said nothing, but")
 
 Program = tuple[str, ...]
 """Module and first arguments of a worker; the worker's flags follow."""
 
-WORKER: Program = ("assay.cli", "worker", "run")
+WORKER: Program = WorkerPlan().program
 
 
-@dataclass(slots=True)
+def a_worker(program: Program, *flags: object, tick: int = 0) -> WorkerPlan:
+    """One that does nothing but its own jobs, which it looks for often."""
+    given = ("--tick", tick, "--poll-seconds", 0.1, "--no-keeper")
+    return WorkerPlan(program=program, flags=(*given, *flags))
+
+
+PLAN = NetworkPlan(
+    # Two with seats of tick 0, one with a seat of tick 1.
+    workers=tuple(a_worker(WORKER, tick=tick) for tick in (0, 0, 1)),
+    # A pace that every worker keeps while the machine is busy.
+    ms_per_token=50,
+    terms=TERMS,
+    block_seconds=None,
+    # What is not there is soon known, since there is no other node to ask.
+    ipfs_options=("--fetch-seconds", 1),
+    accounts=ACCOUNTS,
+    worker_tokens=TERMS.seat_bond,
+)
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerProcess:
     """A worker that runs, honest or not."""
 
-    index: int
-    process: subprocess.Popen[bytes]
-    log: Path
+    identity: Identity
+    process: Process
 
     @property
     def address(self) -> ChecksumAddress:
-        return ChecksumAddress(development_account(self.index).address)
+        return self.identity.address
 
     def told(self, event: str) -> list[dict[str, Any]]:
         """What it logged of a kind, oldest first."""
-        lines = self.log.read_text(encoding="utf-8").splitlines()
-        facts = [json.loads(line) for line in lines if line.startswith("{")]
-        return [fact for fact in facts if fact.get("event") == event]
+        return self.process.facts(event)
 
     def end(self) -> None:
         """At once: an attacker gets no time to tidy up."""
         self.process.kill()
-        self.process.wait()
 
 
 @dataclass(slots=True)
 class Scene:
     """The market and who acts on it."""
 
-    anvil: Anvil
-    ipfs_api: str
-    folder: Path
-    mark: str
-    deployment: Deployment
-    model_id: ModelId
+    network: Network
     keeper: MarketClient
     requester: Client
     store: IpfsStore
-    honest: list[WorkerProcess] = field(default_factory=list)
-    running: list[WorkerProcess] = field(default_factory=list)
-    _indices: count[int] = field(default_factory=lambda: count(FIRST_ATTACKER))
+    _accounts: dict[int, Identity] = field(default_factory=dict)
     _seeds: count[int] = field(default_factory=lambda: count(1000, 10))
 
     @classmethod
-    def open(cls, anvil: Anvil, ipfs_api: str, folder: Path, mark: str) -> Scene:
+    @contextmanager
+    def open(cls, folder: Path) -> Iterator[Scene]:
         """Deploy, publish the bundled model, seat the honest workers."""
-        deployer = development_account(KEEPER)
-        deployment = deploy_market(anvil.url, deployer, token=None, terms=TERMS)
-        deployment.save(folder / "deployment.json")
-        keeper = MarketClient.connect(anvil.url, deployment, deployer)
-        store = IpfsStore(ipfs_api)
-        model_id = publish_model(
-            BUNDLED_MODEL, store, keeper, ms_per_token=MS_PER_TOKEN
-        )
-        (folder / "keys").mkdir()
-        for index in (REQUESTER, *HONEST):
-            save_key(_key_file(folder, index), bytes(development_account(index).key))
-        client = a_requester(anvil.url, ipfs_api, folder, model_id)
-        client.market.faucet(10**9)
-        scene = cls(
-            anvil, ipfs_api, folder, mark, deployment, model_id, keeper, client, store
-        )
-        for index, tick in zip(HONEST, HONEST_TICKS, strict=True):
-            scene.client(index).faucet(TERMS.seat_bond)
-            scene.honest.append(scene.start(WORKER, index, tick=tick))
-        scene.wait_for_seats(scene.honest)
-        return scene
+        with local_market(folder, PLAN) as network:
+            keeper = network.client(network.deployer.account)
+            store = IpfsStore(network.ipfs_api)
+            scene = cls(network, keeper, a_requester(network, network.ipfs_api), store)
+            yield scene
 
     # ---------------------------------------------------------------- who acts
 
+    @property
+    def anvil(self) -> Anvil:
+        return self.network.chain
+
+    @property
+    def honest(self) -> list[WorkerProcess]:
+        pairs = zip(self.network.workers, self.network.worker_processes, strict=True)
+        return [WorkerProcess(*pair) for pair in pairs]
+
     def client(self, index: int) -> MarketClient:
-        account = development_account(index)
-        return MarketClient.connect(self.anvil.url, self.deployment, account)
+        return self.network.client(self._accounts[index].account)
 
     def new_account(self, money: int) -> int:
         """A fresh account with so many units; its number."""
-        index = next(self._indices)
-        assert index < ACCOUNTS
-        save_key(_key_file(self.folder, index), bytes(development_account(index).key))
+        index = len(self.network.identities) + len(self._accounts)
+        keys = self.network.folder.keys
+        self._accounts[index] = write_identity(keys, f"account-{index}", index)
         self.client(index).faucet(money)
         return index
 
@@ -154,61 +140,18 @@ class Scene:
         self, program: Program, *indices: int, ipfs_api: str | None = None
     ) -> Iterator[list[WorkerProcess]]:
         """Workers of these accounts, with a seat each; ended at the end."""
-        newcomers: list[WorkerProcess] = []
+        flags = () if ipfs_api is None else ("--ipfs-api", ipfs_api)
+        plan = a_worker(program, *flags)
+        accounts = [self._accounts[index] for index in indices]
+        processes = [self.network.start_worker(one, plan) for one in accounts]
         try:
-            for index in indices:
-                newcomers.append(self.start(program, index, ipfs_api=ipfs_api))
-            self.wait_for_seats(newcomers)
-            yield newcomers
+            self.network.wait_for_seats(accounts, processes)
+            yield [
+                WorkerProcess(*pair) for pair in zip(accounts, processes, strict=True)
+            ]
         finally:
-            for newcomer in newcomers:
-                newcomer.end()
-
-    def start(
-        self,
-        program: Program,
-        index: int,
-        *,
-        tick: int = 0,
-        ipfs_api: str | None = None,
-    ) -> WorkerProcess:
-        options = {
-            "--rpc-url": self.anvil.url,
-            "--deployment": self.folder / "deployment.json",
-            "--ipfs-api": ipfs_api or self.ipfs_api,
-            "--key-file": _key_file(self.folder, index),
-            "--data-dir": self.folder / f"worker-{index}",
-            "--model": to_hex(self.model_id),
-            "--tick": tick,
-            "--poll-seconds": 0.1,
-        }
-        flags = [str(part) for option in options.items() for part in option]
-        command = [sys.executable, "-m", *program, *flags, "--no-keeper", "--json-logs"]
-        log = self.folder / f"worker-{index}.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                command,
-                cwd=self.folder,
-                env={**_environment(), MARK: self.mark},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-        self.running.append(WorkerProcess(index, process, log))
-        return self.running[-1]
-
-    def wait_for_seats(self, workers: Sequence[WorkerProcess]) -> None:
-        def are_seated() -> bool:
-            for worker in workers:
-                assert worker.process.poll() is None, worker.log.read_text()
-            accounts = (self.keeper.account_of(worker.address) for worker in workers)
-            return all(account.seats == 1 for account in accounts)
-
-        assert eventually(are_seated, START_SECONDS)
-
-    def end(self) -> None:
-        for worker in self.running:
-            worker.end()
+            for process in processes:
+                process.kill()
 
     # ---------------------------------------------------------------- jobs
 
@@ -272,28 +215,12 @@ class Scene:
 
     def last_words(self) -> str:
         """The ends of all logs, for who looks at a failure."""
-        ends = ("\n".join(w.log.read_text().splitlines()[-8:]) for w in self.running)
-        return "\n---\n".join(ends)
+        processes = self.network.supervisor.processes
+        return "\n---\n".join("\n".join(one.tail(8)) for one in processes)
 
 
-def _key_file(folder: Path, index: int) -> Path:
-    return folder / "keys" / f"{index}.key"
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, **python_environment()}
-
-
-def a_requester(url: str, ipfs_api: str, folder: Path, model_id: ModelId) -> Client:
+def a_requester(network: Network, ipfs_api: str) -> Client:
     """The honest requester's client, behind an IPFS node."""
-    settings = RequesterSettings.load(
-        rpc_url=url,
-        ipfs_api=ipfs_api,
-        deployment=folder / "deployment.json",
-        key_file=_key_file(folder, REQUESTER),
-        model=to_hex(model_id),
-        data_dir=folder / "requester",
-        poll_seconds=0.05,
-        results_timeout_seconds=1,
+    return network.requester_client(
+        ipfs_api=ipfs_api, poll_seconds=0.05, results_timeout_seconds=1
     )
-    return Client.connect(settings)

@@ -11,7 +11,6 @@ from protocol.digests import Digest
 from protocol.errors import StoreError
 from protocol.market.events import JobSettled, ResultRevealed
 from protocol.market.types import (
-    ZERO_ADDRESS,
     JobId,
     JobParams,
     JobState,
@@ -23,6 +22,7 @@ from tests.adversarial.contest import contest
 from tests.adversarial.scene import TERMS, WORKER, Scene, a_requester
 from tests.adversarial.truth import is_truth
 from tests.support.faults.lying_ipfs import lying_ipfs
+from tests.support.market.values import a_job
 
 MONEY = 10_000_000
 # Three base fees and the bounty of the draw; the last reveal ends the round.
@@ -39,19 +39,14 @@ GARBAGE: Mapping[str, bytes] = {
 
 def post_digest(market: MarketClient, scene: Scene, digest: Digest) -> JobParams:
     """A job of one prompt for all honest workers, whatever the digest leads to."""
-    params = JobParams(
+    params = a_job(
         requester=market.address,
         nonce=market.account_of(market.address).posted,
-        model_id=scene.model_id,
+        model_id=scene.network.model_id,
         tick=1,
         prompts_digest=digest,
         prompt_count=1,
         max_tokens=64,
-        redundancy=3,
-        max_rounds=1,
-        min_seats=0,
-        callback=ZERO_ADDRESS,
-        callback_gas_limit=0,
     )
     market.approve(MONEY)
     market.post_job(params)
@@ -98,7 +93,7 @@ def test_wrong_bytes_of_an_ipfs_node_cost_no_bond(scene: Scene) -> None:
     name = "IPFS node serves wrong bytes"
     with (
         contest(name, scene, authors=[], honest=[victim]),
-        lying_ipfs(scene.ipfs_api) as node,
+        lying_ipfs(scene.network.ipfs_api) as node,
         scene.joined(WORKER, victim, ipfs_api=node.api) as (misled,),
     ):
         node.lies = True
@@ -112,7 +107,7 @@ def test_wrong_bytes_of_an_ipfs_node_cost_no_bond(scene: Scene) -> None:
         assert seen[misled.address].status is OutcomeStatus.INPUT_UNAVAILABLE
         assert is_truth(scene, job.results(), job.params)
         # The requester is told by its own node's bytes, too.
-        client = a_requester(scene.anvil.url, node.api, scene.folder, scene.model_id)
+        client = a_requester(scene.network, node.api)
         with pytest.raises(StoreError, match="was asked for"):
             client.job(job.job_id).results()
     (ending,) = scene.keeper.events(job_id=job.job_id, kinds=(JobSettled,))

@@ -7,22 +7,20 @@ The liar is `python -m devnet.demo.liar`, the dead one an honest worker that was
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
+import sys
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
+from devnet.network.variants import WrappedEngine, run_as_worker
 from inference.engine import (
-    Engine,
     FinishReason,
     Generation,
     GenerationRequest,
-    ModelLimits,
 )
 from protocol.chain.client import MarketClient
 from protocol.chain.deployment import Deployment
@@ -31,7 +29,6 @@ from protocol.digests import cid_to_digest
 from protocol.documents.results import ResultsDocument
 from protocol.errors import BadDocument, ContractReverted, StoreError
 from protocol.hexadecimal import to_hex
-from protocol.host.log_format import configure_logging
 from protocol.market.commitments import commitment, derive_salt
 from protocol.market.events import (
     CommitteeDrawn,
@@ -343,19 +340,10 @@ class Copycat(Villain):
 
 
 @dataclass(slots=True)
-class LazyEngine:
+class LazyEngine(WrappedEngine):
     """Computes once, and gives the same answer to everything afterwards."""
 
-    honest: Engine
     answer: Generation | None = None
-
-    @property
-    def profile(self) -> str:
-        return self.honest.profile
-
-    @property
-    def limits(self) -> ModelLimits:
-        return self.honest.limits
 
     def generate(self, requests: Sequence[GenerationRequest]) -> list[Generation]:
         if self.answer is None:
@@ -370,17 +358,15 @@ class LazyEngine:
         ]
 
 
-def be_lazy(settings: WorkerSettings) -> None:
-    """An honest worker in all but its engine."""
-    run_worker(settings, stop_on_signals(), wrap_engine=LazyEngine)
-
-
 def _lie(truth: Outcome) -> Outcome:
     return replace(truth, results_root=bytes(31) + b"\x01")
 
 
 KINDS: Mapping[str, Callable[[WorkerSettings], None]] = {
-    "lazy": be_lazy,
+    # Honest in all but its engine.
+    "lazy": lambda settings: run_worker(
+        settings, stop_on_signals(), wrap_engine=LazyEngine
+    ),
     **{
         name: lambda settings, kind=kind: kind(settings).run()  # type: ignore[misc]
         for name, kind in {
@@ -395,24 +381,6 @@ KINDS: Mapping[str, Callable[[WorkerSettings], None]] = {
 }
 
 
-def main() -> None:
-    """Be what the first argument says."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kind", choices=KINDS)
-    for name in ("--rpc-url", "--ipfs-api", "--model"):
-        parser.add_argument(name, required=True)
-    for name in ("--deployment", "--key-file", "--data-dir"):
-        parser.add_argument(name, type=Path, required=True)
-    parser.add_argument("--tick", type=int)
-    parser.add_argument("--poll-seconds", type=float)
-    parser.add_argument("--no-keeper", dest="keeper", action="store_false")
-    parser.add_argument("--json-logs", action="store_true")
-    flags = vars(parser.parse_args())
-    kind, model = flags.pop("kind"), flags.pop("model")
-    configure_logging(as_json=flags.pop("json_logs"))
-    logger.setLevel(logging.INFO)
-    KINDS[kind](WorkerSettings.load(models=(model,), **flags))
-
-
 if __name__ == "__main__":
-    main()
+    logger.setLevel(logging.INFO)
+    run_as_worker(KINDS[sys.argv.pop(1)])

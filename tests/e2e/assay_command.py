@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from devnet.network.folder import NetworkFolder
+from requester.client import Client
+from requester.settings import RequesterSettings
 from tests.support.machines.processes import MARK, marked_processes
 
 __all__ = ["Assay", "lines_until"]
@@ -83,6 +86,19 @@ class Assay:
             text=True,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
+
+    def requester(self, model: str | None = None) -> Client:
+        """The SDK by the hand of the requester of the network that runs here."""
+        files, state = NetworkFolder(self.folder / ".assay"), self.json("status")
+        settings = RequesterSettings.load(
+            rpc_url=state["rpcUrl"],
+            ipfs_api=state["ipfsApi"],
+            deployment=files.deployment_file,
+            key_file=files.keys / "requester.key",
+            model=model or state["modelId"],
+            data_dir=files.devnet / "requester",
+        )
+        return Client.connect(settings)
 
     def processes(self) -> dict[int, str]:
         """What runs of all that was started here."""

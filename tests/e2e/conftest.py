@@ -11,7 +11,7 @@ from devnet.processes.ports import free_ports
 from tests.e2e.assay_command import Assay
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Assay]:
     """`assay up --detach`, and `assay down` when the last test is done."""
     assay = Assay(tmp_path_factory.mktemp("network"))

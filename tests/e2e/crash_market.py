@@ -19,10 +19,9 @@ from typing import Any
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
+from devnet.network.plan import Network, NetworkPlan
+from devnet.network.start import local_market
 from inference.packages.package import PACKAGE_FILES, read_package
-from protocol.chain.client import MarketClient
-from protocol.chain.deploying.deploy import deploy_market
-from protocol.chain.deployment import Deployment
 from protocol.chain.keys.accounts import save_key
 from protocol.digests import digest_to_cid
 from protocol.documents.prompts import Prompt, PromptsDocument
@@ -35,15 +34,12 @@ from protocol.market.events import (
     SeatSlashed,
     WorkerPaid,
 )
-from protocol.market.terms import MarketTerms
 from protocol.market.types import ZERO_ADDRESS, JobParams, JobState, ModelSpec, Round
 from protocol.store.ipfs import IpfsStore
 from tests.support.machines.processes import eventually
 from tests.support.machines.worker_server import WorkerProcess, WorkerServer
+from tests.support.market.values import a_job
 from tests.support.models.packages import write_random_package
-from tests.support.network.anvil import Anvil, development_account
-from tests.support.network.chain import a_job
-from tests.support.network.ipfs import IpfsNode
 
 __all__ = ["CrashMarket", "Scene"]
 
@@ -61,11 +57,9 @@ CALLBACK = "0x00000000000000000000000000000000000000Fe"
 class CrashMarket:
     """What all scenes share."""
 
-    anvil: Anvil
-    node: IpfsNode
+    network: Network
     server: WorkerServer
     folder: Path
-    deployment: Deployment
     spec: ModelSpec
     _mining: threading.Lock = field(default_factory=threading.Lock)
     _prices: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -73,20 +67,12 @@ class CrashMarket:
     @classmethod
     @contextmanager
     def start(cls, folder: Path) -> Iterator[CrashMarket]:
-        with (
-            Anvil() as anvil,
-            IpfsNode(folder / "ipfs", "--fetch-seconds", "5") as node,
-            WorkerServer() as server,
-        ):
-            deployment = deploy_market(
-                anvil.url,
-                development_account(0),
-                token=None,
-                terms=MarketTerms.development(),
-            )
-            deployment.save(folder / "deployment.json")
-            spec = publish_tiny_package(folder / "package", node.api)
-            market = cls(anvil, node, server, folder, deployment, spec)
+        plan = NetworkPlan(
+            models=(), block_seconds=None, ipfs_options=("--fetch-seconds", 5)
+        )
+        with local_market(folder, plan) as network, WorkerServer() as server:
+            spec = publish_tiny_package(folder / "package", network.ipfs_api)
+            market = cls(network, server, folder, spec)
             with market._blocks():
                 yield market
 
@@ -94,28 +80,26 @@ class CrashMarket:
         """A new account with money for gas, its key in a file."""
         account: LocalAccount = Account.from_key(secrets.token_bytes(32))
         save_key(self.folder / f"{name}.key", bytes(account.key))
-        self.anvil.rpc("anvil_setBalance", account.address, GAS_MONEY)
+        self.network.chain.rpc("anvil_setBalance", account.address, GAS_MONEY)
         return account
-
-    def client(self, account: LocalAccount | None = None) -> MarketClient:
-        return MarketClient.connect(self.anvil.url, self.deployment, account)
 
     def model(self) -> ModelSpec:
         """The package once more, under another id."""
         spec = replace(self.spec, base_price=next(self._prices))
-        self.client(development_account(0)).register_model(spec)
+        network = self.network
+        network.client(network.deployer.account).register_model(spec)
         return spec
 
     @contextmanager
     def no_blocks(self) -> Iterator[None]:
         """Nothing is mined inside; transactions wait."""
         with self._mining:
-            self.anvil.rpc("evm_setAutomine", False)
+            self.network.chain.rpc("evm_setAutomine", False)
             try:
                 yield
             finally:
-                self.anvil.rpc("evm_setAutomine", True)
-                self.anvil.mine()
+                self.network.chain.rpc("evm_setAutomine", True)
+                self.network.chain.mine()
 
     @contextmanager
     def _blocks(self) -> Iterator[None]:
@@ -125,7 +109,7 @@ class CrashMarket:
         def mine() -> None:
             while not ended.wait(BLOCK_SECONDS):
                 with self._mining:
-                    self.anvil.mine()
+                    self.network.chain.mine()
 
         thread = threading.Thread(target=mine)
         thread.start()
@@ -167,9 +151,9 @@ class Scene:
         self._runs = itertools.count(1)
         self.spec = spec or market.model()
         self.account = market.account(name)
-        self.worker = market.client(self.account)
+        self.worker = market.network.client(self.account)
         self.worker.faucet(STAKE)
-        self.requester = market.client(market.account(f"{name}-requester"))
+        self.requester = market.network.client(market.account(f"{name}-requester"))
         self.requester.faucet(STAKE)
         self.requester.approve(STAKE)
 
@@ -181,9 +165,9 @@ class Scene:
         """The worker's process, the next of its life."""
         log = self.market.folder / f"{self.name}-{next(self._runs)}.log"
         flags: dict[str, Any] = {
-            "rpc_url": self.market.anvil.url,
-            "ipfs_api": self.market.node.api,
-            "deployment": self.market.folder / "deployment.json",
+            "rpc_url": self.market.network.rpc_url,
+            "ipfs_api": self.market.network.ipfs_api,
+            "deployment": self.market.network.folder.deployment_file,
             "key_file": self.market.folder / f"{self.name}.key",
             "data_dir": self.data_dir,
             "models": [to_hex(self.spec.model_id())],
@@ -205,7 +189,9 @@ class Scene:
             requester=self.requester.address,
             nonce=nonce,
             model_id=self.spec.model_id(),
-            prompts_digest=IpfsStore(self.market.node.api).put(document.to_bytes()),
+            prompts_digest=IpfsStore(self.market.network.ipfs_api).put(
+                document.to_bytes()
+            ),
             prompt_count=1,
             max_tokens=document.max_tokens,
             redundancy=redundancy,

@@ -105,7 +105,7 @@ def test_worker_started_while_the_chain_fails_opens_its_seats_when_it_answers(
     market: CrashMarket, fault: Fault
 ) -> None:
     scene = Scene(market, f"awaiting-{secrets.token_hex(4)}")
-    with FaultyProxy(market.anvil.url) as proxy:
+    with FaultyProxy(market.network.chain.url) as proxy:
         proxy.use(fault)
         worker = scene.run(rpc_url=proxy.url)
         await_event(worker, "chain awaited")
@@ -120,7 +120,7 @@ def test_worker_started_without_patience_says_that_the_chain_does_not_answer(
     market: CrashMarket,
 ) -> None:
     scene = Scene(market, "hasty")
-    with FaultyProxy(market.anvil.url) as proxy:
+    with FaultyProxy(market.network.chain.url) as proxy:
         proxy.use(drop())
         worker = scene.run(rpc_url=proxy.url, start_patience_seconds=0)
         assert worker.wait() > 0
@@ -153,7 +153,7 @@ def test_worker_killed_while_it_forgets_an_old_job_forgets_it_later(
     again.kill()
     again.wait()
     scene.check_books(params)
-    assert scene.results_cid(params) not in market.node.call("pin/ls")["Keys"]
+    assert scene.results_cid(params) not in market.network.ipfs.call("pin/ls")["Keys"]
 
 
 def _served(scene: Scene) -> JobParams:

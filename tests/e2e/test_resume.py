@@ -17,9 +17,7 @@ import pytest
 from devnet.demo.audit import audit
 from protocol.market.events import ResultCommitted, ResultRevealed
 from protocol.market.types import JobState
-from requester.client import Client
 from requester.prompts.decoding import Decoding
-from requester.settings import RequesterSettings
 from tests.e2e.assay_command import Assay
 from tests.support.machines.processes import eventually
 
@@ -76,7 +74,7 @@ def crash_and_restart(network: Assay) -> Iterator[Callable[[str], None]]:
 def test_worker_killed_after_its_commit_reveals_after_a_restart(
     network: Assay, crash_and_restart: Callable[[str], None]
 ) -> None:
-    client = client_of(network)
+    client = network.requester()
     market = client.market
     victim, slow = "worker-1", "worker-3"
     address = address_of(network, victim)
@@ -103,20 +101,6 @@ def test_worker_killed_after_its_commit_reveals_after_a_restart(
     assert timeline.slashed == ()
     assert len(timeline.workers_paid) == 3
     assert audit(market) == []
-
-
-def client_of(network: Assay) -> Client:
-    folder = network.folder / ".assay"
-    state = network.json("status")
-    settings = RequesterSettings.load(
-        rpc_url=state["rpcUrl"],
-        ipfs_api=state["ipfsApi"],
-        deployment=folder / "deployment.json",
-        key_file=folder / "devnet/keys/requester.key",
-        model=state["modelId"],
-        data_dir=folder / "devnet/requester",
-    )
-    return Client.connect(settings)
 
 
 def address_of(network: Assay, name: str) -> str:

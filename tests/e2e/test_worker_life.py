@@ -28,11 +28,9 @@ from protocol.chain.deployment import Deployment
 from protocol.chain.rpc.provider import connect, request
 from protocol.market.events import ResultRevealed
 from protocol.market.types import JobState
-from requester.client import Client
 from requester.jobs.drafts import Terms
 from requester.jobs.job import Job
 from requester.prompts.decoding import Decoding
-from requester.settings import RequesterSettings
 from tests.e2e.assay_command import Assay, lines_until
 from tests.support.machines.processes import eventually
 
@@ -101,17 +99,7 @@ class Home:
         return [json.loads(line)["event"] for line in lines if line.startswith("{")]
 
     def submit(self) -> Job:
-        folder = self.network.folder / ".assay"
-        client = Client.connect(
-            RequesterSettings.load(
-                rpc_url=self.chain["rpcUrl"],
-                ipfs_api=self.chain["ipfsApi"],
-                deployment=folder / "deployment.json",
-                key_file=folder / "devnet/keys/requester.key",
-                model=self.model,
-                data_dir=folder / "devnet/requester",
-            )
-        )
+        client = self.network.requester(self.model)
         terms = Terms(redundancy=1)
         return client.submit(["Emma was not sorry, and"], decoding=LONG, terms=terms)
 

@@ -113,7 +113,7 @@ def test_struct_fields_equal_those_of_solidity(name: str) -> None:
     if issubclass(STRUCTS[name], AbiStruct):
         assert set(STRUCTS[name].abi_names()) == {f.name for f in fields(STRUCTS[name])}
         assert list(STRUCTS[name].abi_names()) == names
-        assert list(STRUCTS[name].abi_types()) == parameter_types(members)
+        assert list(STRUCTS[name].ABI_TYPES) == parameter_types(members)
     else:
         assert [field.name for field in fields(STRUCTS[name])] == names
 

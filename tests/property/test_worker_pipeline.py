@@ -31,10 +31,11 @@ from protocol.documents.prompts import Prompt, PromptsDocument
 from protocol.documents.results import ResultsDocument
 from protocol.documents.tokenizer import TokenCodec
 from protocol.hexadecimal import to_hex
-from protocol.market.types import ZERO_ADDRESS, JobId, JobParams, JobState, ModelSpec
+from protocol.market.types import JobId, JobParams, JobState
 from protocol.store.memory import MemoryStore
 from tests.support.market.model_market import OTHERS, WORKER, ModelMarket
 from tests.support.market.sessions import a_session
+from tests.support.market.values import a_job, a_model
 from tests.support.models.tokenizers import byte_tokenizer
 from worker.duties.submission import Salts
 from worker.models.serve import ServedModel
@@ -44,15 +45,7 @@ from worker.seats.holdings import Holdings
 from worker.settings import WorkerSettings
 
 CODEC = TokenCodec.from_bytes(byte_tokenizer())
-SPEC = ModelSpec(
-    package_digest=Digest(b"\1" * 32),
-    weights_root=bytes(32),
-    profile=b"int-w8b8".ljust(32, b"\0"),
-    vocab_size=256,
-    context_length=64,
-    ms_per_token=5,
-    base_price=2,
-)
+SPEC = a_model()
 MODEL = SPEC.model_id()
 SETTLE_SECONDS = 20.0
 # After most events the worker looks at once; now and then it misses a few.
@@ -118,19 +111,13 @@ class WorkerMachine(RuleBasedStateMachine):
             prompts=(Prompt(ids=(self.posted % 256, 2), max_new_tokens=2),),
         )
         job_id = self.market.post(
-            JobParams(
+            a_job(
                 requester=OTHERS[0],
                 nonce=self.posted,
-                model_id=MODEL,
-                tick=0,
                 prompts_digest=self.store.publish_prompts(document.to_bytes()),
                 prompt_count=1,
                 max_tokens=document.max_tokens,
                 redundancy=redundancy,
-                max_rounds=1,
-                min_seats=0,
-                callback=ZERO_ADDRESS,
-                callback_gas_limit=0,
             )
         )
         if is_drawn:

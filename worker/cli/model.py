@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from inference.profiles import PROFILES
+from inference import PROFILES
 from protocol.hexadecimal import to_hex
 from protocol.roles.options import CONNECTION, JSON, options
 
 if TYPE_CHECKING:
-    from inference.loading import Backend
+    from inference import Backend
 
 __all__ = ["model"]
 
@@ -69,7 +69,7 @@ def import_(
     Quantises the model and prints what that cost: perplexity of both on held-out
     text, and how many values stood at a clamp.
     """
-    from inference.checkpoints.source import resolve_source
+    from inference import resolve_source
     from inference.importing.run import (
         DEFAULT_HELD_OUT_TOKENS,
         ImportSettings,

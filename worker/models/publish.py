@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from inference.loading import load_model
-from inference.packages.package import package_files, read_package
-from inference.packages.vectors import check_vectors
+from inference import check_vectors, load_model, package_files, read_package
 from protocol.chain.client import MarketClient
 from protocol.errors import ContractReverted
 from protocol.market.types import ModelId, ModelSpec

@@ -7,15 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from inference import (
+    CACHE_BLOCK,
+    BatchingEngine,
+    IntegerEngine,
+    check_vectors,
+    load_model,
+    measure_tokens_per_second,
+    read_package,
+)
 from inference.engine import Engine
-from inference.engines.batching import BatchingEngine
-from inference.engines.integer_engine import IntegerEngine
-from inference.engines.scheduler import CACHE_BLOCK
-from inference.engines.throughput import measure_tokens_per_second
 from inference.errors import EngineError
-from inference.loading import load_model
-from inference.packages.package import read_package
-from inference.packages.vectors import check_vectors
 from protocol.chain.client import MarketClient
 from protocol.documents.tokenizer import TokenCodec
 from protocol.errors import ModelRefused

@@ -38,7 +38,7 @@ class _Layer:
 
 
 class Gpt2Network:
-    """A `Network`: all layers of an integer GPT-2."""
+    """A `TorchNetwork`: all layers of an integer GPT-2."""
 
     def __init__(self, shape: IntegerShape, loader: Loader) -> None:
         """Loads the tensors."""

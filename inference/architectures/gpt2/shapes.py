@@ -8,22 +8,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Self
 
 from inference.model_folder import Config
+from inference.models import layout as bounds
 from inference.models.layout import (
-    KEY_LIMIT,
-    LOGIT_SHIFT,
-    MAX_CONTEXT,
-    MAX_HEAD_VALUE,
-    MAX_HEAD_WIDTH,
-    MAX_INNER_WIDTH,
-    MAX_LAYERS,
-    MAX_MULTIPLIER,
-    MAX_NORM_SHIFT,
-    MAX_REST,
-    MAX_SHARPNESS,
-    MAX_TOKEN_SHIFT,
-    MAX_VOCAB,
-    MAX_WIDTH,
-    VALUE_LIMIT,
     CheckpointShape,
     Clamp,
     IntegerShape,
@@ -107,12 +93,12 @@ class CheckpointGpt2(CheckpointShape):
 
     def bounded(self) -> Iterator[tuple[str, int, int]]:
         """Yields each field that the arithmetic bounds: name, value, maximum."""
-        yield "vocab_size", self.vocab_size, MAX_VOCAB
-        yield "n_positions", self.context_length, MAX_CONTEXT
-        yield "n_embd", self.width, MAX_WIDTH
-        yield "n_inner", self.inner_width, MAX_INNER_WIDTH
-        yield "n_layer", self.layers, MAX_LAYERS
-        yield "n_embd / n_head", self.head_width, MAX_HEAD_WIDTH
+        yield "vocab_size", self.vocab_size, bounds.MAX_VOCAB
+        yield "n_positions", self.context_length, bounds.MAX_CONTEXT
+        yield "n_embd", self.width, bounds.MAX_WIDTH
+        yield "n_inner", self.inner_width, bounds.MAX_INNER_WIDTH
+        yield "n_layer", self.layers, bounds.MAX_LAYERS
+        yield "n_embd / n_head", self.head_width, bounds.MAX_HEAD_WIDTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,17 +120,18 @@ class IntegerGpt2(IntegerShape):
 
     def tensors(self) -> Iterator[TensorLayout]:
         """Yields the layout of every tensor of a package."""
-        width, vocab, context = (self.width,), self.vocab_size, self.context_length
-        yield _signed("token_embedding", "I16", (vocab, self.width), VALUE_LIMIT)
-        yield TensorLayout("token_shift", "U8", width, 0, MAX_TOKEN_SHIFT)
-        yield _signed("position_embedding", "I32", (context, self.width), MAX_REST)
+        width, vocab, context = self.width, self.vocab_size, self.context_length
+        yield _signed("token_embedding", "I16", (vocab, width), bounds.VALUE_LIMIT)
+        yield _shift("token_shift", width, bounds.MAX_TOKEN_SHIFT)
+        yield _signed("position_embedding", "I32", (context, width), bounds.MAX_REST)
         for layer in range(self.layers):
-            name, heads = f"layers.{layer}", (self.heads,)
-            yield TensorLayout(f"{name}.norm1.shift", "U8", width, 0, MAX_NORM_SHIFT)
-            yield TensorLayout(f"{name}.norm2.shift", "U8", width, 0, MAX_NORM_SHIFT)
-            yield TensorLayout(f"{name}.sharpness", "U32", heads, 1, MAX_SHARPNESS)
-            yield _signed(f"{name}.activation", "I16", (256, 256), VALUE_LIMIT)
-        yield TensorLayout("final.shift", "U8", width, 0, MAX_NORM_SHIFT)
+            name = f"layers.{layer}"
+            yield _shift(f"{name}.norm1.shift", width, bounds.MAX_NORM_SHIFT)
+            yield _shift(f"{name}.norm2.shift", width, bounds.MAX_NORM_SHIFT)
+            sharpness = 1, bounds.MAX_SHARPNESS
+            yield TensorLayout(f"{name}.sharpness", "U32", (self.heads,), *sharpness)
+            yield _signed(f"{name}.activation", "I16", (256, 256), bounds.VALUE_LIMIT)
+        yield _shift("final.shift", width, bounds.MAX_NORM_SHIFT)
         for name, outputs, terms in self.products():
             yield from self._product_tensors(name, outputs, terms)
 
@@ -180,8 +167,8 @@ class IntegerGpt2(IntegerShape):
         if operation == "qkv":
             cut = 2 * self.width
             return (
-                Clamp("queries and keys", KEY_LIMIT, 0, cut),
-                Clamp("values", VALUE_LIMIT, cut),
+                Clamp("queries and keys", bounds.KEY_LIMIT, 0, cut),
+                Clamp("values", bounds.VALUE_LIMIT, cut),
             )
         return _CLAMPS.get(operation, ())
 
@@ -191,22 +178,28 @@ class IntegerGpt2(IntegerShape):
         storage: Storage = "I8" if self.profile.weight_bytes == 1 else "I16"
         limit = self.profile.weight_limit
         yield _signed(f"{name}.weight", storage, (outputs, terms), limit)
-        yield TensorLayout(f"{name}.multiplier", "I32", (outputs,), 0, MAX_MULTIPLIER)
-        yield _signed(f"{name}.bias", "I32", (outputs,), MAX_REST)
+        yield TensorLayout(
+            f"{name}.multiplier", "I32", (outputs,), 0, bounds.MAX_MULTIPLIER
+        )
+        yield _signed(f"{name}.bias", "I32", (outputs,), bounds.MAX_REST)
 
 
-_RESIDUAL: Final = (Clamp("residual", MAX_REST),)
-_NORM: Final = (Clamp("norm", VALUE_LIMIT),)
+_RESIDUAL: Final = (Clamp("residual", bounds.MAX_REST),)
+_NORM: Final = (Clamp("norm", bounds.VALUE_LIMIT),)
 _CLAMPS: Final = {
     "embed": _RESIDUAL,
     "norm1": _NORM,
     "proj": _RESIDUAL,
     "norm2": _NORM,
-    "fc": (Clamp("hidden", VALUE_LIMIT),),
+    "fc": (Clamp("hidden", bounds.VALUE_LIMIT),),
     "out": _RESIDUAL,
     "final": _NORM,
-    "head": (Clamp("logits", MAX_HEAD_VALUE << LOGIT_SHIFT),),
+    "head": (Clamp("logits", bounds.MAX_HEAD_VALUE << bounds.LOGIT_SHIFT),),
 }
+
+
+def _shift(name: str, channels: int, maximum: int) -> TensorLayout:
+    return TensorLayout(name, "U8", (channels,), 0, maximum)
 
 
 def _signed(

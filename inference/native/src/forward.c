@@ -8,6 +8,7 @@
  */
 #include "forward.h"
 
+#include "row_math.h"
 #include "sample.h"
 
 /* A thread's view of the pass. */
@@ -67,7 +68,7 @@ static void embed(const struct lane *lane, int row) {
     for (int k = 0; k < width; k++) {
         /* At most 2^29 + 2^30: a product, since a negative shift is undefined in C. */
         int32_t sum = token[k] * (1 << m->token_shift[k]) + position[k];
-        x[k] = sum > REST ? REST : sum < -REST ? -REST : sum;
+        x[k] = clamp_i32(sum, REST);
     }
 }
 
@@ -79,10 +80,11 @@ static void prepare_rows(const struct lane *lane, const int16_t *x, int terms,
                                lane->prepared);
 }
 
+/* Spec, section 5. */
 static void norm_rows(const struct lane *lane, const uint8_t *shift, int first,
                       int count) {
     const struct assay_model *m = lane->model;
-    int width = m->shape.width, fraction = width <= 1023 ? 10 : 9;
+    int width = m->shape.width, fraction = norm_fraction(width);
     for (int row = first; row < first + count; row++)
         m->rows->norm(wide_row(lane->residual, row, width), width, fraction, shift,
                       m->shape.epsilon, narrow_row(lane->normed, row, width));
@@ -177,7 +179,8 @@ static void product_stage(const struct lane *lane, const struct product *product
     meet(lane);
 }
 
-/* Queries and keys share a bound; values, the last third, have another. */
+/* Spec, section 6: queries and keys share a bound; values, the last third, have
+ * another. */
 static void keep_qkv(const struct lane *lane, int layer, int row, int column, int count,
                      const int32_t *values) {
     int width = lane->model->shape.width;
@@ -185,12 +188,13 @@ static void keep_qkv(const struct lane *lane, int layer, int row, int column, in
     int left = 2 * width - column; /* columns before the values */
     int bounded = left < 0 ? 0 : smaller(left, count);
     (void)layer;
-    if (bounded) lane->model->rows->store_i16(values, bounded, QUERY_LIMIT, out);
+    if (bounded) lane->model->rows->store_i16(values, bounded, KEY_LIMIT, out);
     if (count > bounded)
         lane->model->rows->store_i16(values + bounded, count - bounded, VALUE_LIMIT,
                                      out + bounded);
 }
 
+/* Spec, section 7: x after proj and after out. */
 static void add_to_residual(const struct lane *lane, int layer, int row, int column,
                             int count, const int32_t *values) {
     int32_t *x = wide_row(lane->residual, row, lane->model->shape.width);
@@ -198,6 +202,7 @@ static void add_to_residual(const struct lane *lane, int layer, int row, int col
     lane->model->rows->add_residual(values, count, x + column);
 }
 
+/* Spec, section 7: i and g. */
 static void activate(const struct lane *lane, int layer, int row, int column, int count,
                      const int32_t *values) {
     const struct assay_model *m = lane->model;
@@ -211,6 +216,7 @@ static void activate(const struct lane *lane, int layer, int row, int column, in
     }
 }
 
+/* Spec, section 7: logit[j]. */
 static void keep_logits(const struct lane *lane, int layer, int row, int column,
                         int count, const int32_t *values) {
     int32_t *out = wide_row(lane->space->logits, row, lane->model->shape.vocab);

@@ -3,6 +3,7 @@
 #define ASSAY_GEMM_KERNELS_H
 
 #include "gemm.h"
+#include "spec.h"
 
 /* Compiled in where the compiler can; the CPU is asked at run time (gemm.c). */
 #if defined(__x86_64__)
@@ -14,16 +15,6 @@ extern const struct gemm gemm_avx2;
 extern const struct gemm gemm_neon;
 #endif
 extern const struct gemm gemm_plain;
-
-/* Spec, section 2: terms per block and the bits that a block's sum loses. */
-enum {
-    W8A16_BLOCK = 512,
-    W8A16_SHIFT = 4,
-    W8B8_BLOCK = 128,
-    W8B8_SHIFT = 4,
-    W12A16_BLOCK = 32,
-    W12A16_SHIFT = 8
-};
 
 /* Rows are padded with zeros to a multiple of this, so that no kernel has a tail.
  * It divides every block, so padding cannot move a term into another block. */
@@ -40,12 +31,13 @@ static inline int group_count(int terms) {
     return (terms + W8B8_BLOCK - 1) / W8B8_BLOCK;
 }
 
-/* The exponent of a group whose largest magnitude is `top`: max(0, bitlen - 7). */
+/* s_g of §3: max(0, bitlen - 7) of a group's largest magnitude. */
 static inline int group_exponent(unsigned top) {
     return top < 128 ? 0 : 25 - __builtin_clz(top);
 }
 
-/* scale(total, multiplier) + bias. Needs no wider type: |total * multiplier| < 2^62. */
+/* value_j of §3: scale(total, multiplier) + bias. Needs no wider type, since
+ * |total * multiplier| < 2^62. */
 static inline int32_t scaled(int32_t total, int32_t multiplier, int32_t bias) {
     int64_t product = (int64_t)total * multiplier + ((int64_t)1 << 31);
     return (int32_t)(product >> 32) + bias;

@@ -21,6 +21,7 @@ static void plain_pack(int profile, int terms, int outputs, int first, int count
     packing_pack(&ROWS, profile, terms, outputs, first, count, rows, packed);
 }
 
+/* y of §3; returns s_g. */
 static int32_t plain_round(const int16_t *x, int16_t *y) {
     int top = 0;
     for (int k = 0; k < W8B8_BLOCK; k++) top = abs(x[k]) > top ? abs(x[k]) : top;
@@ -38,8 +39,8 @@ static void plain_prepare(int profile, int terms, int rows, int first, int count
     wide_prepare(plain_round, profile, terms, rows, first, count, x, stride, prepared);
 }
 
-/* The inner loops have a constant length, so that compilers turn them into vectors
- * at low optimisation levels too. */
+/* block_b of §3. The inner loops have a constant length, so that compilers turn them
+ * into vectors at low optimisation levels too. */
 static int32_t dot_int8(const int16_t *x, const int8_t *w, int count) {
     int32_t sum = 0;
     for (; count > 0; count -= PAD_TERMS, x += PAD_TERMS, w += PAD_TERMS)
@@ -53,6 +54,7 @@ static int32_t dot_int16(const int16_t *x, const int16_t *w) {
     return sum;
 }
 
+/* total of §3, by profile. */
 static int32_t total_w8a16(const int16_t *x, const int8_t *w, int terms) {
     int32_t total = 0;
     for (int k = 0; k < terms; k += W8A16_BLOCK)

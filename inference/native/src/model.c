@@ -86,7 +86,7 @@ int assay_create(const struct assay_shape *shape, int threads, const char *isa,
     m->threads = threads;
     m->gemm = gemm;
     m->rows = rows;
-    m->missing = 7 + 16 * shape->layers;
+    m->missing = GLOBAL_TENSORS + LAYER_TENSORS * shape->layers;
     int status = reserve(m);
     if (status) {
         assay_destroy(m);

@@ -7,21 +7,7 @@
 #include "memory.h"
 #include "pool.h"
 #include "rows.h"
-
-/* Spec, section 2 and section 6. */
-enum {
-    MAX_VOCAB = 65536,
-    MAX_CONTEXT = 1024,
-    MAX_WIDTH = 2047,
-    MAX_INNER = 8192,
-    MAX_LAYERS = 96,
-    MAX_HEAD_WIDTH = 128,
-    QUERY_LIMIT = 4095, /* also of keys */
-    VALUE_LIMIT = 32767,
-    TABLE_SIZE = 65536
-};
-#define MAX_EPSILON ((1 << 30) - 1)
-#define REST ((1 << 30) - 1)
+#include "spec.h"
 
 struct layer {
     uint8_t *norm1, *norm2;
@@ -52,7 +38,7 @@ struct assay_model {
     struct product head;
     struct layer layers[MAX_LAYERS];
     /* Which tensors have been set, by number (tensors.c). */
-    uint8_t is_set[7 + 16 * MAX_LAYERS];
+    uint8_t is_set[GLOBAL_TENSORS + LAYER_TENSORS * MAX_LAYERS];
     int missing;
 
     struct sequence *sequences;

@@ -10,15 +10,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define REST ((1 << 30) - 1)
-/* The head computes logits in Q10; shifted left they are Q16. */
-#define HEAD_LIMIT ((1 << 24) - 1)
-#define LOGIT_SHIFT 6
+#include "spec.h"
 
+/* clamp of §1. */
 static inline int32_t clamp_i32(int32_t v, int32_t limit) {
     return v < -limit ? -limit : v > limit ? limit : v;
 }
 
+/* bitlen of §1. */
 static inline int bit_length(uint64_t v) {
     return v == 0 ? 0 : 64 - __builtin_clzll(v);
 }
@@ -27,11 +26,11 @@ static inline size_t round_up(size_t v, size_t step) {
     return (v + step - 1) / step * step;
 }
 
-/* floor(a / b) for b > 0; C's division truncates. */
+/* floor(a / b) of §1 for b > 0; C's division truncates. */
 static inline int64_t floor_divide(int64_t a, int64_t b) { return a / b - (a % b < 0); }
 
-/* The largest r with r * r <= v, by Newton's method in integers: from a start not
- * below the root every step falls until it has arrived. */
+/* isqrt of §1: the largest r with r * r <= v, by Newton's method in integers. From a
+ * start not below the root every step falls until it has arrived. */
 static inline uint64_t integer_sqrt(uint64_t v) {
     if (v == 0) return 0;
     uint64_t root = (uint64_t)1 << ((bit_length(v) + 1) / 2);
@@ -40,6 +39,11 @@ static inline uint64_t integer_sqrt(uint64_t v) {
         if (next >= root) return root;
         root = next;
     }
+}
+
+/* f of §5. */
+static inline int norm_fraction(int width) {
+    return width < WIDE_NORM ? NORM_FRACTION : NORM_FRACTION - 1;
 }
 
 /* s of §5: brings the largest deviation `top` >= 1 to 24 bits, or up by 2^16. */
@@ -58,11 +62,11 @@ static inline int32_t norm_reciprocal(uint64_t squares, int n, int32_t epsilon, 
 /* y[k] of §5 from c[k]; t is 40 - f - e[k]. */
 static inline int16_t norm_channel(int32_t c, int32_t r, int t) {
     int64_t v = ((int64_t)c * r + ((int64_t)1 << (t - 1))) >> t;
-    return (int16_t)clamp_i32((int32_t)v, 32767);
+    return (int16_t)clamp_i32((int32_t)v, VALUE_LIMIT);
 }
 
-/* A bound for top - score[t] that changes no weight. With L = floor((2^44 - 1) / C),
- * z < 2^20 holds exactly for differences up to L. All above L have weight 0, and so
+/* A bound for top - score[t] of §6 that changes no weight.
+ * With L = floor((2^44 - 1) / C), z < 2^20 holds exactly for differences up to L. All above L have weight 0, and so
  * has L + 1: min(difference, L + 1) gives the same weights. (L + 1) * C is at most
  * 2^44 + 2^32, so z then fits 21 bits and the shift 1 + (z >> 16) is at most 17,
  * which clears exp16's 16 bits without a comparison. */

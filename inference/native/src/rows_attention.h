@@ -21,8 +21,7 @@
  * add_products, store_sums. The functions declared under "the version's own". */
 
 #define GROUP (PACK * LANES)
-#define MAX_HEAD 128
-#define QUERY_UNITS (MAX_HEAD / PACK)
+#define QUERY_UNITS (MAX_HEAD_WIDTH / PACK)
 #define TILE_INLINE TARGET __attribute__((always_inline)) static inline
 
 /* --- The version's own --- */
@@ -183,8 +182,8 @@ static ptrdiff_t score_stride(const struct layout *l) {
 
 static size_t attend_scratch(int head_width, int capacity, int rows) {
     struct layout l = layout_of(head_width, capacity);
-    size_t per_row = ((size_t)score_stride(&l) + MAX_HEAD) * sizeof(int32_t) +
-                     MAX_HEAD * sizeof(int16_t);
+    size_t per_row = ((size_t)score_stride(&l) + MAX_HEAD_WIDTH) * sizeof(int32_t) +
+                     MAX_HEAD_WIDTH * sizeof(int16_t);
     return round_up(per_row * (size_t)(rows < MAX_ROWS ? rows : MAX_ROWS), 64);
 }
 
@@ -247,11 +246,11 @@ static void attend_rows(const struct task *t, int first, int rows, int is_last) 
                                .b_step = (ptrdiff_t)value_stride(&t->l),
                                .b_column = LANES,
                                .out = t->sums,
-                               .out_stride = MAX_HEAD,
+                               .out_stride = MAX_HEAD_WIDTH,
                                .steps = groups * LANES};
     multiply(&o, rows, t->l.columns);
     for (int r = 0; r < rows; r++) {
-        mix_row(t->sums + r * MAX_HEAD, t->l.width, mix_reciprocal(whole[r]),
+        mix_row(t->sums + r * MAX_HEAD_WIDTH, t->l.width, mix_reciprocal(whole[r]),
                 t->mixed + r * t->mixed_stride);
     }
 }
@@ -273,7 +272,7 @@ static void attend(const void *cache, int head_width, int capacity, uint32_t sha
     const int most = count < MAX_ROWS ? count : MAX_ROWS;
     t.values = t.keys + key_units(&t.l);
     t.sums = t.scores + most * score_stride(&t.l);
-    t.queries = (unit *)(t.sums + most * MAX_HEAD);
+    t.queries = (unit *)(t.sums + most * MAX_HEAD_WIDTH);
     for (int row = 0, rows; row < count; row += rows) {
         int left = count - row;
         rows = left >= MAX_ROWS ? MAX_ROWS : left >= 2 ? 2 : 1;

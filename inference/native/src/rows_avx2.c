@@ -108,8 +108,8 @@ TARGET static uint64_t sum_of_squares(const struct centre *by, const int32_t *x,
     return sum;
 }
 
-/* (product + 2^(t-1)) >> t is ((product >> (t-1)) + 1) >> 1, and as the first quotient
- * fits int32 (§5), no arithmetic shift of 64 bits is needed: even lanes move down,
+/* y of §5 from c. (product + 2^(t-1)) >> t is ((product >> (t-1)) + 1) >> 1, and as the
+ * first quotient fits int32, no arithmetic shift of 64 bits is needed: even lanes move down,
  * odd ones up into their place. */
 TARGET static void normalise(const struct centre *by, int32_t r, int fraction,
                              const uint8_t *shift, const int32_t *x, int n,
@@ -117,7 +117,8 @@ TARGET static void normalise(const struct centre *by, int32_t r, int fraction,
     const __m256i factor = _mm256_set1_epi32(r), one = _mm256_set1_epi32(1);
     const __m256i most = _mm256_set1_epi32(39 - fraction);
     const __m256i least = _mm256_set1_epi32(32 - 39 + fraction);
-    const __m256i limit = _mm256_set1_epi32(32767), floor = _mm256_set1_epi32(-32767);
+    const __m256i limit = _mm256_set1_epi32(VALUE_LIMIT),
+                  floor = _mm256_set1_epi32(-VALUE_LIMIT);
     const __m256i lower_half = _mm256_set1_epi64x(0xFFFFFFFF);
     int k = 0;
     for (; k + LANES <= n; k += LANES) {
@@ -182,12 +183,12 @@ TARGET static void activate(const int32_t *v, int n, const int16_t *table,
     uint32_t index[LANES];
     int k = 0;
     for (; k + LANES <= n; k += LANES) {
-        const __m256i value = clamped(load(v + k), 32767);
+        const __m256i value = clamped(load(v + k), VALUE_LIMIT);
         store(index, _mm256_add_epi32(value, _mm256_set1_epi32(32768)));
 #pragma GCC unroll 8
         for (int i = 0; i < LANES; i++) out[k + i] = table[index[i]];
     }
-    for (; k < n; k++) out[k] = table[clamp_i32(v[k], 32767) + 32768];
+    for (; k < n; k++) out[k] = table[clamp_i32(v[k], VALUE_LIMIT) + 32768];
 }
 
 TARGET static void store_logits(const int32_t *v, int n, int32_t *out) {
@@ -223,7 +224,7 @@ struct softmax {
     __m256i top, bound, sharpness;
 };
 
-/* z of 8 scores; bounded differences keep it within 21 bits. */
+/* z of §6 for 8 scores; bounded differences keep it within 21 bits. */
 INLINE __m256i exponents(const struct softmax *by, const int32_t *scores) {
     const __m256i difference = _mm256_sub_epi32(by->top, load(scores));
     const __m256i d = _mm256_min_epu32(difference, by->bound);
@@ -233,7 +234,7 @@ INLINE __m256i exponents(const struct softmax *by, const int32_t *scores) {
                               ODD_LANES);
 }
 
-/* e of 16 positions from their z, as pairs (t, t + 8). */
+/* e of §6 for 16 positions, from their z, as pairs (t, t + 8). */
 INLINE __m256i exponentials(__m256i lower, __m256i upper) {
     const __m256i raised = _mm256_slli_epi32(upper, 16);
     const __m256i u = _mm256_blend_epi16(lower, raised, ODD_WORDS);
@@ -285,6 +286,7 @@ TARGET static uint32_t exponentiate(int32_t *row, int n, int groups,
     return sum_of_8(sum);
 }
 
+/* weight[t] of §6. */
 TARGET static int32_t weigh(int32_t *row, int groups, uint32_t inverse) {
     const __m256i by = _mm256_set1_epi16((short)inverse), ones = _mm256_set1_epi16(1);
     __m256i sum = _mm256_setzero_si256();
@@ -312,17 +314,6 @@ TARGET static void mix_row(const int32_t *sums, int width, int32_t reciprocal,
     for (; i < width; i++) mixed[i] = mix(sums[i], reciprocal);
 }
 
-const struct rows rows_avx2 = {
-    .name = "avx2",
-    .norm = norm,
-    .cache_bytes = cache_bytes,
-    .cache_put = cache_put,
-    .attend_scratch = attend_scratch,
-    .attend = attend,
-    .store_i16 = store_i16,
-    .add_residual = add_residual,
-    .activate = activate,
-    .store_logits = store_logits,
-};
+ROWS_OF(avx2);
 
 #endif

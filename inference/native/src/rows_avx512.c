@@ -101,7 +101,7 @@ INLINE __m512i normalised(__m512i c, __m512i r, __m128i shift, int fraction) {
     odd = _mm512_sllv_epi64(odd, up);
     __m512i v = _mm512_mask_mov_epi32(even, ODD_LANES, odd);
     v = _mm512_srai_epi32(_mm512_add_epi32(v, _mm512_set1_epi32(1)), 1);
-    return clamped(v, 32767);
+    return clamped(v, VALUE_LIMIT);
 }
 
 TARGET static void normalise(const struct centre *by, int32_t r, int fraction,
@@ -166,7 +166,7 @@ TARGET static void activate(const int32_t *v, int n, const int16_t *table,
     for (int k = 0; k < n; k += LANES) {
         int left = n - k;
         __m512i value = _mm512_maskz_loadu_epi32(lanes(left), v + k);
-        value = _mm512_add_epi32(clamped(value, 32767), offset);
+        value = _mm512_add_epi32(clamped(value, VALUE_LIMIT), offset);
         _mm256_storeu_si256((__m256i *)index, _mm512_cvtepi32_epi16(value));
         if (left >= LANES) {
 #pragma GCC unroll 16
@@ -219,7 +219,7 @@ struct softmax {
     __m512i top, bound, sharpness;
 };
 
-/* z of 16 scores; bounded differences keep it within 21 bits. */
+/* z of §6 for 16 scores; bounded differences keep it within 21 bits. */
 INLINE __m512i exponents(const struct softmax *by, __m512i scores) {
     __m512i d = _mm512_min_epu32(_mm512_sub_epi32(by->top, scores), by->bound);
     __m512i even = _mm512_mul_epu32(d, by->sharpness);
@@ -228,7 +228,7 @@ INLINE __m512i exponents(const struct softmax *by, __m512i scores) {
                                  _mm512_slli_epi64(odd, 8));
 }
 
-/* e of 32 positions from their z, as pairs (t, t + 16). */
+/* e of §6 for 32 positions, from their z, as pairs (t, t + 16). */
 INLINE __m512i exponentials(__m512i lower, __m512i upper) {
     __m512i u = _mm512_mask_mov_epi16(lower, ODD_WORDS, _mm512_slli_epi32(upper, 16));
     __m512i shift =
@@ -277,6 +277,7 @@ TARGET static uint32_t exponentiate(int32_t *row, int n, int groups,
 }
 
 /* Turns e into weights; returns their sum. */
+/* weight[t] of §6. */
 TARGET static int32_t weigh(int32_t *row, int groups, uint32_t inverse) {
     const __m512i factor = _mm512_set1_epi16((short)inverse);
     const __m512i ones = _mm512_set1_epi16(1);
@@ -305,17 +306,6 @@ TARGET static void mix_row(const int32_t *sums, int width, int32_t reciprocal,
     }
 }
 
-const struct rows rows_avx512 = {
-    .name = "avx512",
-    .norm = norm,
-    .cache_bytes = cache_bytes,
-    .cache_put = cache_put,
-    .attend_scratch = attend_scratch,
-    .attend = attend,
-    .store_i16 = store_i16,
-    .add_residual = add_residual,
-    .activate = activate,
-    .store_logits = store_logits,
-};
+ROWS_OF(avx512);
 
 #endif

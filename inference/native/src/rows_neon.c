@@ -86,7 +86,7 @@ INLINE int32x4_t normalised(int32x4_t c, int32x2_t r, int32x4_t shift) {
 /* clamp(v, 32767), narrowed. */
 INLINE int16x8_t narrow(int32x4_t low, int32x4_t high) {
     const int16x8_t v = vcombine_s16(vqmovn_s32(low), vqmovn_s32(high));
-    return vmaxq_s16(v, vdupq_n_s16(-32767));
+    return vmaxq_s16(v, vdupq_n_s16(-VALUE_LIMIT));
 }
 
 static void normalise(const struct centre *by, int32_t r, int fraction,
@@ -151,12 +151,13 @@ static void activate(const int32_t *v, int n, const int16_t *table, int16_t *out
     int k = 0;
     for (; k + LANES <= n; k += LANES) {
         const int32x4_t offset = vdupq_n_s32(32768);
-        vst1q_s32(index, vaddq_s32(clamped(vld1q_s32(v + k), 32767), offset));
-        vst1q_s32(index + 4, vaddq_s32(clamped(vld1q_s32(v + k + 4), 32767), offset));
+        vst1q_s32(index, vaddq_s32(clamped(vld1q_s32(v + k), VALUE_LIMIT), offset));
+        vst1q_s32(index + 4,
+                  vaddq_s32(clamped(vld1q_s32(v + k + 4), VALUE_LIMIT), offset));
 #pragma GCC unroll 8
         for (int i = 0; i < LANES; i++) out[k + i] = table[index[i]];
     }
-    for (; k < n; k++) out[k] = table[clamp_i32(v[k], 32767) + 32768];
+    for (; k < n; k++) out[k] = table[clamp_i32(v[k], VALUE_LIMIT) + 32768];
 }
 
 static void store_logits(const int32_t *v, int n, int32_t *out) {
@@ -199,7 +200,7 @@ struct softmax {
     uint32x2_t sharpness;
 };
 
-/* z of 4 scores; bounded differences keep it within 21 bits. */
+/* z of §6 for 4 scores; bounded differences keep it within 21 bits. */
 INLINE uint32x4_t exponents(const struct softmax *by, const int32_t *scores) {
     const uint32x4_t score = vreinterpretq_u32_s32(vld1q_s32(scores));
     const uint32x4_t d = vminq_u32(vsubq_u32(by->top, score), by->bound);
@@ -215,7 +216,7 @@ INLINE uint16x8_t upper_product(uint16x8_t a, uint16x8_t b) {
     return vcombine_u16(vshrn_n_u32(low, 16), vshrn_n_u32(high, 16));
 }
 
-/* e of 8 positions from their z. */
+/* e of §6 for 8 positions, from their z. */
 INLINE uint16x8_t exponentials(uint32x4_t low, uint32x4_t high) {
     const uint16x8_t u = vcombine_u16(vmovn_u32(low), vmovn_u32(high));
     const uint16x8_t whole = vcombine_u16(vshrn_n_u32(low, 16), vshrn_n_u32(high, 16));
@@ -256,6 +257,7 @@ static uint32_t exponentiate(int32_t *row, int n, int groups, uint32_t sharpness
     return vaddvq_u32(sum);
 }
 
+/* weight[t] of §6. */
 static int32_t weigh(int32_t *row, int groups, uint32_t inverse) {
     const uint16x8_t by = vdupq_n_u16((uint16_t)inverse);
     uint16_t *units = (uint16_t *)row;
@@ -281,17 +283,6 @@ static void mix_row(const int32_t *sums, int width, int32_t reciprocal,
     for (; i < width; i++) mixed[i] = mix(sums[i], reciprocal);
 }
 
-const struct rows rows_neon = {
-    .name = "neon",
-    .norm = norm,
-    .cache_bytes = cache_bytes,
-    .cache_put = cache_put,
-    .attend_scratch = attend_scratch,
-    .attend = attend,
-    .store_i16 = store_i16,
-    .add_residual = add_residual,
-    .activate = activate,
-    .store_logits = store_logits,
-};
+ROWS_OF(neon);
 
 #endif

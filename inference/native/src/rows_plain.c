@@ -6,6 +6,7 @@
 #include "row_math.h"
 #include "rows_versions.h"
 
+/* §5. */
 static void norm(const int32_t *x, int n, int fraction, const uint8_t *shift,
                  int32_t epsilon, int16_t *y) {
     int64_t sum = 0;
@@ -58,6 +59,7 @@ static size_t attend_scratch(int head_width, int capacity, int rows) {
     return round_up(((size_t)capacity + (size_t)head_width) * sizeof(int32_t), 64);
 }
 
+/* score[t] of §6. */
 static void score(const int16_t *keys, int width, int n, const int16_t *q,
                   int32_t *scores) {
     for (int t = 0; t < n; t++) {
@@ -68,7 +70,7 @@ static void score(const int16_t *keys, int width, int n, const int16_t *q,
     }
 }
 
-/* Turns n scores into weights and returns their sum (`whole`). */
+/* §6: turns n scores into weights and returns their sum (`whole`). */
 static int32_t softmax(int32_t *scores, int n, uint32_t sharpness) {
     int32_t top = scores[0];
     for (int t = 1; t < n; t++) top = scores[t] > top ? scores[t] : top;
@@ -90,6 +92,7 @@ static int32_t softmax(int32_t *scores, int n, uint32_t sharpness) {
     return (int32_t)whole;
 }
 
+/* `mixed` of §6. */
 static void mix_row(const int16_t *values, int width, int n, const int32_t *weights,
                     int32_t whole, int32_t *sums, int16_t *mixed) {
     memset(sums, 0, (size_t)width * sizeof *sums);
@@ -123,12 +126,13 @@ static void store_i16(const int32_t *v, int n, int limit, int16_t *out) {
     for (int k = 0; k < n; k++) out[k] = (int16_t)clamp_i32(v[k], limit);
 }
 
+/* §7: x, i and g, logit. */
 static void add_residual(const int32_t *v, int n, int32_t *x) {
     for (int k = 0; k < n; k++) x[k] = clamp_i32(x[k] + clamp_i32(v[k], REST), REST);
 }
 
 static void activate(const int32_t *v, int n, const int16_t *table, int16_t *out) {
-    for (int k = 0; k < n; k++) out[k] = table[clamp_i32(v[k], 32767) + 32768];
+    for (int k = 0; k < n; k++) out[k] = table[clamp_i32(v[k], VALUE_LIMIT) + 32768];
 }
 
 static void store_logits(const int32_t *v, int n, int32_t *out) {
@@ -136,15 +140,4 @@ static void store_logits(const int32_t *v, int n, int32_t *out) {
         out[k] = clamp_i32(v[k], HEAD_LIMIT) * (1 << LOGIT_SHIFT);
 }
 
-const struct rows rows_plain = {
-    .name = "plain",
-    .norm = norm,
-    .cache_bytes = cache_bytes,
-    .cache_put = cache_put,
-    .attend_scratch = attend_scratch,
-    .attend = attend,
-    .store_i16 = store_i16,
-    .add_residual = add_residual,
-    .activate = activate,
-    .store_logits = store_logits,
-};
+ROWS_OF(plain);

@@ -12,4 +12,10 @@ extern const struct rows rows_avx512;
 extern const struct rows rows_neon;
 #endif
 
+/* What the file of a version ends with: its functions, by the names of their fields. */
+#define ROWS_OF(version)                                                               \
+    const struct rows rows_##version = {                                               \
+        #version, norm,      cache_bytes,  cache_put, attend_scratch,                  \
+        attend,   store_i16, add_residual, activate,  store_logits}
+
 #endif

@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "sample_tables.h"
+#include "spec.h"
 
-#define MILLION 1000000
 #define DIGIT_BITS 11
 #define BUCKETS (1 << DIGIT_BITS)
 #define BLOCK 512
@@ -59,6 +59,7 @@ static int first_top(const int32_t *logits, int vocab) {
     return start;
 }
 
+/* exp31 of §8. */
 static uint64_t exp31(uint32_t u) {
     return ((uint64_t)COARSE[u >> 8] * FINE[u & 255]) >> 31;
 }
@@ -70,7 +71,7 @@ static uint32_t largest_gap(uint64_t k) {
     return gap > INT32_MAX ? INT32_MAX : (uint32_t)gap;
 }
 
-/* `gap` is at most largest_gap(k). */
+/* weight[j] of §8; `gap`, its d[j], is at most largest_gap(k). */
 static uint32_t weight_of(uint32_t gap, uint64_t k) {
     uint32_t z = (uint32_t)((gap * k) >> 32);
     return (uint32_t)(exp31(z & 65535) >> (4 + (z >> 16)));
@@ -173,6 +174,7 @@ int sample_token(const int32_t *logits, int vocab, int64_t temperature, int64_t 
     int first = first_top(logits, vocab);
     if (temperature == 0) return first;
     int32_t top = logits[first];
+    /* K of §8: 94548 is log2(e) in Q16. */
     uint64_t k = ((uint64_t)94548 << 16) * MILLION / (uint64_t)temperature;
     struct candidates p = candidates_in(scratch, vocab);
     /* Tokens without weight can neither be drawn nor lengthen a prefix, so they may go

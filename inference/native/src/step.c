@@ -1,9 +1,6 @@
 /* Steps: what is asked is checked, laid out in rows and handed to the pool. */
 #include "forward.h"
 
-#define MAX_TEMPERATURE 100000000
-#define MILLION 1000000
-
 /* Memory of one step grows with its rows; this many fill any cache anyway. */
 #define MAX_ROWS (1 << 20)
 

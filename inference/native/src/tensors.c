@@ -4,8 +4,6 @@
 #include "model.h"
 
 /* The first entries stand alone, the others exist once per layer. */
-enum { GLOBAL_TENSORS = 7, LAYER_TENSORS = 16 };
-
 static const char *const NAMES[GLOBAL_TENSORS + LAYER_TENSORS] = {
     "token_embedding", "token_shift",    "position_embedding", "final.shift",
     "head.weight",     "head.multiplier", "head.bias",

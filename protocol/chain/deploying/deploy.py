@@ -31,7 +31,6 @@ __all__ = ["deploy_market", "is_instance"]
 class _Deployed:
     address: ChecksumAddress
     block_number: int
-    code_hash: str
 
 
 def deploy_market(
@@ -76,7 +75,14 @@ def deploy_market(
     )
     market = deployer.deploy("Marketplace", config)
     lens = deployer.deploy("MarketplaceLens", market.address)
-    deployment = _describe(web3, market, lens, registry, money)
+    deployment = _describe(
+        web3,
+        min(registry.block_number, market.block_number),
+        marketplace=market.address,
+        lens=lens.address,
+        registry=registry.address,
+        token=money,
+    )
     # The immutables, which a comparison of code leaves out.
     actual = MarketClient(web3, deployment).config
     if actual != config:
@@ -84,26 +90,13 @@ def deploy_market(
     return deployment
 
 
-def _describe(
-    web3: Web3,
-    market: _Deployed,
-    lens: _Deployed,
-    registry: _Deployed,
-    token: ChecksumAddress,
-) -> Deployment:
+def _describe(web3: Web3, block: int, **addresses: ChecksumAddress) -> Deployment:
+    hashes = {role: _code_hash(web3, at) for role, at in addresses.items()}
     return Deployment(
         chain_id=web3.eth.chain_id,
-        marketplace=market.address,
-        lens=lens.address,
-        registry=registry.address,
-        token=token,
-        block_number=min(registry.block_number, market.block_number),
-        code_hashes={
-            "marketplace": market.code_hash,
-            "lens": lens.code_hash,
-            "registry": registry.code_hash,
-            "token": _code_hash(web3, token),
-        },
+        block_number=block,
+        code_hashes=hashes,
+        **addresses,
     )
 
 
@@ -156,7 +149,7 @@ class _Deployer:
         code = bytes(self._web3.eth.get_code(address))
         if not is_instance(code, artifact):
             raise ChainError(f"the code at {address} is not that of {artifact.name}")
-        return _Deployed(address, block_number, to_hex(keccak(code)))
+        return _Deployed(address, block_number)
 
 
 def is_instance(code: bytes, artifact: Artifact) -> bool:

@@ -6,15 +6,19 @@ code, and what that code returns is the answer.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 from web3 import Web3
 
+from protocol.chain.rpc.blocks import fetch_block
+from protocol.chain.rpc.endpoint import RpcRefusal
 from protocol.chain.rpc.header import fetch_header
-from protocol.chain.rpc.provider import RpcRefusal, request
-from protocol.errors import ChainError, ContractReverted
+from protocol.chain.rpc.provider import request
+from protocol.errors import ChainError, ContractReverted, RpcUnavailable
 from protocol.hexadecimal import from_hex, to_hex
 
 __all__ = ["HISTORY_CONTRACT", "BlockFacts", "ChainInspection", "TokenFacts"]
@@ -100,8 +104,8 @@ class ChainInspection:
         if not self.code(HISTORY_CONTRACT):
             return False
         found = self._call(HISTORY_CONTRACT, number.to_bytes(32).hex())
-        header = request(self._web3, "eth_getBlockByNumber", hex(number), False)
-        return isinstance(found, bytes) and to_hex(found) == header["hash"]
+        known = self._fields(number)["hash"]
+        return isinstance(found, bytes) and to_hex(found) == known
 
     def header_fault(self, number: int) -> str | None:
         """Why a block's header cannot be rebuilt; None if it can."""
@@ -127,9 +131,15 @@ class ChainInspection:
         )
 
     def _block(self, number: int) -> BlockFacts:
-        raw = request(self._web3, "eth_getBlockByNumber", hex(number), False)
-        mixed = from_hex(raw.get("mixHash") or "0x")
-        return BlockFacts(number, int(raw["timestamp"], 16), mixed)
+        fields = self._fields(number)
+        mixed = from_hex(fields.get("mixHash") or "0x")
+        return BlockFacts(number, int(fields["timestamp"], 16), mixed)
+
+    def _fields(self, number: int) -> Mapping[str, Any]:
+        fields = fetch_block(self._web3, number)
+        if fields is None:
+            raise RpcUnavailable(f"the node does not have block {number}")
+        return fields
 
     def _number(self, to: ChecksumAddress, data: str) -> int | None:
         answer = self._call(to, data)

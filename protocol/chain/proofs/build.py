@@ -18,8 +18,9 @@ from protocol.chain.proofs.verify import (
     proven_word,
     record_slot,
 )
+from protocol.chain.rpc.endpoint import RpcRefusal
 from protocol.chain.rpc.header import fetch_header
-from protocol.chain.rpc.provider import RpcRefusal, request
+from protocol.chain.rpc.provider import request
 from protocol.errors import BadProof, ChainError, RequestError, RpcUnavailable
 from protocol.hexadecimal import from_hex, to_hex
 from protocol.market.events import Log
@@ -46,7 +47,7 @@ def prove_job(
         logs: Its events, in order; the last one ended it.
 
     Raises:
-        RequestError: More than `MOST_HEADERS` blocks lie between.
+        RequestError: More than `MAX_HEADERS` blocks lie between.
         ChainError: The chain is of a fork that this version does not know.
         RpcUnavailable: The node failed, or answers with what does not verify.
     """

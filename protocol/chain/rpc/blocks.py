@@ -1,4 +1,4 @@
-"""What a worker asks of blocks again and again, read as the node wrote it.
+"""Blocks, read as the node wrote them.
 
 web3 would take apart every field of a block to hand out two of them.
 """
@@ -8,21 +8,24 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from web3 import Web3
 
 from protocol.chain.rpc.provider import request
 from protocol.errors import RpcUnavailable
 
-__all__ = ["Head", "fetch_hash", "fetch_head"]
+__all__ = ["BlockHead", "MinedBlock", "fetch_block", "fetch_head"]
+
+MinedBlock = int | Literal["latest"]
+"""A block's number, or the last mined block."""
 
 _HASH = re.compile(r"0x[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """The last mined block.
+class BlockHead:
+    """A mined block.
 
     Attributes:
         number: Its number.
@@ -35,36 +38,36 @@ class Head:
     time: int
 
 
-def fetch_head(web3: Web3) -> Head:
-    """The last mined block. Raises RpcUnavailable."""
-    block = _fetch(web3, "latest")
+def fetch_block(web3: Web3, block: MinedBlock) -> Mapping[str, Any] | None:
+    """All fields of a block, without its transactions.
+
+    Returns:
+        What `eth_getBlockByNumber` answers; None if the node does not have the block.
+
+    Raises:
+        RpcUnavailable: The node failed.
+    """
+    tag = block if isinstance(block, str) else hex(block)
+    fields: Mapping[str, Any] | None
+    fields = request(web3, "eth_getBlockByNumber", tag, False)
+    return fields
+
+
+def fetch_head(web3: Web3, block: MinedBlock = "latest") -> BlockHead | None:
+    """Number, hash and time of a block; None if the node does not have it.
+
+    Raises:
+        RpcUnavailable: The node failed, or describes the block badly.
+    """
+    fields = fetch_block(web3, block)
+    if fields is None:
+        return None
     try:
-        if block is None:
-            raise ValueError("there is none")
-        return Head(
-            int(block["number"], 16), _hash_of(block), int(block["timestamp"], 16)
+        digest = str(fields["hash"]).lower()
+        if _HASH.fullmatch(digest) is None:
+            raise ValueError(f"its hash is {digest[:80]!r}")
+        return BlockHead(
+            int(fields["number"], 16), digest, int(fields["timestamp"], 16)
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise RpcUnavailable(f"malformed latest block: {error}") from error
-
-
-def fetch_hash(web3: Web3, number: int) -> str | None:
-    """Hash of the block at a height; None if there is none. Raises RpcUnavailable."""
-    block = _fetch(web3, hex(number))
-    try:
-        return None if block is None else _hash_of(block)
-    except (KeyError, ValueError) as error:
-        raise RpcUnavailable(f"malformed block {number}: {error}") from error
-
-
-def _fetch(web3: Web3, block: str) -> Mapping[str, Any] | None:
-    found: Mapping[str, Any] | None
-    found = request(web3, "eth_getBlockByNumber", block, False)
-    return found
-
-
-def _hash_of(block: Mapping[str, Any]) -> str:
-    digest = str(block["hash"]).lower()
-    if _HASH.fullmatch(digest) is None:
-        raise ValueError(f"its hash is {digest[:80]!r}")
-    return digest
+        raise RpcUnavailable(f"malformed block {block}: {error}") from error

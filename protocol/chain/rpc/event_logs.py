@@ -10,7 +10,9 @@ from eth_typing import ChecksumAddress
 from web3 import Web3
 
 from protocol.chain.abi.decoding import decode_log
-from protocol.chain.rpc.provider import RpcRefusal, request
+from protocol.chain.rpc.blocks import fetch_block
+from protocol.chain.rpc.endpoint import RpcRefusal
+from protocol.chain.rpc.provider import request
 from protocol.errors import RpcRateLimited, RpcUnavailable
 from protocol.market.events import Log
 
@@ -18,8 +20,8 @@ __all__ = ["MAX_BLOCKS_AT_ONCE", "ChunkSize", "fetch_logs"]
 
 MAX_BLOCKS_AT_ONCE = 10_000
 
-# So many chunks must succeed below a limit before it is tried whether it still holds.
-_PATIENT_CHUNKS = 32
+# How many chunks must succeed below a limit until more is asked for again.
+_HELD_CHUNKS = 32
 # "Try with this block range [0x10, 0x2f]."
 _ADVICE = re.compile(r"\[\s*(0x[0-9a-fA-F]{1,16})\s*,\s*(0x[0-9a-fA-F]{1,16})\s*\]")
 
@@ -32,11 +34,11 @@ class ChunkSize:
     """
 
     def __init__(self, blocks: int = MAX_BLOCKS_AT_ONCE) -> None:
-        """Begin with so many."""
-        self._most = blocks
+        """Begin with a number of blocks, which is also the limit."""
+        self._max_blocks = blocks
         self._blocks = blocks
         self._accepted = 0
-        # Chunks to go before more is tried.
+        # Chunks until more is asked for again.
         self._hold = 0
 
     @property
@@ -45,25 +47,25 @@ class ChunkSize:
         return self._blocks
 
     def refused(self, blocks: int, reason: str) -> None:
-        """A request for so many was refused; take less, or what the node advises."""
-        good = self._accepted if self._accepted < blocks else 0
-        self._blocks = max(1, min(good or blocks // 2, _advised(reason) or blocks))
-        # If that is refused as well, it is no good any more.
+        """The node refused that many; ask for what it took before, or advises."""
+        known = self._accepted if self._accepted < blocks else 0
+        self._blocks = max(1, min(known or blocks // 2, _advised(reason) or blocks))
+        # If that is refused as well, it is not known to be taken any more.
         self._accepted = 0
-        self._hold = _PATIENT_CHUNKS
+        self._hold = _HELD_CHUNKS
 
     def failed(self, blocks: int) -> None:
-        """A request for so many was not answered; maybe it was too much."""
+        """A request for that many had no answer; maybe it was too much."""
         self._blocks = max(1, blocks // 2)
 
     def succeeded(self, blocks: int) -> None:
-        """A request for so many was answered; take more next time, or later."""
+        """The node answered for that many; ask for more next time, or later."""
         if blocks < self._blocks:
             return  # the range was short: nothing was learnt
         self._accepted = blocks
         self._hold = max(0, self._hold - 1)
         if self._hold == 0:
-            self._blocks = min(blocks + blocks // 4 + 1, self._most)
+            self._blocks = min(blocks + blocks // 4 + 1, self._max_blocks)
 
 
 def fetch_logs(
@@ -85,7 +87,7 @@ def fetch_logs(
         from_block: First block.
         to_block: Last block; before the first one there are none.
         chunk_size: What was learnt of the node's limits.
-        fresh_blocks: So many at the end are asked for by their hashes. A node that is
+        fresh_blocks: How many at the end are asked for by their hashes. A node that is
             behind answers a range that it does not have with no logs, and a hash that
             it does not have with an error.
 
@@ -133,7 +135,7 @@ def _by_range(
 
 
 def _by_hash(web3: Web3, query: Mapping[str, Any], number: int) -> Iterator[Log]:
-    block = request(web3, "eth_getBlockByNumber", hex(number), False)
+    block = fetch_block(web3, number)
     if block is None:
         raise RpcUnavailable(f"the node does not have block {number} yet")
     block_hash = block.get("hash")

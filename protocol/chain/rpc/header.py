@@ -13,7 +13,7 @@ import rlp
 from eth_utils.crypto import keccak
 from web3 import Web3
 
-from protocol.chain.rpc.provider import request
+from protocol.chain.rpc.blocks import fetch_block
 from protocol.errors import ChainError, RpcUnavailable
 from protocol.hexadecimal import from_hex, to_hex
 
@@ -76,7 +76,7 @@ def fetch_header(web3: Web3, block_number: int) -> bytes:
         RpcUnavailable: The node does not have the block, or describes it badly.
         ChainError: The header has a field that this version does not know.
     """
-    block = request(web3, "eth_getBlockByNumber", hex(block_number), False)
+    block = fetch_block(web3, block_number)
     if block is None:
         raise RpcUnavailable(f"the node does not have block {block_number}")
     try:

@@ -25,7 +25,7 @@ from web3.types import RPCEndpoint, RPCResponse
 from protocol.chain.rpc.endpoint import Endpoint, RpcRefusal
 from protocol.errors import ConfigError, RpcRateLimited, RpcUnavailable
 
-__all__ = ["RpcRefusal", "connect", "request"]
+__all__ = ["connect", "request"]
 
 _log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ def request(web3: Web3, method: str, *params: Any) -> Any:
 
 
 @dataclass(slots=True)
-class _Choice:
+class _Node:
     """An endpoint and what is known of it; times are those of the monotonic clock."""
 
     endpoint: Endpoint
@@ -112,23 +112,23 @@ class _Provider(HTTPProvider):
 
     def __init__(self, endpoints: Sequence[Endpoint]) -> None:
         super().__init__(str(endpoints[0]), exception_retry_configuration=None)
-        self._choices = [_Choice(endpoint) for endpoint in endpoints]
+        self._nodes = [_Node(endpoint) for endpoint in endpoints]
         self._chain_id: str | None = None
         self._highest = 0
         self._id_lock = threading.Lock()
 
     def __str__(self) -> str:
-        return f"RPC connection {self._choices[0].endpoint}"
+        return f"RPC connection {self._nodes[0].endpoint}"
 
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
         question = self._question(method, params)
         if method not in _REPEATABLE:
             return self._ask_once(question)
-        response = self._ask(question)
+        response = self._ask_repeatedly(question)
         height = _height(question, response)
         if height is None:
             return response
-        return self._newest(question, response, height)
+        return self._longest_chain(question, response, height)
 
     def _question(self, method: RPCEndpoint, params: Any) -> _Question:
         with self._id_lock:
@@ -138,101 +138,99 @@ class _Provider(HTTPProvider):
     # Repeating
 
     def _ask_once(self, question: _Question) -> RPCResponse:
-        choice = next(self._usable(), None)
-        if choice is None:
-            raise self._all_rest(question)
-        return self._ask_one(choice, question)
+        node = next(self._usable(), None)
+        if node is None:
+            raise self._all_resting(question)
+        return self._ask_node(node, question)
 
-    def _ask(self, question: _Question) -> RPCResponse:
+    def _ask_repeatedly(self, question: _Question) -> RPCResponse:
         give_up_at = time.monotonic() + _PATIENCE_SECONDS
         for attempt in range(_ROUNDS):
             failure = None
-            for choice in list(self._usable()):
+            for node in list(self._usable()):
                 try:
-                    return self._ask_one(choice, question)
+                    return self._ask_node(node, question)
                 except RpcUnavailable as error:
                     if isinstance(error, RpcRefusal) and not error.is_behind:
                         raise
                     failure = error
-            last = failure or self._all_rest(question)
-            pause = max(_pause(attempt), self._rest())
+            last = failure or self._all_resting(question)
+            pause = max(_pause(attempt), self._rest_seconds())
             if attempt + 1 == _ROUNDS or time.monotonic() + pause > give_up_at:
                 raise last
             time.sleep(pause)
         raise AssertionError("the last round returns or raises")
 
-    def _ask_one(self, choice: _Choice, question: _Question) -> RPCResponse:
+    def _ask_node(self, node: _Node, question: _Question) -> RPCResponse:
         try:
-            self._check_chain(choice)
-            endpoint = choice.endpoint
+            self._check_chain(node)
+            endpoint = node.endpoint
             return endpoint.ask(question.method, question.body, question.request_id)
         except RpcRateLimited as error:
             wait = error.retry_after_seconds
             now = time.monotonic()
-            choice.rests_until = now if wait is None else now + wait
-            self._avoid(choice, _AVOID_FAILING_SECONDS, error)
+            node.rests_until = now if wait is None else now + wait
+            self._avoid(node, _AVOID_FAILING_SECONDS, error)
             raise
         except RpcRefusal as error:
             if error.is_behind:
-                self._avoid(choice, _AVOID_STALE_SECONDS, error)
+                self._avoid(node, _AVOID_STALE_SECONDS, error)
             raise
         except RpcUnavailable as error:
-            self._avoid(choice, _AVOID_FAILING_SECONDS, error)
+            self._avoid(node, _AVOID_FAILING_SECONDS, error)
             raise
 
     # Choosing
 
-    def _usable(self) -> Iterator[_Choice]:
+    def _usable(self) -> Iterator[_Node]:
         """Endpoints to ask now: those without trouble first, in the order given."""
         now = time.monotonic()
-        awake = [choice for choice in self._choices if choice.rests_until <= now]
-        yield from (choice for choice in awake if choice.avoid_until <= now)
-        yield from (choice for choice in awake if choice.avoid_until > now)
+        awake = [node for node in self._nodes if node.rests_until <= now]
+        yield from (node for node in awake if node.avoid_until <= now)
+        yield from (node for node in awake if node.avoid_until > now)
 
-    def _avoid(self, choice: _Choice, seconds: float, reason: Exception) -> None:
+    def _avoid(self, node: _Node, seconds: float, reason: Exception) -> None:
         now = time.monotonic()
-        if choice.avoid_until <= now and len(self._choices) > 1:
+        if node.avoid_until <= now and len(self._nodes) > 1:
             _log.warning(
                 "rpc in trouble",
-                extra={"rpc": str(choice.endpoint), "reason": str(reason)},
+                extra={"rpc": str(node.endpoint), "reason": str(reason)},
             )
-        choice.avoid_until = max(choice.avoid_until, now + seconds)
+        node.avoid_until = max(node.avoid_until, now + seconds)
 
-    def _rest(self) -> float:
+    def _rest_seconds(self) -> float:
         """Seconds until the first endpoint may be asked again."""
-        first = min(choice.rests_until for choice in self._choices)
+        first = min(node.rests_until for node in self._nodes)
         return max(first - time.monotonic(), 0.0)
 
-    def _all_rest(self, question: _Question) -> RpcRateLimited:
-        rest = self._rest()
-        names = ", ".join(str(choice.endpoint) for choice in self._choices)
+    def _all_resting(self, question: _Question) -> RpcRateLimited:
+        rest = self._rest_seconds()
+        names = ", ".join(str(node.endpoint) for node in self._nodes)
         return RpcRateLimited(
             f"RPC {names}: {question.method}: rate limit: asked to wait another "
             f"{rest:.0f} s",
             rest,
         )
 
-    def _check_chain(self, choice: _Choice) -> None:
+    def _check_chain(self, node: _Node) -> None:
         """Never mix two chains; whether it is the right one, the caller checks."""
-        if choice.is_checked or len(self._choices) == 1:
+        if node.is_checked or len(self._nodes) == 1:
             return
         question = self._question(RPCEndpoint("eth_chainId"), [])
-        answer = choice.endpoint.ask(
-            question.method, question.body, question.request_id
-        )
+        answer = node.endpoint.ask(question.method, question.body, question.request_id)
         chain_id = str(answer.get("result"))
         self._chain_id = self._chain_id or chain_id
         if chain_id != self._chain_id:
-            choice.rests_until = time.monotonic() + _AVOID_FOREIGN_SECONDS
+            node.rests_until = time.monotonic() + _AVOID_FOREIGN_SECONDS
             raise RpcUnavailable(
-                f"RPC {choice.endpoint} serves chain {int(chain_id, 16)}, the others "
+                f"RPC {node.endpoint} serves chain {int(chain_id, 16)}, the others "
                 f"serve {int(self._chain_id, 16)}: give URLs of one chain"
             )
-        choice.is_checked = True
+        node.is_checked = True
 
     # Heads
 
-    def _newest(
+    def _longest_chain(
         self, question: _Question, response: RPCResponse, height: int
     ) -> RPCResponse:
         """The answer of whoever has the longest chain, when one got shorter.
@@ -244,10 +242,10 @@ class _Provider(HTTPProvider):
             if height >= self._highest:
                 break
             # Another one first, if there is another.
-            stale = next(self._usable(), self._choices[0])
+            stale = next(self._usable(), self._nodes[0])
             stale.avoid_until = time.monotonic() + _AVOID_STALE_SECONDS
             time.sleep(_HEAD_PAUSE_SECONDS)
-            again = self._ask(question)
+            again = self._ask_repeatedly(question)
             found = _height(question, again)
             if found is not None and found > height:
                 response, height = again, found

@@ -13,7 +13,8 @@ from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from hexbytes import HexBytes
 from web3 import Web3
 
-from protocol.chain.rpc.provider import RpcRefusal, request
+from protocol.chain.rpc.endpoint import RpcRefusal
+from protocol.chain.rpc.provider import request
 from protocol.chain.rpc.receipts import TxReceipt, fetch_receipt
 from protocol.chain.transactions.budget import GasBudget
 from protocol.chain.transactions.fees import Fees, fetch_quote, raised_fees

@@ -19,7 +19,7 @@ class Quote:
     Attributes:
         base_fee: That of the last block.
         priority_fee: What the node suggests on top.
-        block_gas: Most gas of a block.
+        block_gas: Gas limit of a block.
     """
 
     base_fee: int

@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Protocol
 
 __all__ = [
-    "RECEIPT_TIMEOUT_SECONDS",
     "REPLACE_AFTER_SECONDS",
     "SendObserver",
     "SenderOptions",
 ]
 
-RECEIPT_TIMEOUT_SECONDS = 120.0
 REPLACE_AFTER_SECONDS = 30.0
 
 
@@ -46,7 +44,7 @@ class SenderOptions:
         observer: Who is told what was spent.
     """
 
-    receipt_timeout_seconds: float = RECEIPT_TIMEOUT_SECONDS
+    receipt_timeout_seconds: float = 120.0
     replace_after_seconds: float = REPLACE_AFTER_SECONDS
     max_fee_per_gas_wei: int | None = None
     max_gas_wei_per_day: int | None = None

@@ -14,14 +14,14 @@ from web3 import Web3
 from web3.types import TxParams
 
 from protocol.chain.abi.reverts import NO_REASON
-from protocol.chain.rpc.provider import RpcRefusal
+from protocol.chain.rpc.endpoint import RpcRefusal
 from protocol.chain.rpc.receipts import TxReceipt
 from protocol.chain.transactions.broadcaster import Broadcaster, NonceTaken
 from protocol.chain.transactions.budget import GasBudget
 from protocol.chain.transactions.fees import fetch_quote, first_fees
 from protocol.chain.transactions.nonces import NONCE_REGISTRY, NonceManager
 from protocol.chain.transactions.options import SenderOptions
-from protocol.chain.transactions.outbox import FileOutbox, MemoryOutbox, Outbox
+from protocol.chain.transactions.outbox import Outbox
 from protocol.chain.transactions.waiting import ReceiptWait
 from protocol.errors import (
     ContractReverted,
@@ -89,15 +89,12 @@ class Sender:
             OutboxError: The options name a file that cannot be used.
         """
         self._web3 = web3
+        self._account = account
         self._address = checksum_address(account.address)
         self._options = options or SenderOptions()
         chain_id, path = web3.eth.chain_id, self._options.outbox_path
         self._chain_id = chain_id
-        outbox: Outbox = (
-            MemoryOutbox()
-            if path is None
-            else FileOutbox(path, chain_id=chain_id, account=self._address)
-        )
+        outbox = Outbox(path, chain_id=chain_id, account=self._address)
         state = NONCE_REGISTRY.state_of(chain_id, self._address, path)
         self._nonces = NonceManager(outbox, state)
         cap = self._options.max_gas_wei_per_day
@@ -106,6 +103,11 @@ class Sender:
             web3, account, self._nonces, self._budget, self._options
         )
         self._warned_at: float | None = None
+
+    @property
+    def account(self) -> LocalAccount:
+        """The account, which signs."""
+        return self._account
 
     @property
     def address(self) -> ChecksumAddress:
@@ -145,28 +147,28 @@ class Sender:
                 sending it again is simulated on top of it.
             RpcUnavailable: The node failed before anything was sent.
         """
-        wanted = self._wanted(call, value)
-        mined = self._mined(call, wanted)
+        unpriced = self._unpriced(call, value)
+        mined = self._send_until_mined(call, unpriced)
         if not mined.has_succeeded:
-            raise self._reason(wanted, mined.block_number)
+            raise self._revert_of(unpriced, mined.block_number)
         return mined
 
-    def _wanted(self, call: Call, value: int) -> TxParams:
-        wanted: TxParams = {
+    def _unpriced(self, call: Call, value: int) -> TxParams:
+        unpriced: TxParams = {
             "from": self.address,
             "data": HexBytes(call.data),
             "value": self._web3.to_wei(value, "wei"),
         }
         if call.to is not None:
-            wanted["to"] = call.to
-        return wanted
+            unpriced["to"] = call.to
+        return unpriced
 
-    def _mined(self, call: Call, wanted: TxParams) -> TxReceipt:
+    def _send_until_mined(self, call: Call, unpriced: TxParams) -> TxReceipt:
         """Send; again when another process took the nonce, before or after."""
         for _ in range(_ATTEMPTS):
             try:
                 with self._broadcaster.locked():
-                    nonce = self._submit(call, wanted)
+                    nonce = self._submit(call, unpriced)
             except NonceTaken:
                 _log.warning("a nonce of %s was taken", self.address)
                 continue
@@ -179,11 +181,11 @@ class Sender:
             f"{self.address} {_ATTEMPTS} times; does another process use its key?"
         )
 
-    def _submit(self, call: Call, wanted: TxParams) -> int:
+    def _submit(self, call: Call, unpriced: TxParams) -> int:
         """Simulate, price, sign and broadcast; the nonce."""
         # Raises ContractReverted: the simulation.
-        estimate = self._web3.eth.estimate_gas(wanted, "pending")
-        transaction = self._priced(call, wanted, estimate)
+        estimate = self._web3.eth.estimate_gas(unpriced, "pending")
+        transaction = self._priced(call, unpriced, estimate)
         try:
             sent = self._broadcaster.broadcast(call.name, transaction)
         except RpcRefusal as error:
@@ -196,7 +198,7 @@ class Sender:
         _log.info("sent %s", call.name, extra=facts)
         return sent.nonce
 
-    def _priced(self, call: Call, wanted: TxParams, estimate: int) -> dict[str, Any]:
+    def _priced(self, call: Call, unpriced: TxParams, estimate: int) -> dict[str, Any]:
         """Gas limit and EIP-1559 fees, within the limits."""
         quote = fetch_quote(self._web3)
         cap = self._options.max_fee_per_gas_wei
@@ -209,9 +211,9 @@ class Sender:
         wide = estimate * _GAS_MARGIN_PERCENT // 100 + call.spare_gas
         gas = max(min(wide, quote.block_gas, _MAX_GAS), estimate)
         max_wei = gas * fees.max_fee
-        self._require_funds(call, max_wei, wanted["value"])
+        self._require_funds(call, max_wei, unpriced["value"])
         self._budget.require(max_wei)
-        fields = {key: value for key, value in wanted.items() if key != "from"}
+        fields = {key: value for key, value in unpriced.items() if key != "from"}
         return {
             **fields,
             **fees.to_fields(),
@@ -279,13 +281,13 @@ class Sender:
             "look at the state before sending again"
         )
 
-    def _reason(self, wanted: TxParams, mined: int) -> ContractReverted:
+    def _revert_of(self, unpriced: TxParams, mined: int) -> ContractReverted:
         """Why a mined transaction failed, by calling again where it was mined."""
         # The block's own state may have moved past the reason; its parent's may not
         # have reached it.
         for block in (mined, mined - 1):
             try:
-                self._web3.eth.call(wanted, block)
+                self._web3.eth.call(unpriced, block)
             except ContractReverted as error:
                 return error
             except RpcRefusal:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from devnet.processes.anvil import development_account, local_chain
 from protocol.chain.client import MarketClient
 from protocol.chain.rpc.receipts import TxReceipt
 from protocol.market.calls import RevealEntry
@@ -20,8 +21,8 @@ from protocol.market.gas_costs import duty_gas
 from protocol.market.types import JobParams
 from tests.support.faults.faulty_proxy import FaultyProxy, slow
 from tests.support.machines.processes import eventually
-from tests.support.network.anvil import Anvil, development_account
-from tests.support.network.chain import FIRST_WORKER, Market, Member, an_outcome
+from tests.support.market.values import an_outcome
+from tests.support.network.chain import FIRST_WORKER, Market, Member
 
 JOBS = 4
 PLACES = 7
@@ -34,7 +35,7 @@ Duties = list[tuple[JobParams, Member]]
 @pytest.fixture(scope="module")
 def staffed() -> Iterator[Market]:
     """A market with seven workers, each with a seat for every job."""
-    with Anvil() as node:
+    with local_chain() as node:
         # Deadlines must not pass because the machine is busy.
         node.rpc("anvil_setBlockTimestampInterval", 1)
         market = Market.deploy(node)

@@ -11,15 +11,14 @@ import pytest
 
 from assay.doctor import diagnose
 from assay.findings import Level
+from devnet.processes.anvil import local_chain
 from protocol.chain.client import MarketClient
 from protocol.chain.cursor import EventCursor
-from protocol.chain.deploying.deploy import deploy_market
 from protocol.market.round_state import ROUND_EVENTS
-from protocol.market.terms import MarketTerms
 from protocol.market.types import JobParams, JobState
 from tests.support.machines.processes import eventually
-from tests.support.network.anvil import Anvil, development_account
-from tests.support.network.chain import Market, an_outcome
+from tests.support.market.values import an_outcome
+from tests.support.network.chain import Market
 from worker.gas_policy import GasGuard
 from worker.process.background import TaskPool
 from worker.rounds.following import Rounds
@@ -34,14 +33,8 @@ BLOCK_SECONDS = 2
 @contextmanager
 def _market(*options: str) -> Iterator[Market]:
     """A marketplace with workers, deployed at its deterministic addresses."""
-    with Anvil(*options) as node:
-        deployment = deploy_market(
-            node.url,
-            development_account(0),
-            token=None,
-            terms=MarketTerms.development(),
-        )
-        market = Market(node, deployment)
+    with local_chain(*options) as node:
+        market = Market.deploy(node, has_plain_addresses=False)
         market.client(0).register_model(market.model)
         for index in WORKERS:
             market.worker(index)
@@ -70,8 +63,7 @@ def _faults(market: Market) -> list[str]:
 def test_job_on_a_fork_is_accepted(fork: str) -> None:
     with _market("--hardfork", fork) as market:
         requester = market.requester()
-        params = market.job(requester)
-        requester.post_job(params)
+        params = market.post(requester)
         market.draw(requester, params)
         _serve(market, requester, params)
         assert _faults(market) == []
@@ -81,8 +73,7 @@ def test_job_on_instant_blocks_is_drawn_by_the_keeper() -> None:
     """Nobody else sends anything, so the keeper mines the seed block itself."""
     with _market() as market:
         requester = market.requester()
-        params = market.job(requester)
-        requester.post_job(params)
+        params = market.post(requester)
         job_id = requester.job_id_of(params)
         client = market.client(9)
         rounds = Rounds(client, reveal_window_seconds=60)

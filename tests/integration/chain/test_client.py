@@ -145,7 +145,9 @@ def test_block_time_moves_with_the_chain(market: Market) -> None:
 def test_job_id_of_equals_the_contracts(market: Market) -> None:
     client = market.client(1)
     params = market.job(client, nonce=2**64 - 1)
-    assert client._market("jobIdOf", params) == client.job_id_of(params)
+    assert client._read(bytes, "marketplace", "jobIdOf", params) == client.job_id_of(
+        params
+    )
 
 
 def test_escrow_of_covers_every_seat_and_fee(market: Market) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from devnet.processes.anvil import Anvil
 from protocol.chain.client import MarketClient
 from protocol.chain.cursor import EventBatch, EventCursor
 from protocol.market.events import StakeDeposited, Withdrawn
-from tests.support.network.anvil import Anvil
 from tests.support.network.chain import Market
 
 

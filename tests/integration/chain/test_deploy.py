@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from devnet.processes.anvil import Anvil, development_account, local_chain
 from protocol.chain.client import MarketClient
 from protocol.chain.deploying.create2 import PROXY
 from protocol.chain.deploying.deploy import deploy_market
 from protocol.chain.deployment import CONTRACT_ROLES, Deployment
 from protocol.errors import ConfigError, ContractReverted, NoContract
 from protocol.market.terms import BURN_ADDRESS, MarketConfig, MarketTerms
-from tests.support.network.anvil import Anvil, development_account
 from tests.support.network.chain import Market
 
 
@@ -100,7 +100,7 @@ def test_deploy_market_addresses_are_the_same_on_every_chain() -> None:
     deployments = []
     treasury = development_account(9).address
     for index, chain_id in enumerate((31337, 1337)):
-        with Anvil(chain_id=chain_id) as node:
+        with local_chain(chain_id=chain_id) as node:
             Market.deploy(node)
             deployments.append(
                 deploy_market(

@@ -9,9 +9,9 @@ from eth_utils.address import to_checksum_address
 
 from assay.doctor import diagnose
 from assay.findings import Finding, Level
+from devnet.processes.anvil import local_chain
 from protocol.chain.deployment import Deployment
 from protocol.errors import RpcUnavailable
-from tests.support.network.anvil import Anvil
 from tests.support.network.chain import Market
 
 NOWHERE = to_checksum_address("0x" + "be" * 20)
@@ -83,7 +83,7 @@ def test_diagnose_without_old_hashes_says_how_long_seeds_last(market: Market) ->
 
 
 def test_diagnose_without_a_node_is_unavailable(market: Market) -> None:
-    with Anvil() as gone:
+    with local_chain() as gone:
         url = gone.url
     with pytest.raises(RpcUnavailable, match="cannot connect"):
         list(diagnose(url, market.deployment))

@@ -12,7 +12,8 @@ from protocol.errors import RpcUnavailable
 from protocol.market.events import JobPosted, StakeDeposited, Withdrawn
 from tests.support.faults.faulty_proxy import FaultyProxy, Reply, Turn, status
 from tests.support.machines.rpc_server import Answer, forward_to, rpc_server
-from tests.support.network.chain import Market, a_job
+from tests.support.market.values import a_job
+from tests.support.network.chain import Market
 
 
 @pytest.fixture

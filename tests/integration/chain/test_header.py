@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 from eth_utils.crypto import keccak
 
+from devnet.processes.anvil import local_chain
 from protocol.chain.client import MarketClient
 from protocol.errors import ChainError, RpcUnavailable
 from protocol.hexadecimal import to_hex
 from tests.support.machines.rpc_server import Answer, forward_to, rpc_server
-from tests.support.network.anvil import Anvil
 from tests.support.network.chain import Market
 
 
 @pytest.mark.parametrize("hardfork", ["cancun", "prague", "osaka"])
 def test_seed_header_of_a_hardfork_hashes_to_the_block(hardfork: str) -> None:
-    with Anvil("--hardfork", hardfork) as node:
+    with local_chain("--hardfork", hardfork) as node:
         market = Market.deploy(node)
         client = market.client(1)
         client.faucet(1)

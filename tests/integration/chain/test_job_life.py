@@ -32,7 +32,8 @@ from protocol.market.types import (
     OutcomeStatus,
     SlashReason,
 )
-from tests.support.network.chain import Market, an_outcome
+from tests.support.market.values import an_outcome
+from tests.support.network.chain import Market
 
 _E = TypeVar("_E", bound=Event)
 
@@ -114,9 +115,8 @@ def test_job_life_agreeing_workers_are_paid(
 def test_events_of_a_job_tell_its_whole_history(
     market: Market, requester: MarketClient
 ) -> None:
-    params = market.job(requester)
+    params = market.post(requester)
     job_id = requester.job_id_of(params)
-    requester.post_job(params)
     drawn = market.draw(requester, params)
     members = market.members(drawn)
     outcome = an_outcome()
@@ -160,9 +160,8 @@ def test_events_of_a_job_tell_its_whole_history(
 def test_job_life_a_wrong_answer_is_slashed(
     market: Market, requester: MarketClient
 ) -> None:
-    params = market.job(requester)
+    params = market.post(requester)
     job_id = requester.job_id_of(params)
-    requester.post_job(params)
     *honest, liar = market.members(market.draw(requester, params))
     answers = {m.place: an_outcome() for m in honest} | {liar.place: an_outcome("x")}
     for member in (*honest, liar):
@@ -182,9 +181,8 @@ def test_job_life_a_wrong_answer_is_slashed(
 def test_advance_after_the_windows_settles_without_the_silent(
     market: Market, requester: MarketClient
 ) -> None:
-    params = market.job(requester)
+    params = market.post(requester)
     job_id = requester.job_id_of(params)
-    requester.post_job(params)
     drawn = market.draw(requester, params)
     first, second, silent = market.members(drawn)
     outcome = an_outcome()
@@ -203,9 +201,8 @@ def test_advance_after_the_windows_settles_without_the_silent(
 def test_advance_without_any_commit_fails_the_job(
     market: Market, requester: MarketClient
 ) -> None:
-    params = market.job(requester)
+    params = market.post(requester)
     job_id = requester.job_id_of(params)
-    requester.post_job(params)
     drawn = market.draw(requester, params)
     market.anvil.skip(drawn.commit_deadline - requester.block_time() + 1)
 
@@ -220,8 +217,7 @@ def test_advance_without_any_commit_fails_the_job(
 def test_advance_after_the_draw_deadline_fails_the_job(
     market: Market, requester: MarketClient
 ) -> None:
-    params = market.job(requester)
-    requester.post_job(params)
+    params = market.post(requester)
     expiry = requester.round_of(requester.job_id_of(params)).expiry_block
     market.anvil.mine(expiry - requester.block_number())
 
@@ -232,8 +228,7 @@ def test_advance_after_the_draw_deadline_fails_the_job(
 def test_advance_in_the_last_block_of_the_draw_succeeds(
     market: Market, requester: MarketClient
 ) -> None:
-    params = market.job(requester)
-    requester.post_job(params)
+    params = market.post(requester)
     expiry = requester.round_of(requester.job_id_of(params)).expiry_block
     market.anvil.mine(expiry - 1 - requester.block_number())
 
@@ -261,9 +256,8 @@ def test_cancel_job_before_its_seed_refunds_all(
 def test_reveal_result_of_another_outcome_reverts(
     market: Market, requester: MarketClient
 ) -> None:
-    params = market.job(requester, redundancy=1)
+    params = market.post(requester, redundancy=1)
     job_id = requester.job_id_of(params)
-    requester.post_job(params)
     (member,) = market.members(market.draw(requester, params))
     with pytest.raises(ContractReverted) as refusal:
         member.client.commit_result(job_id, member.place + 1, b"\1" * 32)

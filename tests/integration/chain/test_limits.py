@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from eth_account import Account
 
+from devnet.processes.anvil import Anvil, development_account
 from protocol.chain.rpc.provider import connect
 from protocol.chain.transactions.fees import fetch_quote
 from protocol.chain.transactions.options import SenderOptions
 from protocol.chain.transactions.sender import Call, Sender
 from protocol.errors import NotEnoughFunds, SpendingCapReached
 from tests.support.faults.faulty_proxy import FaultyProxy
-from tests.support.network.anvil import Anvil, development_account
 from tests.support.network.chain import Market
 
 ACCOUNT = development_account(8)

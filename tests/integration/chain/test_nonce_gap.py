@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from devnet.processes.anvil import local_chain
 from tests.support.machines.processes import eventually
-from tests.support.network.anvil import Anvil
 from tests.support.network.chain import Market
 
 WORKER = 2
@@ -17,7 +17,7 @@ WORKER = 2
 @pytest.fixture
 def slow_market() -> Iterator[Market]:
     """On a node that mines only when the test says so, once the market is there."""
-    with Anvil() as anvil:
+    with local_chain() as anvil:
         market = Market.deploy(anvil)
         anvil.rpc("evm_setAutomine", False)
         yield market

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from devnet.processes.anvil import Anvil, development_account
 from protocol.chain.client import MarketClient
 from protocol.chain.cursor import EventCursor
 from protocol.chain.transactions.options import SenderOptions
@@ -27,8 +28,8 @@ from protocol.market.events import (
 from protocol.market.types import JobParams, JobState, Outcome
 from tests.support.faults.faulty_proxy import FaultyProxy, status
 from tests.support.machines.processes import eventually
-from tests.support.network.anvil import Anvil, development_account
-from tests.support.network.chain import Market, Member, an_outcome
+from tests.support.market.values import an_outcome
+from tests.support.network.chain import Market, Member
 
 WORKERS = (2, 3, 4)
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from devnet.processes.anvil import Anvil, development_account
 from protocol.chain.rpc.provider import connect
 from protocol.chain.transactions.options import SenderOptions
-from protocol.chain.transactions.outbox import FileOutbox
+from protocol.chain.transactions.outbox import Outbox
 from protocol.chain.transactions.sender import Call, Sender
 from protocol.errors import TransactionDropped
 from protocol.host.crash_points import CRASH_AT_VARIABLE
 from tests.support.machines.processes import eventually
-from tests.support.network.anvil import Anvil, development_account
 
 GWEI = 10**9
 ACCOUNT = development_account(7)
@@ -27,11 +27,11 @@ ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = """
 import sys
 from pathlib import Path
-from protocol.chain.transactions.outbox import FileOutbox
+from protocol.chain.transactions.outbox import Outbox
 from protocol.chain.rpc.provider import connect
 from protocol.chain.transactions.sender import Call, Sender
 from protocol.chain.transactions.options import SenderOptions
-from tests.support.network.anvil import development_account
+from devnet.processes.anvil import development_account
 
 options = SenderOptions(outbox_path=Path(sys.argv[2]))
 sender = Sender(connect(sys.argv[1]), development_account(7), options=options)
@@ -88,10 +88,12 @@ def test_send_after_a_kill_uses_each_nonce_once(
         check=False,
     )
     assert killed.returncode == -signal.SIGKILL
-    assert _nonce(own_anvil) == sent_before
+    # Anvil mines a moment after it has taken a transaction.
+    assert eventually(lambda: _nonce(own_anvil) == sent_before)
     sender = _sender(own_anvil, outbox)
     result = sender.send(_gift())
-    assert _nonce(own_anvil) == sent_before + 1
+    # Anvil mines a moment after it has taken a transaction.
+    assert eventually(lambda: _nonce(own_anvil) == sent_before + 1)
     assert sender.pending_count == 0
     # The one that was mined while nobody looked is counted as well.
     first = sent_before * 21_000
@@ -192,7 +194,7 @@ def test_send_whose_line_another_process_cleared_finds_its_receipt(
     with ThreadPoolExecutor() as pool:
         sent = pool.submit(sender.send, _gift())
         assert eventually(lambda: own_anvil.rpc("txpool_status")["pending"] == "0x1")
-        rival = FileOutbox(outbox, chain_id=own_anvil.chain_id, account=ACCOUNT.address)
+        rival = Outbox(outbox, chain_id=own_anvil.chain_id, account=ACCOUNT.address)
         (line,) = rival.pending()
         rival.settle(line.nonce, wei=0, now=line.sent_at)
         own_anvil.mine()

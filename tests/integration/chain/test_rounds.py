@@ -26,7 +26,8 @@ from protocol.market.events import (
 )
 from protocol.market.timeline import Timeline
 from protocol.market.types import JobId, JobParams, JobState, Outcome, SlashReason
-from tests.support.network.chain import FIRST_WORKER, Market, Member, an_outcome
+from tests.support.market.values import an_outcome
+from tests.support.network.chain import FIRST_WORKER, Market, Member
 
 WORKERS = range(FIRST_WORKER, FIRST_WORKER + 8)
 RIGHT, WRONG = an_outcome("right"), an_outcome("wrong")
@@ -48,12 +49,6 @@ def staffed(deployed: Market) -> Iterator[MarketClient]:
 @pytest.fixture
 def requester(staffed: MarketClient, market: Market) -> MarketClient:
     return staffed
-
-
-def _post(market: Market, requester: MarketClient, **changes: object) -> JobParams:
-    params = market.job(requester, **changes)
-    requester.post_job(params)
-    return params
 
 
 def _split(market: Market, requester: MarketClient, params: JobParams) -> list[Member]:
@@ -90,7 +85,7 @@ def _events(reader: MarketClient, params: JobParams, kind: type[Event]) -> list[
 def test_split_keeps_the_answers_and_arms_a_second_round(
     market: Market, requester: MarketClient
 ) -> None:
-    params = _post(market, requester, max_rounds=2)
+    params = market.post(requester, max_rounds=2)
     job_id = requester.job_id_of(params)
     honest, liar, absent = _split(market, requester, params)
 
@@ -113,7 +108,7 @@ def test_split_keeps_the_answers_and_arms_a_second_round(
 def test_second_round_of_five_others_settles_the_job(
     market: Market, requester: MarketClient
 ) -> None:
-    params = _post(market, requester, max_rounds=2)
+    params = market.post(requester, max_rounds=2)
     job_id = requester.job_id_of(params)
     earlier = _split(market, requester, params)
     with pytest.raises(ContractReverted) as refusal:
@@ -171,7 +166,7 @@ def _check_money(
 def test_second_round_of_a_bare_majority_slashes_no_earlier_answer(
     market: Market, requester: MarketClient
 ) -> None:
-    params = _post(market, requester, max_rounds=2)
+    params = market.post(requester, max_rounds=2)
     job_id = requester.job_id_of(params)
     _, liar, _ = _split(market, requester, params)
     members = market.members(market.draw(requester, params))
@@ -198,7 +193,7 @@ def test_second_round_of_a_bare_majority_slashes_no_earlier_answer(
 def test_second_split_fails_the_job_and_pays_who_answered(
     market: Market, requester: MarketClient
 ) -> None:
-    params = _post(market, requester, max_rounds=2)
+    params = market.post(requester, max_rounds=2)
     job_id = requester.job_id_of(params)
     _split(market, requester, params)
     members = market.members(market.draw(requester, params))
@@ -227,7 +222,7 @@ def test_batch_commits_and_reveals_all_but_what_does_not_apply(
     members: list[Member] = []
     for _ in range(3):
         # One after the other: a seat taken since a job was armed leaves a place vacant.
-        jobs.append(_post(market, requester, redundancy=1))
+        jobs.append(market.post(requester, redundancy=1))
         members += market.members(market.draw(requester, jobs[-1]))
     first = members[0]
     ids = [requester.job_id_of(params) for params in jobs]
@@ -286,7 +281,7 @@ def test_deliver_pays_its_bounty_whatever_the_callback_does(
 ) -> None:
     market.anvil.rpc("anvil_setCode", CONSUMER, code)
     callback = {"callback": CONSUMER, "callback_gas_limit": 50_000}
-    params = _post(market, requester, **callback)
+    params = market.post(requester, **callback)
     job_id = _settle(market, requester, params)
     deliverable = _timeline(requester, params).deliverable
     assert deliverable is not None and deliverable[0] == RIGHT
@@ -307,7 +302,7 @@ def test_deliver_of_another_outcome_is_refused(
 ) -> None:
     market.anvil.rpc("anvil_setCode", CONSUMER, OBEDIENT)
     callback = {"callback": CONSUMER, "callback_gas_limit": 50_000}
-    params = _post(market, requester, **callback)
+    params = market.post(requester, **callback)
     _settle(market, requester, params)
     transcript = _timeline(requester, params).transcript
     with pytest.raises(ContractReverted) as refusal:
@@ -349,7 +344,7 @@ def test_money_of_split_jobs_is_the_books_money(
     market: Market, requester: MarketClient
 ) -> None:
     """Nothing but events: who was paid and slashed in the rounds before the end."""
-    params = _post(market, requester, max_rounds=2)
+    params = market.post(requester, max_rounds=2)
     _split(market, requester, params)
     slashed = _events(requester, params, SeatSlashed)
     reasons = [event.reason for event in slashed if isinstance(event, SeatSlashed)]

@@ -11,13 +11,13 @@ from eth_account import Account
 from eth_utils.crypto import keccak
 from web3.eth import Eth
 
+from devnet.processes.anvil import Anvil, development_account, local_chain
 from protocol.chain.client import MarketClient
 from protocol.chain.rpc.provider import connect
 from protocol.chain.transactions.options import SenderOptions
 from protocol.chain.transactions.sender import Call, Sender
 from protocol.errors import ContractReverted, NotEnoughFunds, TransactionDropped
 from protocol.hexadecimal import from_hex, to_hex
-from tests.support.network.anvil import Anvil, development_account
 from tests.support.network.chain import Market
 
 TARGET = "0x00000000000000000000000000000000DeaDBeef"
@@ -160,7 +160,7 @@ def test_send_that_fails_when_mined_decodes_the_reason(own_anvil: Anvil) -> None
 
 
 def test_writes_with_a_block_each_second_succeed() -> None:
-    with Anvil("--block-time", "1") as node:
+    with local_chain("--block-time", "1") as node:
         market = Market.deploy(node)
         client = market.client(5)
         client.faucet(100)

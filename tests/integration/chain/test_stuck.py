@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from web3 import Web3
 
+from devnet.processes.anvil import Anvil, development_account
 from protocol.chain.rpc.provider import connect
 from protocol.chain.rpc.receipts import TxReceipt
 from protocol.chain.transactions.options import SenderOptions
@@ -18,7 +19,6 @@ from protocol.errors import GasPriceTooHigh
 from protocol.hexadecimal import to_hex
 from tests.support.faults.faulty_proxy import FaultyProxy, drop, error, swallow
 from tests.support.machines.processes import eventually
-from tests.support.network.anvil import Anvil, development_account
 
 GWEI = 10**9
 ACCOUNT = development_account(7)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from web3 import Web3
 
+from devnet.processes.anvil import Anvil, development_account, local_chain
 from protocol.chain.client import MarketClient
 from protocol.chain.cursor import EventCursor
 from protocol.chain.rpc import endpoint, provider
@@ -29,7 +30,6 @@ from tests.support.faults.faulty_proxy import (
     status,
     wrong_ids,
 )
-from tests.support.network.anvil import Anvil, development_account
 from tests.support.network.chain import Market
 
 HEAD = "eth_blockNumber"
@@ -215,7 +215,7 @@ def test_several_urls_that_all_fail_raise(market: Market, proxy: FaultyProxy) ->
 def test_several_urls_of_two_chains_are_not_mixed(
     market: Market, proxy: FaultyProxy, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with Anvil(chain_id=99) as foreign:
+    with local_chain(chain_id=99) as foreign:
         client = _client(market, proxy.url, foreign.url)
         proxy.use(drop())
         with pytest.raises(RpcUnavailable):

@@ -15,14 +15,14 @@ from tests.support.network.gateway import GatewayMarket, GatewayProcess, gateway
 __all__ = ["database", "database_url", "migrated_sqlite", "postgres"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayMarket]:
     """Chain, IPFS and workers for all gateways of this folder's tests."""
     with gateway_market(tmp_path_factory.mktemp("market")) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def gateway(
     market: GatewayMarket, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[GatewayProcess]:

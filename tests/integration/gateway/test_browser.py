@@ -89,7 +89,7 @@ def _context(
 
 
 def _paths(watched: Watched, market: GatewayMarket) -> dict[str, str]:
-    worker = market.worker_addresses[0]
+    worker = market.network.workers[0].address
     job_id = watched.job_path.rpartition("/")[2]
     return {
         "market": "/",
@@ -140,7 +140,7 @@ def test_market_page_moves_with_the_chain(
     status = page.get_by_role("status")
     expect(status).to_contain_text("live, block", timeout=PATIENCE_MS)
     before = status.inner_text()
-    market.anvil.mine(1)
+    market.network.chain.mine()
     expect(status).not_to_have_text(before, timeout=PATIENCE_MS)
     context.close()
 

@@ -69,7 +69,9 @@ def test_show_receipt_of_a_job_verifies_with_and_without_a_node(
     assert "immutable" in answer.headers["cache-control"]
     verify(receipt, market.wallet)
     tip = keccak(hexstr=receipt["proof"]["headers"][-1])
-    verify_offline(receipt, Trusted(tip, marketplace=market.deployment.marketplace))
+    verify_offline(
+        receipt, Trusted(tip, marketplace=market.network.deployment.marketplace)
+    )
     texts = [one["output"]["text"] for one in receipt["outputs"]]
     assert texts == list(asked.texts)
 
@@ -220,7 +222,7 @@ def test_live_tells_the_last_block_and_the_next(
         for line in stream.iter_lines():
             if line.startswith("data:"):
                 seen.append(int(line.partition(":")[2]))
-                market.anvil.mine(1)
+                market.network.chain.mine()
             if len(seen) == 2:
                 break
     assert seen[1] > seen[0]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from devnet.processes.anvil import Anvil, local_chain
 from gateway.database.engine import Database
 from gateway.indexer.costs import fill_costs
 from gateway.indexer.indexer import Indexer
@@ -26,8 +27,8 @@ from protocol.market.types import JobId, JobParams, JobState, Outcome, OutcomeSt
 from tests.integration.gateway.index_contents import contents
 from tests.support.machines.databases import open_quick
 from tests.support.machines.processes import eventually
-from tests.support.network.anvil import Anvil
-from tests.support.network.chain import FIRST_WORKER, Market, Member, an_outcome
+from tests.support.market.values import an_outcome
+from tests.support.network.chain import FIRST_WORKER, Market, Member
 
 WORKERS = range(FIRST_WORKER, FIRST_WORKER + 8)
 RIGHT, WRONG = an_outcome("right"), an_outcome("wrong")
@@ -70,7 +71,7 @@ def _let_pass(scene: Scene, job_id: JobId) -> None:
 
 @pytest.fixture(scope="module")
 def node() -> Iterator[Anvil]:
-    with Anvil() as anvil:
+    with local_chain() as anvil:
         yield anvil
 
 
@@ -249,7 +250,7 @@ def test_index_after_a_reorg_of_a_real_chain_equals_a_fresh_one(
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_service_on_a_live_chain_lags_one_block_at_most(database: Database) -> None:
-    with Anvil() as node:
+    with local_chain() as node:
         market = Market.deploy(node)
         depositor = market.worker(FIRST_WORKER, seats=0)
         depositor.faucet(1_000)

@@ -49,7 +49,7 @@ from tests.support.market.market_history import (
     an_account,
     opening,
 )
-from tests.support.network.chain import a_digest, a_job, a_model, an_outcome
+from tests.support.market.values import a_digest, a_job, a_model, an_outcome
 
 # Few of everything, so that events of a history have to do with each other.
 JOBS = st.sampled_from([JobId(a_digest(f"job {n}")) for n in range(3)])

@@ -53,7 +53,7 @@ from tests.support.market.market_history import (
     an_account,
     opening,
 )
-from tests.support.network.chain import a_digest, a_model
+from tests.support.market.values import a_digest, a_model
 
 Item = TypeVar("Item")
 

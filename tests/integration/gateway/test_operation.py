@@ -217,12 +217,12 @@ def test_keys_command_of_an_unknown_key_says_what_to_do(
 def test_run_command_without_what_it_needs_is_one_line(
     assay: Assay, market: GatewayMarket
 ) -> None:
-    deployment = ("--deployment", str(market.folder / "deployment.json"))
+    deployment = ("--deployment", str(market.network.folder.deployment_file))
     port = ("--port", "0")
     done = assay.run("gateway", "run", *deployment, *port)
     assert done.returncode == 2
     assert "has no wallet" in done.stderr.splitlines()[-1]
-    key = ("--key-file", str(market.folder / "1.key"))
+    key = ("--key-file", str(market.network.gateway.key_file))
     dead = ("--rpc-url", "http://127.0.0.1:9")
     done = assay.run("gateway", "run", *deployment, *port, *key, *dead)
     assert done.returncode == 3
@@ -242,7 +242,7 @@ def test_wallet_command_writes_a_keystore_that_runs_the_gateway(
     made = assay.json(
         *("gateway", "wallet", "create", "keystore.json"),
         *("--password-file", str(password)),
-        *("--from-key-file", str(market.folder / "1.key")),
+        *("--from-key-file", str(market.network.gateway.key_file)),
     )
     assert made["address"] == market.wallet.address
     url = f"sqlite:///{tmp_path}/gateway.sqlite"

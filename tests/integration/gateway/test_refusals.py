@@ -233,7 +233,7 @@ def test_job_that_fails_on_chain_is_told_with_its_reason_and_refunded(
             for is_stream in (False, True)
         ]
         assert eventually(lambda: market.is_committing(), 60)
-        market.anvil.skip(3_600)
+        market.network.chain.skip(3_600)
         with pytest.raises(openai.InternalServerError) as caught:
             calls[0].result(120)
         assert caught.value.status_code == 502
@@ -252,7 +252,10 @@ def switched(
 ) -> Iterator[tuple[GatewayProcess, Switch, Switch]]:
     """A gateway whose chain and content store can be cut off."""
     path = tmp_path_factory.mktemp("switched") / "gateway.sqlite"
-    with Switch(market.anvil.url) as chain, Switch(market.ipfs.api) as store:
+    with (
+        Switch(market.network.rpc_url) as chain,
+        Switch(market.network.ipfs_api) as store,
+    ):
         starting = market.gateway(
             f"sqlite:///{path}",
             rpc_url=chain.url,

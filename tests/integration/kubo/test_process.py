@@ -7,14 +7,17 @@ import os
 import signal
 import socket
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 
+from devnet.kubo.repository import Repository
+from devnet.processes.ipfs import IpfsNode, local_ipfs
 from protocol.store.ipfs import IpfsStore
-from tests.support.network.ipfs import IpfsNode, start_ipfs
 
 WAIT_SECONDS = 20.0
 
@@ -27,9 +30,15 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 
 def run_to_end(folder: Path, *options: str) -> tuple[int, str]:
-    process = start_ipfs(folder, *options)
-    _, problem = process.communicate(timeout=WAIT_SECONDS)
-    return process.returncode, problem
+    done = subprocess.run(
+        [sys.executable, "-m", "devnet.kubo", "--repo", str(folder), *options],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=WAIT_SECONDS,
+        check=False,
+    )
+    return done.returncode, done.stderr
 
 
 def children_of(node: IpfsNode) -> list[psutil.Process]:
@@ -37,47 +46,46 @@ def children_of(node: IpfsNode) -> list[psutil.Process]:
 
 
 def test_sigterm_ends_node_and_library_with_exit_code_0(tmp_path: Path) -> None:
-    with IpfsNode(tmp_path / "repo") as node:
+    with local_ipfs(tmp_path / "repo") as node:
         library = children_of(node)
         assert len(library) == 1
 
-        assert node.stop() == 0
+        node.process.terminate()
+        assert node.process.wait(WAIT_SECONDS) == 0
 
         assert not any(process.is_running() for process in library)
 
 
 def test_sigint_to_the_group_ends_cleanly(tmp_path: Path) -> None:
-    with IpfsNode(tmp_path / "repo") as node:
+    with local_ipfs(tmp_path / "repo") as node:
         for process in (*children_of(node), psutil.Process(node.process.pid)):
             process.send_signal(signal.SIGINT)
 
-        node.process.communicate(timeout=WAIT_SECONDS)
-
-        assert node.process.returncode == 0
+        assert node.process.wait(WAIT_SECONDS) == 0
 
 
 def test_sigkill_leaves_no_library_behind(tmp_path: Path) -> None:
-    with IpfsNode(tmp_path / "repo") as node:
+    with local_ipfs(tmp_path / "repo") as node:
         (library,) = children_of(node)
 
-        node.process.kill()
-        node.process.communicate(timeout=WAIT_SECONDS)
+        # Itself alone, not its group.
+        node.process.send_signal(signal.SIGKILL)
 
         wait_until(lambda: not library.is_running())
 
 
 def test_restart_keeps_identity_and_content(tmp_path: Path) -> None:
-    with IpfsNode(tmp_path / "repo") as node:
+    with local_ipfs(tmp_path / "repo") as node:
         identity = node.call("id")["ID"]
         digest = IpfsStore(node.api).put(b"kept")
 
-    with IpfsNode(tmp_path / "repo") as node:
+    with local_ipfs(tmp_path / "repo") as node:
         assert node.call("id")["ID"] == identity
         assert IpfsStore(node.api).get(digest, max_bytes=4) == b"kept"
 
 
 def test_library_killed_is_started_again_by_the_next_call(tmp_path: Path) -> None:
-    with IpfsNode(tmp_path / "repo") as node:
+    with local_ipfs(tmp_path / "repo") as node:
         (library,) = children_of(node)
         address = node.swarm_address
 
@@ -90,7 +98,7 @@ def test_library_killed_is_started_again_by_the_next_call(tmp_path: Path) -> Non
 
 
 def test_second_node_on_a_repository_names_the_first(tmp_path: Path) -> None:
-    with IpfsNode(tmp_path / "repo") as node:
+    with local_ipfs(tmp_path / "repo") as node:
         code, problem = run_to_end(tmp_path / "repo", "--port", "0")
 
     assert code == 2
@@ -114,13 +122,13 @@ def test_swarm_port_is_used(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
 
-    with IpfsNode(tmp_path / "repo", "--swarm-port", str(port)) as node:
+    with local_ipfs(tmp_path / "repo", "--swarm-port", str(port)) as node:
         assert node.swarm_address.startswith(f"/ip4/127.0.0.1/tcp/{port}/p2p/")
 
 
 def test_repository_is_private_and_talks_to_nobody(tmp_path: Path) -> None:
-    with IpfsNode(tmp_path / "repo") as node:
-        file = node.repository.kubo / "config"
+    with local_ipfs(tmp_path / "repo") as node:
+        file = Repository(node.folder).kubo / "config"
         config = json.loads(file.read_text("utf-8"))
         listening = {
             connection.laddr.ip
@@ -132,7 +140,7 @@ def test_repository_is_private_and_talks_to_nobody(tmp_path: Path) -> None:
         assert config["Routing"] == {"Type": "none"}
         assert config["Discovery"]["MDNS"]["Enabled"] is False
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
-        assert stat.S_IMODE(node.repository.folder.stat().st_mode) == 0o700
+        assert stat.S_IMODE(Repository(node.folder).folder.stat().st_mode) == 0o700
         assert listening == {"127.0.0.1"}
 
 

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
+from devnet.kubo.repository import Repository
+from devnet.processes.ipfs import IpfsNode
 from protocol.digests import Digest, digest_to_cid
 from protocol.errors import ContentTooLarge
 from protocol.store.ipfs import IpfsStore
 from protocol.store.unixfs import directory_digest, file_digest, file_node
-from tests.support.network.ipfs import IpfsNode
 
 BOUNDARY = "frontier"
 
@@ -149,14 +150,14 @@ def test_add_setting_that_changes_cids_is_refused(node: IpfsNode, query: str) ->
     ["pkg%2F..", "pkg%2F..%2Fx", "pkg%2Fa%2Fb", "%2Fetc%2Fpasswd", "other%2Fa", "pkg2"],
 )
 def test_add_folder_with_bad_path_is_refused(node: IpfsNode, name: str) -> None:
-    before = set(node.repository.folder.parent.rglob("*"))
+    before = set(Repository(node.folder).folder.parent.rglob("*"))
 
     with pytest.raises(urllib.error.HTTPError) as caught:
         add(node, part("pkg%2Fok", b"1"), part(name, b"2"))
 
     with caught.value as answer:
         assert answer.code == 400
-    assert set(node.repository.folder.parent.rglob("*")) == before
+    assert set(Repository(node.folder).folder.parent.rglob("*")) == before
 
 
 @pytest.mark.parametrize(
@@ -184,7 +185,7 @@ def test_add_too_large_is_refused_and_cleaned_up(node: IpfsNode) -> None:
     status, message = refused(node, "add", body=body, headers={"Content-Type": kind})
 
     assert (status, "2000000" in message) == (413, True)
-    assert list(node.repository.scratch.iterdir()) == []
+    assert list(Repository(node.folder).scratch.iterdir()) == []
 
 
 def test_cat_range_is_that_part_of_the_file(node: IpfsNode) -> None:
@@ -316,7 +317,7 @@ def test_pin_fetches_from_a_peer(node: IpfsNode, peer: IpfsNode) -> None:
 
     IpfsStore(node.api).pin(digest)
 
-    assert node.repository.read_block(digest) is not None
+    assert Repository(node.folder).read_block(digest) is not None
 
 
 def test_cat_missing_everywhere_ends_in_time_and_the_node_goes_on(
@@ -348,7 +349,7 @@ def test_cat_too_large_for_the_node_is_given_up(node: IpfsNode, peer: IpfsNode) 
     status, message = refused(node, f"cat?arg={digest_to_cid(digest)}")
 
     assert (status, "more than 2000000 bytes" in message) == (500, True)
-    assert list(node.repository.scratch.iterdir()) == []
+    assert list(Repository(node.folder).scratch.iterdir()) == []
 
 
 def test_get_too_large_on_a_peer_raises_too_large(
@@ -361,6 +362,6 @@ def test_get_too_large_on_a_peer_raises_too_large(
 
 
 def test_files_of_the_node_stay_in_its_folder(node: IpfsNode) -> None:
-    assert (node.repository.folder / "kubo.log").is_file()
-    assert (node.repository.folder / "node.log").is_file()
+    assert (Repository(node.folder).folder / "kubo.log").is_file()
+    assert (Repository(node.folder).folder / "node.log").is_file()
     assert not Path("kubo.log").exists()

@@ -1,31 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from devnet.processes.anvil import Anvil, development_account
+from devnet.processes.ipfs import IpfsNode
 from protocol.chain.keys.accounts import save_key
 from protocol.store.ipfs import IpfsStore
 from tests.integration.requester.network import Network
-from tests.support.network.anvil import Anvil, development_account
 from tests.support.network.chain import REQUESTER
-from tests.support.network.ipfs import IpfsNode
-
-
-@pytest.fixture(scope="session")
-def anvil() -> Iterator[Anvil]:
-    """One node for all tests; each deploys a marketplace of its own on it."""
-    with Anvil() as node:
-        yield node
-
-
-@pytest.fixture(scope="session")
-def ipfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IpfsNode]:
-    """One node for all tests that run commands."""
-    node = IpfsNode(tmp_path_factory.mktemp("ipfs") / "repo")
-    yield node
-    node.stop()
 
 
 @pytest.fixture

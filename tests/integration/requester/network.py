@@ -6,13 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from devnet.processes.anvil import Anvil
 from protocol.chain.client import MarketClient
-from protocol.chain.deploying.deploy import deploy_market
-from protocol.documents.prompts import PromptsDocument
-from protocol.documents.results import Finish, Output, ResultsDocument
 from protocol.documents.tokenizer import TokenCodec
-from protocol.market.terms import MarketTerms
-from protocol.market.types import JobParams, ModelSpec, Outcome, OutcomeStatus
+from protocol.market.types import JobParams, Outcome
 from protocol.store.memory import MemoryStore
 from protocol.store.port import ContentStore
 from requester.client import Client
@@ -20,15 +17,14 @@ from requester.jobs.clock import SystemClock
 from requester.jobs.connections import Connections
 from requester.jobs.job import Job
 from requester.jobs.tokenizers import TokenizerCache
+from tests.support.market.world import answers, honest_outcome
 from tests.support.models.tokenizers import byte_tokenizer
-from tests.support.network.anvil import Anvil, development_account
 from tests.support.network.chain import FIRST_WORKER, REQUESTER, Market, Member
 
 __all__ = ["Network"]
 
 WORKERS = 4
 DRAW_DEADLINE_BLOCKS = 8
-_MAX_BYTES = 1 << 20
 
 
 @dataclass(slots=True)
@@ -51,24 +47,9 @@ class Network:
         store = store or MemoryStore()
         # Few blocks, because each one that a test lets pass takes its time.
         terms = {"draw_deadline_blocks": DRAW_DEADLINE_BLOCKS} | terms
-        deployer = development_account(0)
-        deployment = deploy_market(
-            anvil.url,
-            deployer,
-            token=None,
-            terms=replace(MarketTerms.development(), **terms),
-            has_plain_addresses=True,
-        )
-        market = Market(anvil, deployment)
-        market.model = ModelSpec(
-            package_digest=store.put_directory({"tokenizer.json": byte_tokenizer()}),
-            weights_root=bytes(32),
-            profile=b"int-w8b8".ljust(32, b"\0"),
-            vocab_size=256,
-            context_length=128,
-            ms_per_token=5,
-            base_price=2,
-        )
+        market = Market.deploy(anvil, **terms)
+        package = store.put_directory({"tokenizer.json": byte_tokenizer()})
+        market.model = replace(market.model, package_digest=package, context_length=128)
         market.client(0).register_model(market.model)
         for index in range(FIRST_WORKER, FIRST_WORKER + WORKERS):
             market.worker(index)
@@ -104,25 +85,8 @@ class Network:
 
     def publish(self, params: JobParams, texts: tuple[str, ...]) -> Outcome:
         """Puts the results document that answers with these texts; its outcome."""
-        data = self.store.get(params.prompts_digest, max_bytes=_MAX_BYTES)
-        prompts = PromptsDocument.from_bytes(data)
-        outputs = []
-        for prompt, text in zip(prompts.prompts, texts, strict=True):
-            ids = self.codec.encode(text)[: prompt.max_new_tokens]
-            is_full = len(ids) == prompt.max_new_tokens
-            finish = Finish.LENGTH if is_full else Finish.STOP
-            told = self.codec.decode_until(ids, prompt.stop)
-            outputs.append(Output(finish=finish, ids=ids, logprobs=(), text=told))
-        document = ResultsDocument.build(
-            params.model_id, params.prompts_digest, outputs
-        )
-        return Outcome(
-            status=OutcomeStatus.OK,
-            token_count=document.token_count(prompts),
-            results_root=document.root(),
-            results_digest=self.store.put(document.to_bytes()),
-            fingerprint=bytes(32),
-        )
+        document = answers(self.store, self.codec, params, texts)
+        return honest_outcome(self.store, params, document)
 
     def answer(self, job: Job, texts: tuple[str, ...]) -> Outcome:
         """The whole committee answers honestly."""

@@ -64,7 +64,7 @@ class _WorkingClock:
 @pytest.fixture
 def clock(network: Network, monkeypatch: pytest.MonkeyPatch) -> _WorkingClock:
     clock = _WorkingClock(network)
-    monkeypatch.setattr("requester.client.SystemClock", lambda: clock)
+    monkeypatch.setattr("requester.jobs.connections.SystemClock", lambda: clock)
     return clock
 
 

@@ -13,11 +13,11 @@ import pytest
 from eth_utils.crypto import keccak
 
 from assay.cli import run
+from devnet.processes.anvil import development_account
 from protocol.chain.keys.accounts import save_keystore
 from protocol.hexadecimal import from_hex, to_hex
 from protocol.market.types import JobId
 from tests.integration.requester.network import Network
-from tests.support.network.anvil import development_account
 
 Capture = pytest.CaptureFixture[str]
 PROMPT = "It is a truth"
@@ -128,7 +128,7 @@ def test_submit_waits_shows_progress_and_writes_the_receipt(
             member.reveal(job.params, outcome)
 
     clock = _ActingClock(lambda: network.market.anvil.mine(2), work)
-    monkeypatch.setattr("requester.client.SystemClock", lambda: clock)
+    monkeypatch.setattr("requester.jobs.connections.SystemClock", lambda: clock)
     receipt = tmp_path / "receipt.json"
     flags = ["--yes", "--receipt", str(receipt), *GREEDY]
     assert run(["job", "submit", PROMPT, *flags, *(["--json"] if as_json else [])]) == 0

@@ -1,17 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import pytest
 
+from devnet.kubo.repository import Repository
+from devnet.processes.ipfs import IpfsNode
 from protocol.digests import Digest
 from protocol.store.ipfs import IpfsStore
 from protocol.store.memory import MemoryStore
 from protocol.store.port import ContentStore
 from protocol.store.unixfs import file_blocks
-from tests.support.network.ipfs import IpfsNode
 
 
 class Backend(Protocol):
@@ -46,23 +46,17 @@ class IpfsBackend:
         self.corrupt_folder(digest, leaf.block)
 
     def corrupt_folder(self, digest: Digest, block: bytes) -> None:
-        path = self.node.repository.block_path(digest)
+        path = Repository(self.node.folder).block_path(digest)
         assert path.is_file()
         path.chmod(0o600)
         path.write_bytes(block)
-
-
-@pytest.fixture(scope="session")
-def ipfs_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IpfsNode]:
-    with IpfsNode(tmp_path_factory.mktemp("ipfs"), "--fetch-seconds", "5") as node:
-        yield node
 
 
 @pytest.fixture(params=["memory", "ipfs"])
 def backend(request: pytest.FixtureRequest) -> Backend:
     if request.param == "memory":
         return MemoryBackend(MemoryStore())
-    node: IpfsNode = request.getfixturevalue("ipfs_node")
+    node: IpfsNode = request.getfixturevalue("ipfs")
     return IpfsBackend(IpfsStore(node.api), node)
 
 

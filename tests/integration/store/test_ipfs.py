@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from devnet.processes.ipfs import IpfsNode
 from protocol.digests import digest_to_cid
 from protocol.errors import (
     ConfigError,
@@ -21,7 +22,6 @@ from protocol.errors import (
 )
 from protocol.store.ipfs import IpfsStore
 from protocol.store.unixfs import file_digest
-from tests.support.network.ipfs import IpfsNode
 
 DIGEST = file_digest(b"hello")
 
@@ -150,10 +150,10 @@ def test_put_directory_states_every_setting_that_changes_a_cid() -> None:
         assert option in query
 
 
-def test_store_gives_no_warnings(ipfs_node: IpfsNode) -> None:
+def test_store_gives_no_warnings(ipfs: IpfsNode) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        store = IpfsStore(ipfs_node.api)
+        store = IpfsStore(ipfs.api)
         assert store.get(store.put(b"quiet"), max_bytes=5) == b"quiet"
 
 

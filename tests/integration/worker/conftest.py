@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from inference.engine import Engine, Generation, GenerationRequest, ModelLimits
+from devnet.network.variants import WrappedEngine
+from devnet.processes.anvil import Anvil, development_account
+from inference.engine import Engine, Generation, GenerationRequest
 from inference.packages.package import BUNDLED_MODEL
 from protocol.chain.client import MarketClient
 from protocol.chain.keys.accounts import salt_secret
@@ -21,7 +23,6 @@ from protocol.store.memory import MemoryStore
 from protocol.store.unixfs import file_digest
 from tests.support.machines.processes import eventually
 from tests.support.market.sessions import a_session
-from tests.support.network.anvil import Anvil, development_account
 from tests.support.network.chain import WORKER_STAKE, Market
 from worker.duties.submission import Salts
 from worker.models.publish import publish_model
@@ -40,19 +41,10 @@ ENGINE_OPTIONS = EngineOptions(
 
 
 @dataclass(slots=True)
-class CountingEngine:
+class CountingEngine(WrappedEngine):
     """Counts the batches that an honest engine was given."""
 
-    honest: Engine
     batches: int = 0
-
-    @property
-    def profile(self) -> str:
-        return self.honest.profile
-
-    @property
-    def limits(self) -> ModelLimits:
-        return self.honest.limits
 
     def generate(self, requests: Sequence[GenerationRequest]) -> list[Generation]:
         self.batches += 1
@@ -145,12 +137,6 @@ def tick_until(worker: Worker, is_reached: Callable[[], bool]) -> None:
         if is_reached():
             return
     raise AssertionError("the worker did not get there")
-
-
-@pytest.fixture(scope="session")
-def anvil() -> Iterator[Anvil]:
-    with Anvil() as node:
-        yield node
 
 
 @pytest.fixture

@@ -7,13 +7,14 @@ Bytes that match and are no valid document are the requester's: invalid.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
 
 from devnet.kubo.repository import Repository
+from devnet.processes.ipfs import IpfsNode
 from protocol.digests import Digest
 from protocol.documents.canonical import MAX_DOCUMENT_BYTES, canonical_json
 from protocol.documents.prompts import PromptsDocument
@@ -26,22 +27,15 @@ from protocol.store.ipfs import IpfsStore
 from protocol.store.unixfs import block_digest, file_blocks, file_digest
 from tests.integration.worker.conftest import Bench, tick_until
 from tests.integration.worker.test_worker import _half_of_window, revealed, state
-from tests.support.network.ipfs import IpfsNode
 from worker.duties.computation import compute
 
 FILE = 2
 MIB = 1 << 20
 
 
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IpfsNode]:
-    with IpfsNode(tmp_path_factory.mktemp("ipfs"), "--fetch-seconds", "1") as node:
-        yield node
-
-
 @pytest.fixture
-def store(node: IpfsNode) -> IpfsStore:
-    return IpfsStore(node.api)
+def store(ipfs: IpfsNode) -> IpfsStore:
+    return IpfsStore(ipfs.api)
 
 
 def a_document(bench: Bench, **changes: Any) -> dict[str, Any]:
@@ -165,11 +159,12 @@ def test_worker_content_that_nobody_has_becomes_unavailable(
 
 
 def test_worker_wrong_bytes_from_ipfs_become_unavailable(
-    bench: Bench, store: IpfsStore, node: IpfsNode
+    bench: Bench, store: IpfsStore, ipfs: IpfsNode
 ) -> None:
     # Not the document of the other tests, which share the node.
     digest = store.put(canonical_json(a_document(bench, seed=77)))
-    overwrite(node.repository, digest, next(iter(file_blocks(b"garbage"))).block)
+    (leaf,) = file_blocks(b"garbage")
+    overwrite(ipfs, digest, leaf.block)
 
     with pytest.raises(DigestMismatch):
         store.get(digest, max_bytes=MAX_DOCUMENT_BYTES)
@@ -196,18 +191,18 @@ def test_worker_first_node_down_computes_with_the_bytes_of_the_second(
 # ---------------------------------------------------------------- hostile trees
 
 
-def overwrite(repository: Repository, digest: Digest, block: bytes) -> None:
-    path = repository.block_path(digest)
+def overwrite(ipfs: IpfsNode, digest: Digest, block: bytes) -> None:
+    path = Repository(ipfs.folder).block_path(digest)
     path.parent.mkdir(exist_ok=True)
     if path.exists():
         path.chmod(0o600)
     path.write_bytes(block)
 
 
-def plant(node: IpfsNode, block: bytes) -> Digest:
+def plant(ipfs: IpfsNode, block: bytes) -> Digest:
     """Puts any block into the node's store, as its peers could."""
     digest = block_digest(block)
-    overwrite(node.repository, digest, block)
+    overwrite(ipfs, digest, block)
     return digest
 
 
@@ -225,13 +220,13 @@ def a_leaf(contents: bytes) -> bytes:
     return bytes_field(1, number_field(1, FILE) + filled + size)
 
 
-def a_bomb(node: IpfsNode, contents: bytes, levels: int, width: int) -> Digest:
+def a_bomb(ipfs: IpfsNode, contents: bytes, levels: int, width: int) -> Digest:
     """A few blocks that unfold to width ** levels leaves."""
-    digest = plant(node, a_leaf(contents))
+    digest = plant(ipfs, a_leaf(contents))
     size = len(contents)
     for _ in range(levels):
         block = a_node([(digest, size)] * width, stated=size * width)
-        digest, size = plant(node, block), min(size * width, 2**62)
+        digest, size = plant(ipfs, block), min(size * width, 2**62)
     return digest
 
 
@@ -240,36 +235,36 @@ def a_bomb(node: IpfsNode, contents: bytes, levels: int, width: int) -> Digest:
     [(b"x" * 1_000, 9, 100), (b"", 60, 2), (b"", 5, 174), (b"y", 500, 1)],
 )
 def test_get_tree_that_unfolds_without_end_is_refused(
-    node: IpfsNode, store: IpfsStore, contents: bytes, levels: int, width: int
+    ipfs: IpfsNode, store: IpfsStore, contents: bytes, levels: int, width: int
 ) -> None:
-    digest = a_bomb(node, contents, levels, width)
+    digest = a_bomb(ipfs, contents, levels, width)
     with pytest.raises(StoreError):
         store.get(digest, max_bytes=MIB)
 
 
 def test_get_tree_of_other_shape_or_sizes_is_no_content_of_its_digest(
-    node: IpfsNode, store: IpfsStore
+    ipfs: IpfsNode, store: IpfsStore
 ) -> None:
     """The bytes are right, the tree is not the one that they make up."""
-    leaf = plant(node, a_leaf(b"data"))
+    leaf = plant(ipfs, a_leaf(b"data"))
     for stated in (0, 4, 2**62):
-        digest = plant(node, a_node([(leaf, stated)], stated=stated))
+        digest = plant(ipfs, a_node([(leaf, stated)], stated=stated))
         with pytest.raises((ContentNotFound, DigestMismatch)):
             store.get(digest, max_bytes=MIB)
 
 
 def test_get_larger_than_a_document_is_refused_after_its_first_bytes(
-    node: IpfsNode, store: IpfsStore
+    ipfs: IpfsNode, store: IpfsStore
 ) -> None:
-    digest = a_bomb(node, b"z" * 200_000, 2, 30)
+    digest = a_bomb(ipfs, b"z" * 200_000, 2, 30)
     with pytest.raises(ContentTooLarge):
         store.get(digest, max_bytes=MAX_DOCUMENT_BYTES)
 
 
 def test_worker_tree_that_unfolds_without_end_becomes_unavailable(
-    bench: Bench, store: IpfsStore, node: IpfsNode
+    bench: Bench, store: IpfsStore, ipfs: IpfsNode
 ) -> None:
-    digest = a_bomb(node, b"", 60, 2)
+    digest = a_bomb(ipfs, b"", 60, 2)
     assert outcome_after_the_fetch_window(on(bench, store), digest) == UNAVAILABLE
 
 

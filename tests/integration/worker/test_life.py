@@ -216,9 +216,11 @@ def test_upkeep_opens_what_it_can_pay_while_bonds_are_awaited(bench: Bench) -> N
     client.faucet(3 * client.config.seat_bond)
     two = an_upkeep(client, bench, max_seats=2)
     two.open()
+    assert eventually(lambda: len(seats_of(bench)) == 2)
     close_seats(client, seats_of(bench))
     two.open()
-    assert [seat.is_closing for seat in seats_of(bench)] == [True, True, False]
+    wanted = [True, True, False]
+    assert eventually(lambda: [one.is_closing for one in seats_of(bench)] == wanted)
 
 
 def test_upkeep_of_a_worker_without_money_says_what_is_missing(bench: Bench) -> None:

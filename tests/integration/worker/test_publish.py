@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from assay.cli import run
+from devnet.processes.anvil import Anvil, development_account
+from devnet.processes.ipfs import IpfsNode
 from inference.packages.package import PACKAGE_FILES, read_package
 from protocol.chain.keys.accounts import save_key
-from protocol.chain.transactions.outbox import FileOutbox
+from protocol.chain.transactions.outbox import Outbox
 from protocol.hexadecimal import from_hex
 from protocol.market.events import ModelRegistered
 from protocol.market.types import ModelId
 from protocol.store.ipfs import IpfsStore
 from tests.support.models.packages import change_json, write_random_package
-from tests.support.network.anvil import Anvil, development_account
 from tests.support.network.chain import Market
-from tests.support.network.ipfs import IpfsNode
 
 Capture = pytest.CaptureFixture[str]
 PUBLISHER = 3
-
-
-@pytest.fixture(scope="module")
-def ipfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IpfsNode]:
-    node = IpfsNode(tmp_path_factory.mktemp("ipfs") / "repo")
-    yield node
-    node.stop()
 
 
 @pytest.fixture
@@ -103,5 +95,5 @@ def test_model_publish_keeps_to_the_limits_and_the_outbox(
     assert run(["model", "publish", str(package)]) == 0
     account = development_account(PUBLISHER).address
     chain_id = market.deployment.chain_id
-    outbox = FileOutbox(Path("data/outbox.sqlite"), chain_id=chain_id, account=account)
+    outbox = Outbox(Path("data/outbox.sqlite"), chain_id=chain_id, account=account)
     assert outbox.spent_since(0) > 0

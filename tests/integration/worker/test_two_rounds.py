@@ -12,6 +12,7 @@ from web3 import Web3
 from contracts import load_artifact
 from devnet.demo.audit import audit
 from devnet.demo.liar import LyingEngine
+from devnet.processes.anvil import development_account
 from protocol.chain.abi.contracts import Interface, encode_parameters, interface
 from protocol.chain.rpc.provider import connect
 from protocol.chain.transactions.sender import Call, Sender
@@ -20,7 +21,6 @@ from protocol.market.timeline import Timeline
 from protocol.market.types import JobId, JobParams, JobState, SlashReason
 from protocol.store.unixfs import file_digest
 from tests.integration.worker.conftest import PATIENCE_TICKS, Bench
-from tests.support.network.anvil import development_account
 from worker.run import Worker
 
 WORKERS = range(2, 10)

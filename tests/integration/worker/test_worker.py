@@ -25,7 +25,7 @@ from tests.integration.worker.conftest import (
     await_logs,
     tick_until,
 )
-from tests.support.network.chain import an_outcome
+from tests.support.market.values import an_outcome
 from worker.models.serve import require_exact, serve_model
 from worker.run import Worker
 from worker.seats.opening import affordable_seats

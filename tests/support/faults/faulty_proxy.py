@@ -13,10 +13,12 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Collection
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
+
+from tests.support.machines.http_server import QuietHandler, serving
 
 __all__ = [
     "Fault",
@@ -223,23 +225,20 @@ class FaultyProxy:
 
     Faults can be changed at any time and from any thread. Of several, the last one put
     in that applies to a request is used.
+
+    Attributes:
+        url: Where it listens, once started.
     """
 
     def __init__(self, target_url: str, *, port: int = 0) -> None:
+        self.url = ""
         self._target_url = target_url
         self._lock = threading.Lock()
         self._rules: list[_Rule] = []
         self._is_healed = threading.Event()
         self._methods: list[str] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.01,), daemon=True
-        )
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        self._serving = ExitStack()
+        self._port = port
 
     @property
     def methods(self) -> list[str]:
@@ -272,13 +271,11 @@ class FaultyProxy:
             self._is_healed = threading.Event()
 
     def start(self) -> None:
-        self._thread.start()
+        self.url = self._serving.enter_context(serving(self._handler(), self._port))
 
     def close(self) -> None:
         self.heal()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._serving.close()
 
     def __enter__(self) -> Self:
         self.start()
@@ -318,28 +315,13 @@ class FaultyProxy:
             # The node is down or was stopped: so is what stands before it.
             return Reply(status=0)
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
+    def _handler(self) -> type[QuietHandler]:
         proxy = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_POST(self) -> None:
-                size = int(self.headers["Content-Length"])
-                reply = proxy._answer(json.loads(self.rfile.read(size)))
+                reply = proxy._answer(json.loads(self.body()))
                 if reply.status:
-                    self._send(reply)
-
-            def _send(self, reply: Reply) -> None:
-                try:
-                    self.send_response(reply.status)
-                    for name, value in reply.headers.items():
-                        self.send_header(name, value)
-                    self.send_header("Content-Length", str(len(reply.body)))
-                    self.end_headers()
-                    self.wfile.write(reply.body)
-                except (BrokenPipeError, ConnectionResetError):
-                    pass  # the client gave up waiting
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
+                    self.send(reply.status, reply.body, reply.headers)
 
         return Handler

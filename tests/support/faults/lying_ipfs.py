@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from http.server import BaseHTTPRequestHandler
+
+from tests.support.machines.http_server import QuietHandler, serving
 
 __all__ = ["LyingIpfs", "altered", "lying_ipfs"]
 
@@ -36,32 +36,16 @@ def lying_ipfs(honest_api: str) -> Iterator[LyingIpfs]:
     """Serves on a free port until the block ends."""
     told = LyingIpfs("")
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_POST(self) -> None:
             status, kind, body = _ask(honest_api, self)
             if told.lies and status == 200 and self.path.startswith("/api/v0/cat"):
                 told.altered += 1
                 body = altered(body)
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.send(status, body, {"Content-Type": kind})
 
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    told.api = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with serving(Handler) as told.api:
         yield told
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def altered(document: bytes) -> bytes:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.support.machines.http_server import QuietHandler, serving
 
 __all__ = ["Answer", "forward_to", "rpc_server"]
 
@@ -35,25 +35,9 @@ def forward_to(url: str) -> Callable[[dict[str, Any]], Answer]:
 def rpc_server(answer: Callable[[dict[str, Any]], Answer]) -> Iterator[str]:
     """Serves JSON-RPC by `answer` on a free port; gives its URL."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_POST(self) -> None:
-            size = int(self.headers["Content-Length"])
-            status, body = answer(json.loads(self.rfile.read(size)))
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.send(*answer(json.loads(self.body())), {})
 
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(Handler) as url:
+        yield url

@@ -52,10 +52,9 @@ from tests.support.market.fake_job import (
     START_TIME,
     WORKERS,
     FakeJob,
-    a_config,
-    an_address,
 )
 from tests.support.market.fake_node import NodeCache, ProvableMarket
+from tests.support.market.values import a_config, an_address
 
 
 class FakeMarket(ProvableMarket):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import rlp
@@ -10,12 +11,17 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 from trie.hexary import HexaryTrie
 
-from protocol.chain.abi.contracts import encode_parameters, interface, parameter_types
+from protocol.chain.abi.contracts import (
+    Parameter,
+    encode_parameters,
+    interface,
+    parameter_types,
+)
 from protocol.chain.client import MarketClient
 from protocol.chain.proofs.build import prove_job
 from protocol.chain.proofs.verify import JobProof, record_slot
+from protocol.chain.rpc.endpoint import RpcRefusal
 from protocol.chain.rpc.header import encode_header
-from protocol.chain.rpc.provider import RpcRefusal
 from protocol.hexadecimal import from_hex, to_hex
 from protocol.market.events import Event, JobSettled, Log, ResultAccepted
 from protocol.market.transcript import final_word
@@ -200,31 +206,30 @@ def _receipts_root(receipts: list[dict[str, Any]]) -> bytes:
 
 
 def _raw(log: Log) -> dict[str, Any]:
-    topics, data = _encoded(log.event)
+    topics, data = encode_event(log.event)
+    return {"address": log.address, "topics": topics, "data": data}
+
+
+@cache
+def _definitions() -> dict[str, tuple[bytes, Parameter]]:
     return {
-        "address": log.address,
-        "topics": [to_hex(topic) for topic in topics],
-        "data": to_hex(data),
+        one["name"]: (topic, one)
+        for name in ("ModelRegistry", "Marketplace")
+        for topic, one in interface(name).events.items()
     }
 
 
-def _encoded(event: Event) -> tuple[list[bytes], bytes]:
-    """Topics and data of an event, as the EVM would log it."""
-    name = type(event).__name__
-    events = {
-        **interface("ModelRegistry").events,
-        **interface("Marketplace").events,
-    }
-    topic, definition = next(
-        (topic, one) for topic, one in events.items() if one["name"] == name
-    )
-    inputs = definition["inputs"]
-    values = [getattr(event, field) for field in event.__dataclass_fields__]
-    pairs = list(zip(inputs, values, strict=True))
-    topics = [topic]
-    for parameter, value in pairs:
+def encode_event(event: Event) -> tuple[list[str], str]:
+    """Topics and data of an event in hexadecimal, as the EVM would log it."""
+    topic, definition = _definitions()[type(event).__name__]
+    topics, plain, values = [to_hex(topic)], [], []
+    fields = type(event).__dataclass_fields__
+    for parameter, name in zip(definition["inputs"], fields, strict=True):
+        value: Any = getattr(event, name)
         if parameter["indexed"]:
-            topics.append(encode(parameter_types([parameter]), [value]))
-    others = [(p, v) for p, v in pairs if not p["indexed"]]
-    data = encode_parameters(name, [p for p, _ in others], [v for _, v in others])
-    return topics, data
+            encoded = encode(parameter_types([parameter]), [value])
+            topics.append(to_hex(encoded))
+        else:
+            plain.append(parameter)
+            values.append(value)
+    return topics, "0x" + encode_parameters("event", plain, values).hex()

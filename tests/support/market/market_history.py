@@ -29,7 +29,7 @@ from protocol.market.events import (
     WorkerPaid,
 )
 from protocol.market.types import JobId, JobState
-from tests.support.network.chain import a_digest, a_job, a_model, an_outcome
+from tests.support.market.values import a_digest, a_job, a_model, an_outcome
 
 __all__ = ["MADE_MARKETPLACE", "MadeChain", "a_job_life", "an_account", "opening"]
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from eth_utils.address import to_checksum_address
 
-from protocol.chain.reader import Head
+from protocol.chain.rpc.blocks import BlockHead
 from protocol.chain.rpc.receipts import TxReceipt
 from protocol.errors import ContractReverted
 from protocol.hexadecimal import to_hex
@@ -94,10 +94,10 @@ class ModelMarket:
         token=REGISTRY, registry=REGISTRY, deployer=REGISTRY
     )
 
-    def head(self) -> Head:
+    def head(self) -> BlockHead:
         with self._lock:
             last = self._blocks[-1]
-            return Head(len(self._blocks) - 1, last.block_hash, last.time)
+            return BlockHead(len(self._blocks) - 1, last.block_hash, last.time)
 
     def block_number(self) -> int:
         return self.head().number

@@ -6,6 +6,7 @@ something is due, which events follow. The real contracts run in the integration
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,18 +17,13 @@ from protocol.documents.results import Finish, Output, ResultsDocument
 from protocol.documents.tokenizer import TokenCodec
 from protocol.market.types import JobId, JobParams, Outcome, OutcomeStatus
 from protocol.store.memory import MemoryStore
+from protocol.store.port import ContentStore
 from requester.client import Client
 from requester.jobs.connections import Connections
 from requester.jobs.job import Job
 from requester.jobs.tokenizers import TokenizerCache
 from requester.prompts.decoding import Decoding
-from tests.support.market.fake_job import (
-    REQUESTER,
-    FakeClock,
-    a_config,
-    a_spec,
-    an_address,
-)
+from tests.support.market.fake_job import REQUESTER, FakeClock, a_spec
 from tests.support.market.fake_market import FakeMarket
 from tests.support.models.tokenizers import byte_tokenizer
 
@@ -38,13 +34,46 @@ __all__ = [
     "FakeClock",
     "FakeMarket",
     "World",
-    "a_config",
+    "answers",
     "a_spec",
-    "an_address",
+    "honest_outcome",
 ]
 
 GREEDY = Decoding(max_new_tokens=10, temperature=0)
+_MAX_BYTES = 1 << 20
 TEXTS = (" is one", " é two", " three")
+
+
+def answers(
+    store: ContentStore, codec: TokenCodec, params: JobParams, texts: Sequence[str]
+) -> ResultsDocument:
+    """A valid results document that answers with the texts, cut at the limits."""
+    outputs = []
+    for prompt, text in zip(_prompts(store, params).prompts, texts, strict=True):
+        ids = codec.encode(text)[: prompt.max_new_tokens]
+        is_full = len(ids) == prompt.max_new_tokens
+        finish = Finish.LENGTH if is_full else Finish.STOP
+        told = codec.decode_until(ids, prompt.stop)
+        outputs.append(Output(finish=finish, ids=ids, logprobs=(), text=told))
+    return ResultsDocument.build(params.model_id, params.prompts_digest, outputs)
+
+
+def honest_outcome(
+    store: ContentStore, params: JobParams, document: ResultsDocument
+) -> Outcome:
+    """What an honest worker claims about the document; its bytes are published."""
+    return Outcome(
+        status=OutcomeStatus.OK,
+        token_count=document.token_count(_prompts(store, params)),
+        results_root=document.root(),
+        results_digest=store.put(document.to_bytes()),
+        fingerprint=bytes(32),
+    )
+
+
+def _prompts(store: ContentStore, params: JobParams) -> PromptsDocument:
+    data = store.get(params.prompts_digest, max_bytes=_MAX_BYTES)
+    return PromptsDocument.from_bytes(data)
 
 
 @dataclass(slots=True)
@@ -90,29 +119,13 @@ class World:
         self.answer(job.job_id, right, wrong if liar else right, right)
         return job
 
-    def answers(self, params: JobParams, texts: tuple[str, ...]) -> ResultsDocument:
+    def answers(self, params: JobParams, texts: Sequence[str]) -> ResultsDocument:
         """A valid results document that answers with the texts, cut at the limits."""
-        data = self.store.files[params.prompts_digest]
-        prompts = PromptsDocument.from_bytes(data).prompts
-        outputs = []
-        for prompt, text in zip(prompts, texts, strict=True):
-            ids = self.codec.encode(text)[: prompt.max_new_tokens]
-            is_full = len(ids) == prompt.max_new_tokens
-            finish = Finish.LENGTH if is_full else Finish.STOP
-            told = self.codec.decode_until(ids, prompt.stop)
-            outputs.append(Output(finish=finish, ids=ids, logprobs=(), text=told))
-        return ResultsDocument.build(params.model_id, params.prompts_digest, outputs)
+        return answers(self.store, self.codec, params, texts)
 
     def outcome(self, params: JobParams, document: ResultsDocument) -> Outcome:
         """What an honest worker claims about the document; its bytes are published."""
-        prompts = PromptsDocument.from_bytes(self.store.files[params.prompts_digest])
-        return Outcome(
-            status=OutcomeStatus.OK,
-            token_count=document.token_count(prompts),
-            results_root=document.root(),
-            results_digest=self.store.put(document.to_bytes()),
-            fingerprint=bytes(32),
-        )
+        return honest_outcome(self.store, params, document)
 
     def split(self, job_id: JobId, *outcomes: Outcome) -> None:
         """A first round whose last member is absent, and nobody agrees."""

@@ -3,80 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import count
+from typing import Any, Self
 
-from eth_utils.crypto import keccak
-
+from devnet.processes.anvil import Anvil, development_account
 from protocol.chain.client import MarketClient
 from protocol.chain.deploying.deploy import deploy_market
 from protocol.chain.deployment import Deployment
 from protocol.chain.keys.accounts import salt_secret
-from protocol.digests import Digest
+from protocol.chain.rpc.receipts import TxReceipt
 from protocol.market.calls import CommitEntry
 from protocol.market.commitments import commitment, derive_salt
 from protocol.market.events import CommitteeDrawn
 from protocol.market.terms import MarketTerms
 from protocol.market.types import (
-    ZERO_ADDRESS,
     JobId,
     JobParams,
     ModelSpec,
     Outcome,
-    OutcomeStatus,
 )
-from tests.support.network.anvil import Anvil, development_account
+from tests.support.market.values import a_job, a_model
 
-__all__ = ["Market", "Member", "a_digest", "a_job", "a_model", "an_outcome"]
+__all__ = ["Market", "Member"]
 
 DOLLARS = 1_000_000
 WORKER_STAKE = 200 * DOLLARS
 REQUESTER_MONEY = 1_000 * DOLLARS
 REQUESTER = 1
 FIRST_WORKER = 2
+MOST_ACCOUNTS = 26
 
 
-def a_digest(label: str) -> Digest:
-    return Digest(keccak(text=label))
-
-
-def a_model(label: str = "model") -> ModelSpec:
-    return ModelSpec(
-        package_digest=a_digest(label),
-        weights_root=bytes(32),
-        profile=b"int-w8b8".ljust(32, b"\0"),
-        vocab_size=256,
-        context_length=64,
-        ms_per_token=5,
-        base_price=2,
-    )
-
-
-def a_job(**changes: object) -> JobParams:
-    params = JobParams(
-        requester=ZERO_ADDRESS,
-        nonce=1,
-        model_id=a_model().model_id(),
-        tick=0,
-        prompts_digest=a_digest("prompts"),
-        prompt_count=2,
-        max_tokens=1_000,
-        redundancy=3,
-        max_rounds=1,
-        min_seats=0,
-        callback=ZERO_ADDRESS,
-        callback_gas_limit=0,
-    )
-    return replace(params, **changes)  # type: ignore[arg-type]
-
-
-def an_outcome(label: str = "right", token_count: int = 700) -> Outcome:
-    return Outcome(
-        status=OutcomeStatus.OK,
-        token_count=token_count,
-        results_root=a_digest(f"root of {label}"),
-        results_digest=a_digest(f"results of {label}"),
-        fingerprint=bytes(32),
-    )
+@cache
+def _address(index: int) -> str:
+    return str(development_account(index).address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +70,13 @@ class Member:
         )
         return CommitEntry(job_id, self.place, hidden)
 
-    def commit(self, job_id: JobId, outcome: Outcome) -> None:
+    def commit(self, job_id: JobId, outcome: Outcome) -> TxReceipt:
         entry = self.entry(job_id, outcome)
-        self.client.commit_result(job_id, self.place, entry.commitment)
+        return self.client.commit_result(job_id, self.place, entry.commitment)
 
-    def reveal(self, params: JobParams, outcome: Outcome) -> None:
-        job_id = self.client.job_id_of(params)
-        self.client.reveal_result(params, self.place, outcome, self.salt(job_id))
+    def reveal(self, params: JobParams, outcome: Outcome) -> TxReceipt:
+        salt = self.salt(self.client.job_id_of(params))
+        return self.client.reveal_result(params, self.place, outcome, salt)
 
 
 @dataclass(slots=True)
@@ -128,14 +89,16 @@ class Market:
     nonces: count[int] = field(default_factory=lambda: count(1))
 
     @classmethod
-    def deploy(cls, anvil: Anvil) -> Market:
+    def deploy(
+        cls, anvil: Anvil, *, has_plain_addresses: bool = True, **terms: Any
+    ) -> Self:
         deployment = deploy_market(
             anvil.url,
             development_account(0),
             token=None,
-            terms=MarketTerms.development(),
+            terms=replace(MarketTerms.development(), **terms),
             # Otherwise the second deployment on a node would find the first one.
-            has_plain_addresses=True,
+            has_plain_addresses=has_plain_addresses,
         )
         return cls(anvil, deployment)
 
@@ -169,6 +132,12 @@ class Market:
         }
         return a_job(**(defaults | changes))
 
+    def post(self, requester: MarketClient, **changes: object) -> JobParams:
+        """Post a new job for the market's model."""
+        params = self.job(requester, **changes)
+        requester.post_job(params)
+        return params
+
     def draw(self, caller: MarketClient, params: JobParams) -> CommitteeDrawn:
         """Mine the seed block and draw the committee in the one after it."""
         self.anvil.mine(2)
@@ -178,7 +147,7 @@ class Market:
 
     def members(self, drawn: CommitteeDrawn) -> list[Member]:
         """Committee in the order of its places; vacant ones left out."""
-        known = {development_account(i).address: i for i in range(FIRST_WORKER, 10)}
+        known = {_address(i): i for i in range(FIRST_WORKER, MOST_ACCOUNTS)}
         return [
             Member(
                 client=self.client(known[worker]),

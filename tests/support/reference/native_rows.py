@@ -109,7 +109,7 @@ class Rows:
         return _integers(out, np.int32)
 
 
-class Head:
+class CachedHead:
     """The cache of one head of one sequence."""
 
     def __init__(self, rows: Rows, width: int, capacity: int) -> None:

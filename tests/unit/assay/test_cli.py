@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import socket
-import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -13,12 +12,8 @@ from pathlib import Path
 import pytest
 
 from assay.lazy import missing_package
-from devnet.errors import ProgramMissing
-from devnet.network.identities import write_identities
-from devnet.processes import anvil
 from devnet.processes.ports import LOOPBACK
 from protocol.errors import ConfigError
-from protocol.hexadecimal import from_hex
 
 ROOT = Path(__file__).resolve().parents[3]
 COMMANDS = (
@@ -201,32 +196,3 @@ def test_missing_package_of_an_extra_names_it(module: str, extra: str) -> None:
 def test_missing_package_of_ours_stays_an_internal_error() -> None:
     error = ModuleNotFoundError(name="devnet.nothing")
     assert missing_package(error) is error
-
-
-def test_find_anvil_nowhere_names_make_setup(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ProgramMissing, match="make setup"):
-        anvil.find_anvil([tmp_path])
-
-
-def test_find_anvil_node_package_before_path(tmp_path: Path) -> None:
-    program = tmp_path / "node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
-    program.parent.mkdir(parents=True)
-    program.touch()
-    assert anvil.find_anvil([tmp_path]) == program
-
-
-def test_write_identities_files_are_private_and_known(tmp_path: Path) -> None:
-    identities = write_identities(tmp_path / "keys", workers=2, others=["gateway"])
-    names = [identity.name for identity in identities]
-    assert names == ["deployer", "requester", "worker-1", "worker-2", "gateway"]
-    # Anvil's first account, which the chain funds.
-    first = identities[0].account.address
-    assert first == "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
-    for identity in identities:
-        mode = stat.S_IMODE(identity.key_file.stat().st_mode)
-        assert mode == 0o600
-        key = from_hex(identity.key_file.read_text().strip())
-        assert key == bytes(identity.account.key)

@@ -1,23 +1,16 @@
 from __future__ import annotations
 
-import json
-import threading
-import urllib.error
-import urllib.request
 from collections import Counter
 from dataclasses import replace
-from http.client import RemoteDisconnected
 from pathlib import Path
 
 import pytest
 
 from benchmarks.chaos.faults import FaultKind, draw_faults
-from benchmarks.chaos.proxy import rpc_proxy
 from benchmarks.chaos.report import Count
 from benchmarks.chaos.requester import read_verified
 from benchmarks.chaos.run import ChaosResult
 from protocol.market.types import JobId
-from tests.support.machines.rpc_server import rpc_server
 
 SECONDS = 4_000.0
 CLEAN = Count(
@@ -76,47 +69,3 @@ def test_read_verified_line_that_was_cut_short_is_left_out(tmp_path: Path) -> No
     assert read_verified(tmp_path) == set()
     (tmp_path / "verified").write_text("ab" * 32 + "\n" + "cd" * 20)
     assert read_verified(tmp_path) == {bytes([0xAB]) * 32}
-
-
-def ask(url: str) -> object:
-    request = urllib.request.Request(url, b'{"id": 1}')
-    with urllib.request.urlopen(request, timeout=20) as response:
-        return json.load(response)
-
-
-def test_proxy_in_trouble_refuses_and_loses_answers_and_recovers() -> None:
-    asked: list[object] = []
-
-    def answer(request: dict[str, object]) -> tuple[int, bytes]:
-        asked.append(request)
-        return 200, b'{"result": 7}'
-
-    with rpc_server(answer) as node, rpc_proxy(node) as proxy:
-        proxy.trouble(FaultKind.RPC_REFUSAL, 60)
-        with pytest.raises(urllib.error.HTTPError) as refused:
-            ask(proxy.url)
-        with refused.value as response:
-            assert response.code == 429
-        assert asked == []
-        proxy.trouble(FaultKind.RPC_LOST_ANSWER, 60)
-        with pytest.raises(RemoteDisconnected):
-            ask(proxy.url)
-        assert asked == [{"id": 1}]
-        proxy.trouble(FaultKind.RPC_LOST_ANSWER, 0)
-        assert ask(proxy.url) == {"result": 7}
-
-
-def test_proxy_that_stalls_answers_when_the_stall_is_over() -> None:
-    with (
-        rpc_server(lambda _: (200, b'{"result": 7}')) as node,
-        rpc_proxy(node) as proxy,
-    ):
-        proxy.trouble(FaultKind.RPC_STALL, 60)
-        answers: list[object] = []
-        waiting = threading.Thread(target=lambda: answers.append(ask(proxy.url)))
-        waiting.start()
-        waiting.join(0.3)
-        assert waiting.is_alive() and answers == []
-        proxy.trouble(FaultKind.RPC_STALL, 0)
-        waiting.join(20)
-        assert answers == [{"result": 7}]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from eth_account.signers.local import LocalAccount
 
+from devnet.processes.anvil import development_account
 from gateway.settings import GatewaySettings
 from protocol.chain.deployment import CONTRACT_ROLES, Deployment
 from protocol.chain.keys.accounts import create_keystore, save_key, save_keystore
@@ -15,7 +16,6 @@ from protocol.chain.keys.passwords import PasswordSource
 from protocol.errors import ConfigError, DevelopmentKeyRefused, WrongPassword
 from protocol.market.types import ZERO_ADDRESS
 from protocol.roles.session import unlock_account
-from tests.support.network.anvil import development_account
 
 PASSWORD = "correct horse"
 KEY = bytes(range(1, 33))

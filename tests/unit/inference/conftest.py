@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel
-from transformers.utils import logging as transformers_logging
 
 from inference import BUNDLED_CHECKPOINT, Engine, load_float_engine
 from protocol.documents.tokenizer import TokenCodec
+from tests.support.models.checkpoints import write_tiny_gpt2
+from tests.support.models.packages import change_json
 
 TINY_END_OF_TEXT = 256
 TINY_CONTEXT = 48
@@ -20,20 +20,14 @@ TINY_VOCABULARY = (*(bytes([byte]) for byte in range(256)), b"<|endoftext|>")
 
 
 def write_tiny_package(folder: Path) -> None:
-    """Writes a random GPT-2 over bytes; large weights make its answers vary."""
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    torch.manual_seed(7)
-    config = GPT2Config(
+    """Writes a random GPT-2 over bytes and an end of text."""
+    write_tiny_gpt2(
+        folder,
         vocab_size=257,
-        n_positions=TINY_CONTEXT,
-        n_embd=32,
-        n_layer=2,
-        n_head=2,
-        initializer_range=0.6,
-        bos_token_id=TINY_END_OF_TEXT,
-        eos_token_id=TINY_END_OF_TEXT,
+        context=TINY_CONTEXT,
+        spread=0.6,
+        end=TINY_END_OF_TEXT,
     )
-    GPT2LMHeadModel(config).save_pretrained(folder)
     vocab: dict[str, int] = {f"byte {byte}": byte for byte in range(256)}
     added = [{"id": TINY_END_OF_TEXT, "content": "<|endoftext|>"}]
     tokenizer = {"model": {"type": "BPE", "vocab": vocab}, "added_tokens": added}
@@ -58,8 +52,9 @@ def set_config(spoilt_folder: Path) -> Callable[[str, Any], None]:
     """Changes one field of the copied package's configuration."""
 
     def change(name: str, value: Any) -> None:
-        path = spoilt_folder / "config.json"
-        path.write_text(json.dumps({**json.loads(path.read_text()), name: value}))
+        change_json(
+            spoilt_folder / "config.json", lambda old: old.update({name: value})
+        )
 
     return change
 

@@ -25,7 +25,8 @@ from requester.jobs.tokenizers import TokenizerCache
 from requester.prompts.decoding import Decoding
 from requester.prompts.request import PromptRequest
 from requester.prompts.tasks import Task
-from tests.support.market.world import World, a_config, a_spec, an_address
+from tests.support.market.values import a_config, an_address
+from tests.support.market.world import World, a_spec
 from tests.support.models.tokenizers import byte_tokenizer
 
 GREEDY = Decoding(max_new_tokens=10, temperature=0)

@@ -9,7 +9,7 @@ import pytest
 from protocol.market.gas_costs import duty_gas
 from protocol.market.terms import MarketConfig, MarketTerms
 from protocol.market.types import ZERO_ADDRESS
-from tests.support.network.chain import a_job, a_model
+from tests.support.market.values import a_job, a_model
 from worker.gas_policy import GasGuard
 
 CONFIG = MarketTerms.development().to_config(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from benchmarks.engine.cases import ALL_CASES
@@ -14,46 +13,13 @@ from benchmarks.engine.run import Options, baseline_versions, weight_bytes
 from benchmarks.engine.workspace import LOCK, ROOT, Workspace, torch_pin
 from benchmarks.errors import BenchmarkError
 from benchmarks.machine import busy_note, processor_name
-from benchmarks.random_package import gpt2_shape, random_tensors
-from inference.architectures.gpt2.shapes import IntegerGpt2
-from inference.models.layout import IntegerShape
-from inference.profiles import PROFILES, W8A16, W12A16
-
-SMALL = {"vocab_size": 300, "context_length": 8, "width": 32, "inner_width": 64}
-
-
-def small_shape(profile: str) -> IntegerShape:
-    return IntegerGpt2(
-        profile=PROFILES[profile],
-        layers=1,
-        heads=4,
-        epsilon=42_950,
-        end_of_text=None,
-        **SMALL,
-    )
-
-
-@pytest.mark.parametrize("profile", PROFILES)
-def test_random_tensors_of_each_profile_fit_their_layouts(profile: str) -> None:
-    shape = small_shape(profile)
-    tensors = random_tensors(shape)
-    for layout in shape.tensors():
-        values = tensors(layout.name)
-        assert values.shape == layout.shape
-        assert values.dtype == layout.dtype
-        assert layout.lowest <= int(values.min())
-        assert int(values.max()) <= layout.highest
-
-
-def test_random_tensors_asked_for_twice_are_the_same() -> None:
-    first, second = (random_tensors(small_shape("int-w8a16")) for _ in range(2))
-    name = "layers.0.fc.weight"
-    assert np.array_equal(first(name), second(name))
-    assert not np.array_equal(first(name)[0], first("layers.0.qkv.weight")[0])
+from benchmarks.random_package import VOCAB_SIZE, gpt2_shape
+from inference.profiles import W8A16, W12A16
 
 
 def test_gpt2_shape_of_a_benchmark_never_ends_a_text() -> None:
-    assert gpt2_shape(W8A16).end_of_text is None
+    shape = gpt2_shape(W8A16)
+    assert (shape.end_of_text, shape.vocab_size) == (None, VOCAB_SIZE)
 
 
 def test_weight_bytes_of_the_shape_count_the_matrices_once() -> None:

@@ -26,6 +26,7 @@ from protocol.market.events import (
     StakeDeposited,
     WorkerPaid,
 )
+from protocol.market.terms import MarketTerms
 from protocol.market.types import (
     ZERO_ADDRESS,
     JobId,
@@ -36,7 +37,6 @@ from protocol.market.types import (
     OutcomeStatus,
     SlashReason,
 )
-from tests.support.market.fake_job import a_config
 
 BOND = 50_000_000
 PAY = 20_800
@@ -53,7 +53,10 @@ def address(number: int) -> ChecksumAddress:
 REQUESTER, TREASURY, SINK = address(0xA), address(0xB), address(0xDEAD)
 WORKERS = (address(1), address(2), address(3))
 
-CONFIG = a_config(treasury=TREASURY, sink=SINK)
+CONFIG = MarketTerms.development(treasury=TREASURY).to_config(
+    token=address(0xC), registry=address(0xD), deployer=TREASURY
+)
+
 PARAMS = JobParams(
     requester=REQUESTER,
     nonce=1,

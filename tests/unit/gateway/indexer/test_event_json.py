@@ -23,7 +23,7 @@ from protocol.market.types import (
     SlashReason,
 )
 from tests.support.market.market_history import an_account
-from tests.support.network.chain import a_digest, a_job
+from tests.support.market.values import a_digest, a_job
 
 ACCOUNTS = st.integers(0, 2**160 - 1).map(an_account)
 VALUES: dict[Any, st.SearchStrategy[Any]] = {

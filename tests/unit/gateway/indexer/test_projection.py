@@ -41,7 +41,7 @@ from tests.support.market.market_history import (
     a_job_life,
     an_account,
 )
-from tests.support.network.chain import a_digest, a_model, an_outcome
+from tests.support.market.values import a_digest, a_model, an_outcome
 
 JOB = JobId(keccak(text="job 1"))
 WORKERS = tuple(an_account(100 + number) for number in range(3))

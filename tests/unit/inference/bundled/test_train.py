@@ -59,7 +59,7 @@ def test_encode_chapters_end_of_text_surrounds_each() -> None:
     tokenizer = train_tokenizer([TEXT], 300)
     end = end_of_text_id(tokenizer)
 
-    ids = encode_chapters(tokenizer, ["the cat", "the dog"])
+    ids = encode_chapters(tokenizer, ["the cat", "the dog"], end)
 
     assert [n for n, token in enumerate(ids) if token == end] == [
         0,

@@ -8,15 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 
-from inference import (
-    InvalidThreads,
-    ModelPackageError,
-    load_float_engine,
-    read_checkpoint,
-)
-from inference.errors import InvalidSetting
+from inference import load_float_engine, read_checkpoint
+from inference.errors import InvalidSetting, InvalidThreads, ModelPackageError
+from tests.support.models.checkpoints import rewrite_weights
 from tests.unit.inference.conftest import (
     TINY_CONTEXT,
     TINY_END_OF_TEXT,
@@ -24,14 +19,6 @@ from tests.unit.inference.conftest import (
 )
 
 SetConfig = Callable[[str, Any], None]
-
-
-def rewrite_weights(
-    folder: Path, change: Callable[[dict[str, torch.Tensor]], None]
-) -> None:
-    tensors = load_file(folder / "model.safetensors")
-    change(tensors)
-    save_file(tensors, folder / "model.safetensors")
 
 
 def test_read_checkpoint_tiny_model_returns_shape(tiny_folder: Path) -> None:
@@ -189,21 +176,9 @@ def test_read_checkpoint_tokenizer_does_not_fit_raises(
     assert caught.value.field == "tokenizer.json"
 
 
-def _remove(tensors: dict[str, torch.Tensor]) -> None:
-    del tensors["transformer.h.1.mlp.c_fc.bias"]
-
-
 def _transpose(tensors: dict[str, torch.Tensor]) -> None:
     name = "transformer.h.0.mlp.c_fc.weight"
     tensors[name] = tensors[name].T.contiguous()
-
-
-def _add(tensors: dict[str, torch.Tensor]) -> None:
-    tensors["transformer.h.2.payload"] = torch.zeros(3)
-
-
-def _store_twice(tensors: dict[str, torch.Tensor]) -> None:
-    tensors["ln_f.bias"] = torch.zeros(5)
 
 
 def _use_doubles(tensors: dict[str, torch.Tensor]) -> None:
@@ -213,10 +188,22 @@ def _use_doubles(tensors: dict[str, torch.Tensor]) -> None:
 @pytest.mark.parametrize(
     ("change", "field", "problem"),
     [
-        (_remove, "h.1.mlp.c_fc.bias", "no such tensor"),
+        (
+            lambda tensors: tensors.pop("transformer.h.1.mlp.c_fc.bias"),
+            "h.1.mlp.c_fc.bias",
+            "no such tensor",
+        ),
         (_transpose, "h.0.mlp.c_fc.weight", r"implies the shape \(32, 128\)"),
-        (_add, "h.2.payload", "not a tensor of this model"),
-        (_store_twice, "ln_f.bias", "stored twice"),
+        (
+            lambda tensors: tensors.update({"h.2.payload": torch.zeros(3)}),
+            "h.2.payload",
+            "not a tensor of this model",
+        ),
+        (
+            lambda tensors: tensors.update({"ln_f.bias": torch.zeros(5)}),
+            "ln_f.bias",
+            "stored twice",
+        ),
         (_use_doubles, "ln_f.bias", "not stored as one of"),
     ],
 )

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from inference import ModelSourceError, resolve_source
+from inference import resolve_source
+from inference.errors import ModelSourceError
 
 COMMIT = "0" * 40
 

@@ -17,12 +17,11 @@ from inference import (
     FinishReason,
     Generation,
     GenerationRequest,
-    InvalidPrompt,
-    NumericsError,
     load_float_engine,
 )
 from inference.engines import float_engine
 from inference.engines.float_engine import fixed_point
+from inference.errors import InvalidPrompt, NumericsError
 from inference.models.integer_model import Choice, Int32Array
 from inference.models.layout import MAX_REST
 from inference.models.sampling import choice_for, choose_token, token_logprobs
@@ -38,7 +37,8 @@ SAMPLED = GenerationRequest(PROMPT, 20, seed=5, temperature=2 * MILLION, top_k=5
 ANSWER_IN_OTHER_PROCESS = """
 import json, sys
 from pathlib import Path
-from inference import FLOAT_DEV, GenerationRequest, load_float_engine
+from inference import GenerationRequest, load_float_engine
+from inference.profiles import FLOAT_DEV
 
 folder, size, requests = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
 engine = load_float_engine(Path(folder), vocabulary=[b"x"] * size)

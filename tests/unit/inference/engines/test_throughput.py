@@ -10,8 +10,8 @@ from inference import (
     GenerationRequest,
     ModelLimits,
     measure_tokens_per_second,
-    validate_requests,
 )
+from inference.engine import validate_requests
 
 
 @dataclass

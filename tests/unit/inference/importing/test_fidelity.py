@@ -19,32 +19,25 @@ from inference.importing.saturation import count_saturation
 from inference.models.integer_model import Piece
 from inference.profiles import W8A16
 from inference.quantising.models import FloatModel
-from tests.support.models.checkpoints import CONTEXT, TEXT, write_tiny_checkpoint
+from tests.support.models.checkpoints import CONTEXT, TEXT
 from tests.support.models.packages import SEED, small_shape
 from tests.support.models.random_models import random_tensors
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tiny")
-    write_tiny_checkpoint(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def original(folder: Path) -> FloatModel:
-    return read_float_model(read_checkpoint(folder))
+def original(sound: Path) -> FloatModel:
+    return read_float_model(read_checkpoint(sound))
 
 
 @pytest.mark.parametrize(
     "length", [2, CONTEXT, CONTEXT + 1, CONTEXT + 2, 3 * CONTEXT + 5]
 )
 def test_float_losses_any_length_equal_those_of_transformers(
-    folder: Path, original: FloatModel, length: int
+    sound: Path, original: FloatModel, length: int
 ) -> None:
     tokens = list(TEXT.encode()[:length])
 
-    expected = stream_losses(load_stored_model(folder), torch.tensor(tokens))
+    expected = stream_losses(load_stored_model(sound), torch.tensor(tokens))
 
     found = float_losses(original, tokens)
     assert found == pytest.approx(expected.numpy(), rel=1e-4, abs=1e-5)

@@ -6,12 +6,11 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 
 from inference.architectures.torch_model import TorchModel
 from inference.errors import (
@@ -25,23 +24,10 @@ from inference.importing.run import ImportSettings, import_model
 from inference.packages.package import PACKAGE_FILES, read_package
 from inference.packages.vectors import check_vectors
 from inference.profiles import PROFILES
-from tests.support.models.checkpoints import CONTEXT, TEXT, write_tiny_checkpoint
+from tests.support.models.checkpoints import CONTEXT, TEXT, rewrite_weights
+from tests.support.models.packages import change_json
 
 WEIGHTS = "model.safetensors"
-
-
-@pytest.fixture(autouse=True)
-def restored_threads() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tiny")
-    write_tiny_checkpoint(folder)
-    return folder
 
 
 @pytest.fixture
@@ -144,24 +130,13 @@ Change = Callable[[Path], None]
 
 
 def with_config(**changes: object) -> Change:
-    def change(folder: Path) -> None:
-        path = folder / "config.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-
-    return change
+    return lambda folder: change_json(
+        folder / "config.json", lambda config: config.update(changes)
+    )
 
 
-def with_weights(change: Callable[[dict[str, torch.Tensor]], None]) -> Change:
-    def rewrite(folder: Path) -> None:
-        tensors = load_file(folder / WEIGHTS)
-        change(tensors)
-        save_file(tensors, folder / WEIGHTS)
-
-    return rewrite
-
-
-def _remove(tensors: dict[str, torch.Tensor]) -> None:
-    del tensors["transformer.h.1.ln_2.bias"]
+def with_weights(change: Callable[[dict[str, torch.Tensor]], object]) -> Change:
+    return lambda folder: rewrite_weights(folder, change)
 
 
 def _spoil(tensors: dict[str, torch.Tensor]) -> None:
@@ -173,13 +148,10 @@ def _narrow(tensors: dict[str, torch.Tensor]) -> None:
     tensors[name] = tensors[name][:-1].contiguous()
 
 
-def _lengthen(tensors: dict[str, torch.Tensor]) -> None:
-    tensors["transformer.wpe.weight"] = torch.zeros(2_048, 32)
-
-
 def _with_long_context(folder: Path) -> None:
     with_config(n_positions=2_048)(folder)
-    with_weights(_lengthen)(folder)
+    longer = {"transformer.wpe.weight": torch.zeros(2_048, 32)}
+    rewrite_weights(folder, lambda tensors: tensors.update(longer))
 
 
 def _cut(folder: Path) -> None:
@@ -187,10 +159,9 @@ def _cut(folder: Path) -> None:
 
 
 def _with_other_tokenizer(folder: Path) -> None:
-    path = folder / "tokenizer.json"
-    content = json.loads(path.read_text())
-    content["model"]["vocab"].popitem()
-    path.write_text(json.dumps(content))
+    change_json(
+        folder / "tokenizer.json", lambda content: content["model"]["vocab"].popitem()
+    )
 
 
 def _with_broken_tokenizer(folder: Path) -> None:
@@ -204,7 +175,10 @@ def _with_broken_tokenizer(folder: Path) -> None:
     [
         (with_config(model_type="llama"), "model_type"),
         (with_config(scale_attn_by_inverse_layer_idx=True), "only False"),
-        (with_weights(_remove), "h.1.ln_2.bias"),
+        (
+            with_weights(lambda tensors: tensors.pop("transformer.h.1.ln_2.bias")),
+            "h.1.ln_2.bias",
+        ),
         (with_weights(_spoil), "NaN"),
         (with_weights(_narrow), "h.0.mlp.c_proj.weight"),
         (_with_long_context, "goes to 1024"),

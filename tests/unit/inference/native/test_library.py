@@ -46,20 +46,6 @@ def test_open_library_of_other_sources_is_refused(
         library.open_library(path)
 
 
-def test_interface_in_python_equals_the_header() -> None:
-    header = (SRC / "assay.h").read_text()
-
-    assert f"#define ASSAY_INTERFACE {library.INTERFACE}\n" in header
-    statuses = {
-        name: value
-        for name, value in vars(library).items()
-        if name.isupper() and isinstance(value, int) and name != "INTERFACE"
-    }
-    assert len(statuses) > 10
-    missing = [n for n, v in statuses.items() if f"ASSAY_{n} = {v}" not in header]
-    assert missing == []
-
-
 def test_report_not_built_says_what_is_used_instead(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

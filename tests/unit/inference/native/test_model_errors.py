@@ -19,12 +19,11 @@ from inference.errors import (
     ModelPackageError,
     SequenceError,
 )
-from inference.models.integer_model import Choice, Piece
+from inference.models.integer_model import Piece
 from inference.native import NativeModel, library
 from inference.profiles import W8A16
 from tests.support.models.random_models import random_shape, random_tensors
 
-GREEDY = Choice(0, 0, 1, 0)
 SHAPE = random_shape(W8A16)
 TENSORS = random_tensors(SHAPE, 1)
 
@@ -121,18 +120,6 @@ def test_create_tensors_that_fail_passes_their_error_on() -> None:
         NativeModel(SHAPE, broken)
 
 
-def test_create_every_tensor_is_asked_for_once() -> None:
-    asked: list[str] = []
-
-    def counted(name: str) -> NDArray[Any]:
-        asked.append(name)
-        return TENSORS(name)
-
-    NativeModel(SHAPE, counted).close()
-
-    assert sorted(asked) == sorted(layout.name for layout in SHAPE.tensors())
-
-
 def raw_model() -> tuple[ctypes.CDLL, ctypes.c_void_p]:
     """A model of the C interface without any tensor."""
     loaded = library.load_library()
@@ -188,117 +175,6 @@ def test_set_tensor_unknown_name_is_refused(name: bytes) -> None:
 
     loaded.assay_destroy(handle)
     assert status == 5
-
-
-@pytest.mark.parametrize("capacity", [0, -1, 65, 2**32 + 5])
-def test_open_sequence_bad_capacity_is_refused(
-    model: NativeModel, capacity: int
-) -> None:
-    with pytest.raises(SequenceError, match="give 1 to 64"):
-        model.open_sequence(capacity)
-
-
-@pytest.mark.parametrize("sequence", [-1, 0, 7, 2**32, 2**70])
-def test_close_sequence_not_open_is_refused(model: NativeModel, sequence: int) -> None:
-    with pytest.raises(SequenceError, match="no open sequence"):
-        model.close_sequence(sequence)
-
-
-BAD_PIECES: list[tuple[Callable[[int, int], list[Piece]], str]] = [
-    (lambda a, b: [Piece(b + 7, 0, (1,))], "no open sequence"),
-    (lambda a, b: [Piece(-1, 0, (1,))], "no open sequence"),
-    (lambda a, b: [Piece(a, 3, (1,)), Piece(a, 4, (1,))], "second piece"),
-    (lambda a, b: [Piece(b, 1, (1,))], "does not start"),
-    (lambda a, b: [Piece(a, 2, (1,))], "does not start"),
-    (lambda a, b: [Piece(a, -1, (1,))], "does not start"),
-    (lambda a, b: [Piece(a, 3, ())], "no tokens"),
-    (lambda a, b: [Piece(a, 3, (1,) * 8)], "capacity"),
-    (lambda a, b: [Piece(b, 0, (1, 300))], "outside the vocabulary"),
-    (lambda a, b: [Piece(b, 0, (1, -1))], "outside the vocabulary"),
-    (lambda a, b: [Piece(b, 0, (2**32,))], "does not fit its type"),
-    (lambda a, b: [Piece(2**32, 0, (1,))], "does not fit its type"),
-]
-
-
-@pytest.mark.parametrize(("pieces", "problem"), BAD_PIECES)
-@pytest.mark.parametrize("place", ["alone", "after a good one"])
-def test_step_bad_piece_is_refused_and_feeds_nothing(
-    model: NativeModel,
-    pieces: Callable[[int, int], list[Piece]],
-    problem: str,
-    place: str,
-) -> None:
-    a, b, good = (model.open_sequence(10) for _ in range(3))
-    model.step([Piece(a, 0, (1, 2, 3))], [GREEDY])
-    before = model.logits(0).tolist()
-    batch = pieces(a, b)
-    if place == "after a good one":
-        batch = [Piece(good, 0, (5, 6)), *batch]
-
-    with pytest.raises(SequenceError, match=problem):
-        model.step(batch, [None] * len(batch))
-
-    assert model.logits(0).tolist() == before
-    # Had the good piece been fed, it could not start at 0 again.
-    model.step([Piece(good, 0, (5, 6)), Piece(a, 3, (4,))], [None, None])
-
-
-@pytest.mark.parametrize(
-    "choice",
-    [
-        Choice(-1, 0, 1, 0),
-        Choice(100_000_001, 0, 1, 0),
-        Choice(1, -1, 1, 0),
-        Choice(1, 0, 0, 0),
-        Choice(1, 0, 1_000_001, 0),
-        Choice(1, 0, 1, -1),
-        Choice(1, 0, 1, 2**64),
-        Choice(2**63, 0, 1, 0),
-    ],
-)
-def test_step_bad_choice_is_refused(model: NativeModel, choice: Choice) -> None:
-    sequence = model.open_sequence(10)
-
-    with pytest.raises(SequenceError):
-        model.step([Piece(sequence, 0, (1,))], [choice])
-
-
-def test_step_fewer_choices_than_pieces_is_refused(model: NativeModel) -> None:
-    sequence = model.open_sequence(10)
-
-    with pytest.raises(SequenceError, match="one choice, or none, per piece"):
-        model.step([Piece(sequence, 0, (1,))], [])
-
-
-def test_step_no_pieces_returns_nothing(model: NativeModel) -> None:
-    assert model.step([], []) == []
-
-
-@pytest.mark.parametrize("index", [-1, 1, 2, 2**32])
-def test_logits_of_a_piece_without_choice_is_refused(
-    model: NativeModel, index: int
-) -> None:
-    a, b = model.open_sequence(10), model.open_sequence(10)
-    model.step([Piece(a, 0, (1,)), Piece(b, 0, (1,))], [GREEDY, None])
-    model.logits(0)
-
-    with pytest.raises(SequenceError, match="chose no token"):
-        model.logits(index)
-
-
-def test_trace_two_sequences_is_refused(model: NativeModel) -> None:
-    a, b = model.open_sequence(10), model.open_sequence(10)
-
-    with pytest.raises(SequenceError, match="not of one sequence"):
-        model.trace([Piece(a, 0, (1,)), Piece(b, 0, (1,))])
-
-
-@pytest.mark.parametrize("start", [1, -5, 2**31 - 1])
-def test_trace_bad_piece_is_refused(model: NativeModel, start: int) -> None:
-    sequence = model.open_sequence(10)
-
-    with pytest.raises(SequenceError, match="does not start"):
-        model.trace([Piece(sequence, start, (1,))])
 
 
 def test_close_twice_then_use_is_refused(model: NativeModel) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from inference.errors import NativeUnavailable
 from tests.support.reference import reference
 from tests.support.reference.native_kernels import ISAS
-from tests.support.reference.native_rows import HEAD_LIMIT, Head, Rows, rows_of
+from tests.support.reference.native_rows import HEAD_LIMIT, CachedHead, Rows, rows_of
 from tests.support.reference.reference import REST, clamp
 
 INT32 = 2**31 - 1
@@ -119,7 +119,7 @@ def test_attend_every_row_follows_the_spec(
     rows: Rows, pattern: str, width: int
 ) -> None:
     sequence = a_sequence(pattern, width, 37)
-    head = Head(rows, width, 37)
+    head = CachedHead(rows, width, 37)
     head.put(0, *sequence[1:])
     for sharpness in SHARPNESS:
         mixed, last = head.attend(0, sequence[0], sharpness)
@@ -131,10 +131,10 @@ def test_attend_every_row_follows_the_spec(
 @pytest.mark.parametrize("count", [*range(1, 10), 17])
 def test_attend_pieces_of_any_size_give_the_same_rows(rows: Rows, count: int) -> None:
     q, k, v = a_sequence("normal", 20, 70)
-    whole = Head(rows, 20, 70)
+    whole = CachedHead(rows, 20, 70)
     whole.put(0, k, v)
     expected, _ = whole.attend(0, q, 5000)
-    head, mixed = Head(rows, 20, 70), []
+    head, mixed = CachedHead(rows, 20, 70), []
     for first in range(0, 70, count):
         piece = slice(first, first + count)
         head.put(first, k[piece], v[piece])
@@ -147,7 +147,7 @@ def test_attend_last_position_of_any_capacity_follows_the_spec(
     rows: Rows, capacity: int
 ) -> None:
     sequence = a_sequence("ends", 6, capacity)
-    head = Head(rows, 6, capacity)
+    head = CachedHead(rows, 6, capacity)
     head.put(0, *sequence[1:])
     mixed, last = head.attend(capacity - 1, sequence[0][-1:], 77)
     expected = expected_row(sequence, capacity - 1, 77)
@@ -158,7 +158,7 @@ def test_attend_last_position_of_any_capacity_follows_the_spec(
 @pytest.mark.parametrize("pattern", ["normal", "level"])
 def test_attend_longest_context_follows_the_spec(rows: Rows, pattern: str) -> None:
     sequence = a_sequence(pattern, 64, 1024)
-    head = Head(rows, 64, 1024)
+    head = CachedHead(rows, 64, 1024)
     head.put(0, *sequence[1:])
     for first, count in ((1023, 1), (1015, 8), (990, 11)):
         q = sequence[0][first : first + count]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from safetensors.numpy import load_file, save_file
 
 from inference.errors import ModelPackageError
 from inference.packages.package import PACKAGE_FILES, read_package, write_package
-from inference.packages.vectors import check_vectors
 from inference.packages.weights_root import weights_root
 from inference.profiles import PROFILES
 from tests.support.models.packages import (
@@ -30,19 +28,6 @@ from tests.support.models.random_models import random_tensors
 from tests.support.models.tokenizers import byte_tokenizer
 
 WEIGHTS = "model.safetensors"
-
-
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sound")
-    write_random_package(folder)
-    return folder
-
-
-@pytest.fixture
-def package(sound: Path, tmp_path: Path) -> Path:
-    """A copy that a test may damage."""
-    return Path(shutil.copytree(sound, tmp_path / "package"))
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
@@ -206,76 +191,33 @@ def test_read_package_tokenizer_of_another_vocabulary_raises(package: Path) -> N
         read_package(package)
 
 
-def _remove(header: dict[str, Any]) -> None:
-    del header["final.shift"]
-
-
-def _rename(header: dict[str, Any]) -> None:
-    header["final.gain"] = header.pop("final.shift")
-
-
 def _add_empty(header: dict[str, Any]) -> None:
     end = max(entry["data_offsets"][1] for entry in header.values())
     header["extra"] = {"dtype": "U8", "shape": [0], "data_offsets": [end, end]}
 
 
-def _add_metadata(header: dict[str, Any]) -> None:
-    header["__metadata__"] = {"format": "pt"}
-
-
-def _transpose(header: dict[str, Any]) -> None:
-    header["layers.0.fc.weight"]["shape"].reverse()
-
-
-def _retype(header: dict[str, Any]) -> None:
-    header["layers.0.fc.weight"]["dtype"] = "U8"
-
-
-def _unknown_type(header: dict[str, Any]) -> None:
-    header["layers.0.fc.weight"]["dtype"] = "F16"
-
-
-def _list_type(header: dict[str, Any]) -> None:
-    header["layers.0.fc.weight"]["dtype"] = ["I8"]
-
-
-def _negative(header: dict[str, Any]) -> None:
-    header["final.shift"]["shape"] = [-16]
-
-
-def _enormous(header: dict[str, Any]) -> None:
-    header["final.shift"]["shape"] = [2**62, 2**62]
-
-
 def _overlap(header: dict[str, Any]) -> None:
-    entries = [header["layers.0.norm1.shift"], header["layers.0.norm2.shift"]]
-    entries[0]["data_offsets"] = entries[1]["data_offsets"]
-
-
-def _third_offset(header: dict[str, Any]) -> None:
-    header["final.shift"]["data_offsets"].append(0)
-
-
-def _no_entry(header: dict[str, Any]) -> None:
-    header["final.shift"] = 7
+    header["layers.0.norm1.shift"]["data_offsets"] = header["layers.0.norm2.shift"][
+        "data_offsets"
+    ]
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        _remove,
-        _rename,
+        lambda header: header.pop("final.shift"),
+        lambda header: header.update({"final.gain": header.pop("final.shift")}),
         _add_empty,
-        _add_metadata,
-        _transpose,
-        _retype,
-        _unknown_type,
-        _list_type,
-        _negative,
-        _enormous,
+        lambda header: header.update(__metadata__={"format": "pt"}),
+        lambda header: header["layers.0.fc.weight"]["shape"].reverse(),
+        lambda header: header["layers.0.fc.weight"].update(dtype="U8"),
+        lambda header: header["layers.0.fc.weight"].update(dtype="F16"),
+        lambda header: header["layers.0.fc.weight"].update(dtype=["I8"]),
+        lambda header: header["final.shift"].update(shape=[-16]),
+        lambda header: header["final.shift"].update(shape=[2**62, 2**62]),
         _overlap,
-        _third_offset,
-        _no_entry,
+        lambda header: header["final.shift"]["data_offsets"].append(0),
+        lambda header: header.update({"final.shift": 7}),
     ],
 )
 def test_read_package_header_wrong_raises(
@@ -384,11 +326,3 @@ def test_config_of_a_package_holds_integers_and_strings_only(package: Path) -> N
     config = json.loads((package / "config.json").read_text())
 
     assert {type(value) for value in config.values()} <= {int, str, type(None)}
-
-
-def test_random_package_vectors_are_right(package: Path) -> None:
-    from inference.architectures.torch_model import TorchModel
-
-    loaded = read_package(package)
-
-    assert check_vectors(package, TorchModel(loaded.shape, loaded.load_tensor)) == 5

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,25 +25,12 @@ from tests.support.models.packages import (
     change_json,
     read_header,
     small_shape,
-    write_random_package,
     write_with_header,
 )
 from tests.support.models.random_models import random_tensors
 
 WEIGHTS = "model.safetensors"
 VECTORS = "vectors.json"
-
-
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sound")
-    write_random_package(folder)
-    return folder
-
-
-@pytest.fixture
-def package(sound: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(sound, tmp_path / "package"))
 
 
 def check(folder: Path) -> int:

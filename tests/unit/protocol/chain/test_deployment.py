@@ -52,7 +52,7 @@ def test_load_without_a_field_names_field_and_file(tmp_path: Path, field: str) -
     document = _saved(path)
     del document[field]
     path.write_text(json.dumps(document))
-    with pytest.raises(ConfigError, match=f"{path}: field {field} is missing"):
+    with pytest.raises(ConfigError, match=f"{path}: {field}: Field required"):
         Deployment.load(path)
 
 
@@ -86,12 +86,12 @@ def test_load_of_a_bad_value_names_field_and_file(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is not JSON"),
-        (b"{", "is not JSON"),
-        (b"\xff\xfe", "is not JSON"),
-        (b"[]", "holds no JSON object"),
-        (b"[" * 16_000, "is not JSON"),
-        (b" " * 17_000, "is above"),
+        (b"", ": its content: Invalid JSON"),
+        (b"{", ": its content: Invalid JSON"),
+        (b"\xff\xfe", ": its content: Invalid JSON"),
+        (b"[]", ": its content: Input should be an object"),
+        (b"[" * 16_000, ": its content: Invalid JSON: recursion limit"),
+        (b" " * 17_000, " is above"),
     ],
 )
 def test_load_of_another_file_raises_config_error(
@@ -99,7 +99,7 @@ def test_load_of_another_file_raises_config_error(
 ) -> None:
     path = tmp_path / "deployment.json"
     path.write_bytes(content)
-    with pytest.raises(ConfigError, match=f"{path} {message}"):
+    with pytest.raises(ConfigError, match=f"{path}{message}"):
         Deployment.load(path)
 
 

@@ -4,23 +4,29 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import strategies as st
 
-from protocol.digests import Digest
 from protocol.documents.canonical import MAX_DOCUMENT_BYTES, canonical_json
 from protocol.documents.prompts import MILLION, Prompt, PromptsDocument
 from protocol.errors import BadDocument
-from protocol.market.types import ModelId, ModelSpec
+from protocol.market.types import ModelId
+from tests.support.market.values import a_model
 
 MODEL = ModelId(b"\xab" * 32)
 MODEL_HEX = "0x" + "ab" * 32
-SPEC = ModelSpec(
-    package_digest=Digest(b"\1" * 32),
-    weights_root=bytes(32),
-    profile=b"int-w8b8".ljust(32, b"\0"),
-    vocab_size=100,
-    context_length=16,
-    ms_per_token=5,
-    base_price=2,
+SPEC = a_model(vocab_size=100, context_length=16)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+PROMPTS = st.builds(
+    # Not the class itself: its signature has the aliases.
+    lambda **fields: Prompt(**fields),
+    ids=st.lists(st.integers(0, 99), min_size=1, max_size=8).map(tuple),
+    max_new_tokens=st.integers(1, 8),
+    seed=st.integers(0, 2**64 - 1),
+    stop=st.lists(TEXT.filter(bool), max_size=4).map(tuple),
+    temperature=st.integers(0, 10 * MILLION),
+    text=TEXT,
+    top_k=st.integers(0, 2**32 - 1),
+    top_p=st.integers(1, MILLION),
 )
 
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from protocol.host.backoff import Pauses
+import pytest
+
+from protocol.errors import ConfigError, StoreUnavailable
+from protocol.host.backoff import Pauses, Tolerance
 
 
 class Clock:
@@ -50,3 +53,23 @@ def test_fail_long_after_a_pause_starts_anew_and_forgets_other_keys() -> None:
 
     assert not pauses.is_paused("a")
     assert list(pauses._pauses) == ["a"]
+
+
+def test_bear_raises_what_came_too_often_in_a_row() -> None:
+    tolerance = Tolerance(2)
+    for number in (1, 2):
+        with tolerance.bear("it failed"):
+            raise StoreUnavailable(str(number))
+    tolerance.failures = 0
+    for number in (3, 4):
+        with tolerance.bear("it failed"):
+            raise StoreUnavailable(str(number))
+    with pytest.raises(StoreUnavailable, match="5"), tolerance.bear("it failed"):
+        raise StoreUnavailable("5")
+
+
+def test_bear_raises_what_will_not_pass_at_once() -> None:
+    with pytest.raises(ConfigError), Tolerance(9).bear("it failed"):
+        raise ConfigError("wrong")
+    with Tolerance(9, lambda error: True).bear("it failed"):
+        raise ConfigError("wrong, for now")

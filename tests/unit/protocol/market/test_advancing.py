@@ -6,7 +6,7 @@ import pytest
 
 from protocol.market.advancing import Due, due
 from protocol.market.types import JobState
-from tests.support.market.fake_job import a_round
+from tests.support.market.values import a_round
 
 DEADLINE = 1_000
 ROUND = a_round(deadline=DEADLINE)

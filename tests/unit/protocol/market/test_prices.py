@@ -12,9 +12,10 @@ from protocol.market.prices import (
     text_price,
 )
 from protocol.market.terms import MarketConfig
-from protocol.market.types import ZERO_ADDRESS, JobParams, ModelSpec
+from protocol.market.types import JobParams, ModelSpec
 from protocol.store.memory import MemoryStore
-from tests.support.market.world import REQUESTER, a_config, a_spec
+from tests.support.market.values import a_config, a_job
+from tests.support.market.world import a_spec
 
 OWN, NEW = (10, 20), (30, 40)
 
@@ -24,21 +25,8 @@ def _spec() -> ModelSpec:
 
 
 def _params(**changes: object) -> JobParams:
-    params = JobParams(
-        requester=REQUESTER,
-        nonce=1,
-        model_id=_spec().model_id(),
-        tick=1,
-        prompts_digest=_spec().package_digest,
-        prompt_count=2,
-        max_tokens=100,
-        redundancy=3,
-        max_rounds=1,
-        min_seats=0,
-        callback=ZERO_ADDRESS,
-        callback_gas_limit=0,
-    )
-    return replace(params, **changes)  # type: ignore[arg-type]
+    given = {"model_id": _spec().model_id(), "tick": 1, "max_tokens": 100}
+    return a_job(**given | changes)
 
 
 def _estimate(config: MarketConfig, params: JobParams) -> Estimate:

@@ -18,7 +18,7 @@ from protocol.market.events import (
 )
 from protocol.market.round_state import round_after, round_at
 from protocol.market.types import JobId, JobState, Outcome
-from tests.support.market.fake_job import a_round
+from tests.support.market.values import a_round
 
 JOB = JobId(b"\1" * 32)
 WORKER = to_checksum_address("0x" + "11" * 20)

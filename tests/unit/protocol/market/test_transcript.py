@@ -5,7 +5,7 @@ from eth_utils.crypto import keccak
 from protocol.hexadecimal import from_hex
 from protocol.market.transcript import Member, Phase, round_word, transcript
 from protocol.market.types import ZERO_ADDRESS
-from tests.support.market.world import an_address
+from tests.support.market.values import an_address
 
 ANSWER, COMMITMENT = b"\xaa" * 32, b"\xcc" * 32
 MEMBERS = (

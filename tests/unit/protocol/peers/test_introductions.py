@@ -11,9 +11,9 @@ from eth_utils.address import to_checksum_address
 from protocol.digests import Digest
 from protocol.errors import ConfigError, RpcUnavailable, StoreUnavailable
 from protocol.market.events import Announced, Event, Log, ModelRegistered
-from protocol.market.types import ModelSpec
 from protocol.peers.introductions import AUTO, OFF, Introductions
 from tests.support.machines.processes import eventually
+from tests.support.market.values import a_model
 
 ME, ALICE, BOB = (to_checksum_address("0x" + f"{n:02x}" * 20) for n in (1, 2, 3))
 ID = base58.b58encode(b"\x12\x20" + b"\7" * 32).decode()
@@ -21,15 +21,7 @@ PUBLIC = f"/ip4/203.0.114.7/tcp/4001/p2p/{ID}"
 OTHER = f"/ip4/203.0.114.8/tcp/4001/p2p/{ID}"
 LOOPBACK = f"/ip4/127.0.0.1/tcp/4001/p2p/{ID}"
 PACKAGE = Digest(b"\5" * 32)
-SPEC = ModelSpec(
-    package_digest=PACKAGE,
-    weights_root=bytes(32),
-    profile=b"int-w8b8".ljust(32, b"\0"),
-    vocab_size=100,
-    context_length=16,
-    ms_per_token=5,
-    base_price=2,
-)
+SPEC = a_model(package_digest=PACKAGE, vocab_size=100, context_length=16)
 
 
 @dataclass

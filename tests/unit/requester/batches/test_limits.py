@@ -20,7 +20,8 @@ from requester.batches.batch import Batch, estimate_batch, saved_batches
 from requester.batches.records import BatchOptions
 from requester.jobs.drafts import Terms
 from tests.support.market.batch_world import GREEDY, BatchWorld
-from tests.support.market.world import World, a_config, an_address
+from tests.support.market.values import a_config, an_address
+from tests.support.market.world import World
 
 PROMPTS = ["one", "two", "three", "four", "five"]
 

@@ -4,7 +4,7 @@ from requester.batches.records import BatchOptions
 from requester.jobs.drafts import Terms
 from requester.prompts.decoding import Decoding
 from requester.prompts.tasks import Task
-from tests.support.market.world import an_address
+from tests.support.market.values import an_address
 
 
 def test_to_json_comes_back_as_it_was() -> None:

@@ -17,7 +17,8 @@ from protocol.chain.deployment import Deployment
 from protocol.hexadecimal import from_hex, to_hex
 from requester.prompts.decoding import Decoding
 from requester.receipts.verify import build
-from tests.support.market.world import World, an_address
+from tests.support.market.values import an_address
+from tests.support.market.world import World
 
 HEAVY = ("web3", "pydantic", "rich", "tokenizers", "eth_abi", "ipfshttpclient")
 ID = "0x" + "12" * 32

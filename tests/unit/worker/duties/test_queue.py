@@ -10,7 +10,7 @@ import pytest
 from protocol.errors import StoreUnavailable
 from protocol.market.types import JobParams, OutcomeStatus
 from tests.support.machines.processes import eventually
-from tests.support.network.chain import a_job, a_model
+from tests.support.market.values import a_job, a_model
 from tests.unit.worker.duties.test_sending import duty_of
 from worker.duties.queue import ComputeQueue, Finished
 from worker.duty import Duty

@@ -12,7 +12,7 @@ from protocol.market.events import (
     ResultCommitted,
 )
 from protocol.market.types import JobId, JobState, Round
-from tests.support.market.fake_job import a_round
+from tests.support.market.values import a_round
 from worker.rounds.following import Rounds
 
 JOB = JobId(b"\1" * 32)

@@ -14,7 +14,7 @@ from protocol.market.events import Event, Log, SeatOpened
 from protocol.market.terms import MarketTerms
 from protocol.market.types import ZERO_ADDRESS, Account, ModelId, Seat
 from tests.support.market.model_market import OTHERS, WORKER
-from tests.support.network.chain import a_model
+from tests.support.market.values import a_model
 from worker.drain import Drain
 from worker.models.serve import ServedModel
 from worker.seats.holdings import HeldSeat, Holdings, SeatState

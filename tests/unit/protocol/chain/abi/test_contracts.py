@@ -11,7 +11,7 @@ from protocol.chain.abi.contracts import decode_parameters, interface
 from protocol.chain.abi.reverts import revert_of
 from protocol.errors import ContractReverted, RequestError
 from protocol.market.types import JobState, OutcomeStatus
-from tests.support.network.chain import a_job, a_model, an_outcome
+from tests.support.market.values import a_job, a_model, an_outcome
 
 MARKET = interface("Marketplace")
 LENS = interface("MarketplaceLens")

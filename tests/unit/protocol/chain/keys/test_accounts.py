@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from eth_account import Account
 
+from devnet.processes.anvil import development_account
 from protocol.chain.keys.accounts import (
     WELL_KNOWN_ADDRESSES,
     load_account,
@@ -15,7 +16,6 @@ from protocol.chain.keys.accounts import (
 )
 from protocol.errors import ConfigError, DevelopmentKeyRefused
 from protocol.hexadecimal import to_hex
-from tests.support.network.anvil import development_account
 
 MAINNET = 1
 KEY = bytes.fromhex("11" * 31 + "a7")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from eth_account import Account
 
+from devnet.processes.anvil import development_account
 from protocol.chain.keys.accounts import (
     address_in,
     change_password,
@@ -23,7 +24,6 @@ from protocol.chain.keys.accounts import (
 from protocol.chain.keys.keystore import decrypt_key, encrypt_key
 from protocol.chain.keys.passwords import PasswordSource
 from protocol.errors import ConfigError, DevelopmentKeyRefused, WrongPassword
-from tests.support.network.anvil import development_account
 
 MAINNET = 1
 KEY = bytes.fromhex("11" * 31 + "a7")

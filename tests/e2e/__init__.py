@@ -1,0 +1,1 @@
+"""Its tests share one network, which ends with the last of them."""
