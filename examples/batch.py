@@ -7,16 +7,12 @@ Run it in the folder of a network that `assay up` started. Kill it whenever you 
 import json
 from pathlib import Path
 
-from requester.batches.batch import Batch
-from requester.batches.records import BatchOptions
-from requester.client import Client
-from requester.prompts.decoding import Decoding
-from requester.settings import RequesterSettings
+from assay import Batch, BatchOptions, Client, Decoding
 
 OUT = Path("results.jsonl")
 OUT.unlink(missing_ok=True)
 
-client = Client.connect(RequesterSettings.load())
+client = Client.connect()
 # A file would do as well: `Path("prompts.csv")` or `Path("prompts.jsonl")`.
 prompts = [f"Chapter {number}. Mr. Darcy" for number in range(1, 9)]
 options = BatchOptions(

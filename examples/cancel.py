@@ -3,19 +3,16 @@
 Run it in the folder of a network that `assay up` started.
 """
 
-from protocol.errors import ContractReverted, RequestError
-from requester.client import Client
-from requester.prompts.decoding import Decoding
-from requester.settings import RequesterSettings
+from assay import Client, Decoding, MarketError
 
-client = Client.connect(RequesterSettings.load())
+client = Client.connect()
 
 job = client.submit("Never mind", decoding=Decoding(max_new_tokens=8))
 print(f"locked {job.escrowed} units")
 try:
     # Possible before the block that decides who computes: two blocks after posting.
     timeline = job.cancel()
-except (ContractReverted, RequestError) as error:
+except MarketError as error:
     # Too late. The job runs, and what it does not use comes back in the end.
     print(f"not cancelled: {error}")
     timeline = job.wait("settled")

@@ -8,26 +8,19 @@ from dataclasses import replace
 
 from web3 import Web3
 
+from assay import Client, Decoding, MarketError, Terms
 from contracts import load_artifact
-from protocol.chain.abi.contracts import encode_parameters, interface
-from protocol.chain.transactions.sender import Call
-from protocol.errors import ContractReverted
-from requester.client import Client
-from requester.jobs.drafts import Terms
-from requester.prompts.decoding import Decoding
-from requester.settings import RequesterSettings
 
 CALLBACK_GAS = 150_000
 
-settings = RequesterSettings.load()
-client = Client.connect(settings)
-market = client.market
+web3, artifact = Web3(), load_artifact("AnswerBook")
+book_code = web3.eth.contract(abi=artifact.abi, bytecode=artifact.bytecode)
+token_code = web3.eth.contract(abi=load_artifact("TestDollar").abi)
 
-code = load_artifact("AnswerBook").bytecode
-arguments = encode_parameters(
-    "AnswerBook", interface("AnswerBook").constructor, [market.deployment.marketplace]
-)
-created = market.sender.send(Call("AnswerBook", None, code + arguments))
+client = Client.connect()
+contracts = client.market.deployment
+creation = book_code.constructor(contracts.marketplace).data_in_transaction
+created = client.transact("AnswerBook", None, web3.to_bytes(hexstr=creation))
 book = created.contract_address
 assert book is not None
 print(f"AnswerBook at {book}")
@@ -40,26 +33,24 @@ draft = client.prepare(
 )
 client.publish(draft)
 params = replace(draft.params, requester=book)
-allow = interface("TestDollar").encode_call("approve", book, draft.estimate.escrow)
-market.sender.send(Call("approve", market.deployment.token, allow))
-asked = interface("AnswerBook").encode_call("ask", params)
-market.sender.send(Call("ask", book, asked))
+allow = token_code.encode_abi("approve", [book, draft.estimate.escrow])
+client.transact("approve", contracts.token, web3.to_bytes(hexstr=allow))
+ask = book_code.encode_abi("ask", [params.to_abi()])
+client.transact("ask", book, web3.to_bytes(hexstr=ask))
 
-job = client.job(market.job_id_of(params))
+job = client.job(client.market.job_id_of(params))
 timeline = job.wait("settled")
 if timeline.delivered is None:
     try:
         job.deliver()  # for a bounty; workers do it as well
-    except ContractReverted as error:
-        if error.name != "AlreadyDelivered":
-            raise
+    except MarketError as error:
+        print(f"not delivered by us: {error}")
     timeline = job.timeline()
 assert timeline.delivered is not None
 print(f"delivered: {timeline.delivered.event.has_succeeded}")
 
-web3 = Web3(Web3.HTTPProvider(settings.rpc_url))
-wanted = interface("AnswerBook").encode_call("answerOf", job.job_id)
-answer = web3.eth.call({"to": book, "data": wanted})
-state, root = interface("AnswerBook").decode_result("answerOf", bytes(answer))
-print(f"the contract knows: {state.label}, outputs under 0x{root.hex()}")
+wanted = book_code.encode_abi("answerOf", [job.job_id])
+answer = client.call(book, web3.to_bytes(hexstr=wanted))
+_, root = web3.codec.decode(["uint8", "bytes32"], answer)
+print(f"the contract knows: {timeline.state.label}, outputs under 0x{root.hex()}")
 assert root == job.results().document.root()

@@ -3,12 +3,9 @@
 Run it in the folder of a network that `assay up` started.
 """
 
-from requester.client import Client
-from requester.jobs.drafts import Terms
-from requester.prompts.decoding import Decoding
-from requester.settings import RequesterSettings
+from assay import Client, Decoding, Terms
 
-client = Client.connect(RequesterSettings.load())
+client = Client.connect()
 
 draft = client.prepare(
     ["The carriage stopped at the door, and", "Anne said nothing, but"],
@@ -16,7 +13,7 @@ draft = client.prepare(
     decoding=Decoding(max_new_tokens=24, temperature=800_000, seed=7),
     terms=Terms(redundancy=3),
 )
-print(f"locks {draft.estimate.escrow} units, costs {draft.estimate.escrow} at most")
+print(f"costs {draft.estimate.min_cost} to {draft.estimate.escrow} units")
 
 job = client.post(draft)
 job.wait("accepted")

@@ -3,15 +3,11 @@
 Run it in the folder of a network that `assay up` started.
 """
 
-from requester.client import Client
-from requester.prompts.decoding import Decoding
-from requester.prompts.request import PromptRequest
-from requester.prompts.tasks import Task
-from requester.settings import RequesterSettings
+from assay import Client, Decoding, PromptRequest, Task
 
 PASSAGE = "Emma lived at Hartfield with her father, who feared draughts above all."
 
-client = Client.connect(RequesterSettings.load())
+client = Client.connect()
 
 job = client.submit(
     [

@@ -3,14 +3,11 @@
 Run it in the folder of a network that `assay up` started.
 """
 
-from requester.client import Client
-from requester.prompts.decoding import Decoding
-from requester.prompts.tasks import Task
-from requester.settings import RequesterSettings
+from assay import Client, Decoding, Task
 
 SENTENCES = ["good evening, madam.", "the carriage is at the door."]
 
-client = Client.connect(RequesterSettings.load())
+client = Client.connect()
 
 # A line feed ends each translation; greedy decoding is the task's default.
 job = client.submit(

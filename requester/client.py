@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Collection, Sequence
+from typing import Any, Self
 
 from eth_typing import ChecksumAddress
 
 from protocol.chain.client import MarketClient
+from protocol.chain.rpc.receipts import TxReceipt
+from protocol.chain.transactions.sender import Call
 from protocol.errors import (
     ConfigError,
     ContractReverted,
@@ -34,6 +36,7 @@ from requester.jobs.posting import ALREADY_POSTED, post, publish
 from requester.prompts.decoding import Decoding
 from requester.prompts.request import PromptRequest
 from requester.prompts.tasks import Task
+from requester.receipts.verify import build
 from requester.settings import RequesterSettings
 
 __all__ = ["Client", "Prompts"]
@@ -61,17 +64,25 @@ class Client:
         self._model_id = model_id
 
     @classmethod
-    def connect(cls, settings: RequesterSettings) -> Self:
+    def connect(
+        cls, settings: RequesterSettings | None = None, **given: object
+    ) -> Self:
         """Connects to the chain and the content store.
 
         Without a key file the client only reads: it prices, finds and follows jobs.
 
+        Args:
+            settings: None reads them from the environment and the settings file.
+            given: Single settings that win over those read, such as `rpc_url` or
+                `key_file`.
+
         Raises:
-            ConfigError: Deployment or key file are missing or make no sense, or the
-                data folder cannot be written to.
+            ConfigError: A setting, deployment or key file is missing or makes no sense,
+                or the data folder cannot be written to.
             ChainError: The RPC does not answer, serves another chain, or has no
                 contract where the deployment says.
         """
+        settings = settings or RequesterSettings.load(**given)
         has_key = settings.key_file is not None
         session = open_session(settings) if has_key else open_read_only(settings)
         connections = Connections.of(
@@ -240,6 +251,32 @@ class Client:
         """
         publish(self._connections.store, draft.params.prompts_digest, draft.content)
 
+    def transact(self, name: str, to: ChecksumAddress | None, data: bytes) -> TxReceipt:
+        """Sends a transaction of one's own, such as a call of a contract that asks.
+
+        Sent like all others of this client: simulated, within the limits of the
+        settings, and under a nonce that no other of them has.
+
+        Args:
+            name: What is called, for messages and logs.
+            to: The contract; None creates one.
+            data: Call data, or creation code with its arguments.
+
+        Returns:
+            What became of it.
+
+        Raises:
+            ConfigError: There is no account.
+            ContractReverted: The contract refuses.
+            ChainError: It could not be sent, or was not mined in time.
+        """
+        self._require_account()
+        return self.market.sender.send(Call(name, to, data))
+
+    def call(self, to: ChecksumAddress, data: bytes) -> bytes:
+        """What a contract answers to call data, without a transaction."""
+        return self.market.call(to, data)
+
     # ---------------------------------------------------------------- finding
 
     def job(self, job_id: JobId, *, from_block: int | None = None) -> Job:
@@ -273,6 +310,24 @@ class Client:
             for posted in entries_of(logs, JobPosted)
             if posted.event.requester == owner
         ]
+
+    def receipt(
+        self, job: Job, outputs: Collection[int] | None = None
+    ) -> dict[str, Any]:
+        """Proof of an accepted job's outputs that anybody can check; see `verify`.
+
+        Args:
+            job: A job that was settled as Accepted.
+            outputs: Indices of the outputs to show; all of them if None.
+
+        Returns:
+            The receipt as a JSON value.
+
+        Raises:
+            RequestError: There is nothing to prove, or not yet.
+            StoreError: The results cannot be had.
+        """
+        return build(job, outputs)
 
     def market_for(self, terms: Terms) -> Market:
         """What the chain says about the model that terms name, or leave unsaid.

@@ -1,6 +1,6 @@
 """Writes `docs/reference/sdk.md`: what programs import, from signatures and docstrings.
 
-Read from the source, so that nothing has to be imported or connected.
+The public names of `assay` and what they return; read from the source.
 """
 
 from __future__ import annotations
@@ -10,28 +10,19 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["MODULES", "sdk_page"]
+import assay
+
+__all__ = ["RETURNED", "sdk_page"]
 
 _ROOT = Path(__file__).resolve().parent.parent
 
-MODULES = {
-    "requester.client": "The way in: price, post, find.",
-    "requester.settings": "Where chain, content store and key are.",
-    "requester.prompts.request": "Prompts.",
-    "requester.prompts.files": "Files of prompts.",
-    "requester.prompts.decoding": "How prompts are continued.",
-    "requester.prompts.tasks": "What is done with prompts.",
-    "requester.jobs.drafts": "Terms of a job, and a job before it is posted.",
-    "protocol.market.prices": "What a job costs.",
-    "requester.jobs.job": "A posted job.",
-    "protocol.market.timeline": "A job's history.",
-    "requester.jobs.results": "Verified results.",
-    "requester.receipts.verify": "Proof of results.",
-    "requester.batches.batch": "Thousands of prompts as many jobs.",
-    "requester.batches.records": "Options and progress of a batch.",
-    "requester.batches.plan": "What a batch costs.",
+RETURNED = {
+    "Draft": "requester.jobs.drafts",
+    "Estimate": "protocol.market.prices",
+    "Job": "requester.jobs.job",
+    "Results": "requester.jobs.results",
 }
-"""Modules of the SDK and what they are for, in the order of a job's life."""
+"""What the names of `assay` return, and where it is defined."""
 
 _EXAMPLES = {
     "gateway_client": "OpenAI's own client on a gateway",
@@ -58,24 +49,22 @@ def sdk_page() -> Iterator[str]:
     for name, use in _EXAMPLES.items():
         yield f"- [{name}.py](../../examples/{name}.py): {use}"
     yield ""
-    for module, purpose in MODULES.items():
-        yield f"## {module}\n"
-        yield f"{purpose}\n"
-        path = _ROOT.joinpath(*module.split(".")).with_suffix(".py")
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        exported = _exported(tree)
-        for node in tree.body:
-            if isinstance(node, ast.ClassDef) and node.name in exported:
-                yield from _class(node)
-            elif isinstance(node, _Function) and node.name in exported:
-                yield from _function(node, "")
+    yield "## From `assay`\n"
+    yield f"`from assay import {', '.join(assay.__all__)}`\n"
+    for name in assay.__all__:
+        yield from _definition(name, getattr(assay, name).__module__)
+    yield "## What they return\n"
+    for name, module in RETURNED.items():
+        yield from _definition(name, module)
 
 
-def _exported(tree: ast.Module) -> set[str]:
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-            return set(ast.literal_eval(node.value))
-    return set()
+def _definition(name: str, module: str) -> Iterator[str]:
+    path = _ROOT.joinpath(*module.split(".")).with_suffix(".py")
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            yield from _class(node)
+        elif isinstance(node, _Function) and node.name == name:
+            yield from _function(node, "")
 
 
 def _class(node: ast.ClassDef) -> Iterator[str]:

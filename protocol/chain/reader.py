@@ -286,6 +286,17 @@ class MarketReader:
             raise RpcUnavailable(f"the node does not have block {block}")
         return head
 
+    def call(
+        self, to: ChecksumAddress, data: bytes, block: BlockId = "latest"
+    ) -> bytes:
+        """What a contract answers to call data.
+
+        Raises:
+            ContractReverted: It refuses.
+            RpcUnavailable: The node failed.
+        """
+        return bytes(self._web3.eth.call({"to": to, "data": data}, block))
+
     def _read(
         self,
         kind: type[_T],
@@ -298,7 +309,7 @@ class MarketReader:
         contract, address = CONTRACT_ROLES[role], getattr(self._deployment, role)
         abi = interface(contract)
         data = abi.encode_call(function, *arguments)
-        result = bytes(self._web3.eth.call({"to": address, "data": data}, block))
+        result = self.call(address, data, block)
         if not result:
             raise NoContract(f"there is no {contract} at {address} at block {block}")
         try:

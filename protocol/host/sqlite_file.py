@@ -57,12 +57,12 @@ class SqliteFile:
     Every method raises the schema's error when SQLite refuses.
 
     Attributes:
-        path: The file.
+        path: The file; `:memory:` where there is none.
     """
 
     def __init__(
         self,
-        path: Path,
+        path: Path | None,
         schema: SqliteSchema,
         *,
         is_new: bool = False,
@@ -71,7 +71,8 @@ class SqliteFile:
         """Open a file, making it where it is missing; `migrate` makes its tables.
 
         Args:
-            path: The file; its folder is made if it is missing.
+            path: The file; its folder is made if it is missing. None keeps everything
+                in memory, for this object alone.
             schema: What it holds.
             is_new: Whether to refuse a file that is there.
             is_read_only: Whether to look only at what another process may be writing;
@@ -81,15 +82,17 @@ class SqliteFile:
             MarketError: The schema's error: it cannot be written, is locked, damaged,
                 of a later version or another program's. It is left as it is.
         """
-        self.path = path
+        self.path = Path(":memory:") if path is None else path
         self._schema = schema
         self._lock = threading.RLock()
-        if not is_read_only:
-            self._make(is_new)
-        mode = "ro" if is_read_only else "rw"
+        uri = "file::memory:"
+        if path is not None:
+            if not is_read_only:
+                self._make(is_new)
+            uri = f"{path.resolve().as_uri()}?mode={'ro' if is_read_only else 'rw'}"
         with self._faults():
             self._connection = sqlite3.connect(
-                f"{path.resolve().as_uri()}?mode={mode}",
+                uri,
                 uri=True,
                 timeout=schema.busy_seconds,
                 isolation_level=None,

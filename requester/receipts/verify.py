@@ -171,11 +171,13 @@ def parse_receipt(data: bytes, name: str) -> dict[str, Any]:
 # ---------------------------------------------------------------- verifying
 
 
-def verify(receipt: Mapping[str, Any], market: MarketReader) -> list[ReceiptCheck]:
+def verify(
+    receipt: Mapping[str, Any] | Path, market: MarketReader
+) -> list[ReceiptCheck]:
     """Checks a receipt, asking a node only for the hash that its proof ends in.
 
     Args:
-        receipt: As `build` made it or `read_receipt` read it.
+        receipt: As `build` made it or `read_receipt` read it, or its file.
         market: The marketplace that is trusted to judge: the one in the receipt must be
             this one.
 
@@ -186,6 +188,8 @@ def verify(receipt: Mapping[str, Any], market: MarketReader) -> list[ReceiptChec
         BadReceipt: A step failed; the message begins with its name.
         RpcUnavailable: The chain could not be asked.
     """
+    if isinstance(receipt, Path):
+        receipt = read_receipt(receipt)
     case = _parse(receipt)
     held = _check_alone(case)
     number = case.receipt.posted.block_number + len(case.receipt.proof.headers) - 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from inference.profiles import PROFILES
+from inference import PROFILES
 from protocol.hexadecimal import to_hex
 from protocol.roles.options import CONNECTION, JSON, options
 

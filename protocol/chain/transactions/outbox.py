@@ -6,16 +6,14 @@ killed finds it again: mined, waiting, or gone.
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from protocol.chain.transactions.fees import Fees
 from protocol.errors import OutboxError
 from protocol.host.sqlite_file import SqliteFile, SqliteSchema
 
-__all__ = ["Broadcast", "FileOutbox", "MemoryOutbox", "Outbox"]
+__all__ = ["Broadcast", "Outbox"]
 
 # Spending is looked back at for a day; older lines are dropped.
 _KEPT_SECONDS = 7 * 24 * 3_600
@@ -57,8 +55,8 @@ class Broadcast:
     """A signed transaction.
 
     Attributes:
-        nonce: Its place in the account's line; several that replace each other share
-            one.
+        nonce: Its place among the account's transactions; those that replace each
+            other share one.
         tx_hash: `0x` and 64 digits.
         call: What it calls, for messages.
         raw: The signed bytes.
@@ -81,78 +79,15 @@ class Broadcast:
         return self.gas * self.fees.max_fee
 
 
-class Outbox(Protocol):
-    """Remembers the broadcasts and the spending of one account."""
+class Outbox:
+    """Remembers the broadcasts and the spending of one account. Thread-safe."""
 
-    def add(self, broadcast: Broadcast) -> None:
-        """Remember what is about to be broadcast."""
-        ...
-
-    def pending(self) -> list[Broadcast]:
-        """All that is not settled, by nonce and then by fee."""
-        ...
-
-    def drop(self, tx_hash: str) -> None:
-        """Forget one that no node took."""
-        ...
-
-    def settle(self, nonce: int, *, wei: int, now: float) -> None:
-        """Forget all of a nonce, and remember what its gas cost, if it was known."""
-        ...
-
-    def spent_since(self, time: float) -> int:
-        """Wei that gas cost since a time, Unix seconds."""
-        ...
-
-
-class MemoryOutbox:
-    """Forgets everything when the process ends."""
-
-    def __init__(self) -> None:
-        """Start empty."""
-        self._lock = threading.Lock()
-        self._broadcasts: list[Broadcast] = []
-        self._spending: list[tuple[float, int]] = []
-
-    def add(self, broadcast: Broadcast) -> None:
-        """See `Outbox`."""
-        with self._lock:
-            self._broadcasts.append(broadcast)
-
-    def pending(self) -> list[Broadcast]:
-        """See `Outbox`."""
-        with self._lock:
-            return sorted(self._broadcasts, key=lambda x: (x.nonce, x.fees.max_fee))
-
-    def drop(self, tx_hash: str) -> None:
-        """See `Outbox`."""
-        with self._lock:
-            kept = [x for x in self._broadcasts if x.tx_hash != tx_hash]
-            self._broadcasts = kept
-
-    def settle(self, nonce: int, *, wei: int, now: float) -> None:
-        """See `Outbox`."""
-        with self._lock:
-            kept = [x for x in self._broadcasts if x.nonce != nonce]
-            is_news = len(kept) < len(self._broadcasts)
-            self._broadcasts = kept
-            young = [x for x in self._spending if x[0] > now - _KEPT_SECONDS]
-            self._spending = [*young, (now, wei)] if is_news and wei else young
-
-    def spent_since(self, time: float) -> int:
-        """See `Outbox`."""
-        with self._lock:
-            return sum(wei for at, wei in self._spending if at >= time)
-
-
-class FileOutbox:
-    """An SQLite file, which several accounts, chains and processes can share."""
-
-    def __init__(self, path: Path, *, chain_id: int, account: str) -> None:
+    def __init__(self, path: Path | None, *, chain_id: int, account: str) -> None:
         """Open the file, or make it.
 
         Args:
-            path: The file; its folder is made if it is missing.
+            path: An SQLite file, which several accounts, chains and processes can
+                share; its folder is made if it is missing. None remembers in memory.
             chain_id: Chain of the account's transactions.
             account: Address of the account.
 
@@ -165,7 +100,7 @@ class FileOutbox:
         self._file.migrate()
 
     def add(self, broadcast: Broadcast) -> None:
-        """See `Outbox`."""
+        """Remember what is about to be broadcast."""
         row = (
             *self._key,
             broadcast.nonce,
@@ -182,7 +117,7 @@ class FileOutbox:
         self._file.run(f"INSERT OR IGNORE INTO broadcasts VALUES ({places})", row)
 
     def pending(self) -> list[Broadcast]:
-        """See `Outbox`."""
+        """All that is not settled, by nonce and then by fee."""
         rows = self._file.rows(
             "SELECT nonce, tx_hash, call, raw, gas, max_fee, priority_fee, sent_at "
             "FROM broadcasts WHERE chain_id = ? AND account = ?",
@@ -195,14 +130,14 @@ class FileOutbox:
         return sorted(found, key=lambda x: (x.nonce, x.fees.max_fee))
 
     def drop(self, tx_hash: str) -> None:
-        """See `Outbox`."""
+        """Forget one that no node took."""
         self._file.run(
             "DELETE FROM broadcasts WHERE chain_id = ? AND account = ? AND tx_hash = ?",
             (*self._key, tx_hash),
         )
 
     def settle(self, nonce: int, *, wei: int, now: float) -> None:
-        """See `Outbox`."""
+        """Forget all of a nonce, and remember what its gas cost, if it was known."""
         with self._file.transaction():
             found = self._file.run(
                 "DELETE FROM broadcasts "
@@ -222,7 +157,7 @@ class FileOutbox:
                 )
 
     def spent_since(self, time: float) -> int:
-        """See `Outbox`."""
+        """Wei that gas cost since a time, Unix seconds."""
         rows = self._file.rows(
             "SELECT wei FROM spending "
             "WHERE chain_id = ? AND account = ? AND spent_at >= ?",

@@ -21,7 +21,7 @@ from protocol.chain.transactions.budget import GasBudget
 from protocol.chain.transactions.fees import fetch_quote, first_fees
 from protocol.chain.transactions.nonces import NONCE_REGISTRY, NonceManager
 from protocol.chain.transactions.options import SenderOptions
-from protocol.chain.transactions.outbox import FileOutbox, MemoryOutbox, Outbox
+from protocol.chain.transactions.outbox import Outbox
 from protocol.chain.transactions.waiting import ReceiptWait
 from protocol.errors import (
     ContractReverted,
@@ -94,11 +94,7 @@ class Sender:
         self._options = options or SenderOptions()
         chain_id, path = web3.eth.chain_id, self._options.outbox_path
         self._chain_id = chain_id
-        outbox: Outbox = (
-            MemoryOutbox()
-            if path is None
-            else FileOutbox(path, chain_id=chain_id, account=self._address)
-        )
+        outbox = Outbox(path, chain_id=chain_id, account=self._address)
         state = NONCE_REGISTRY.state_of(chain_id, self._address, path)
         self._nonces = NonceManager(outbox, state)
         cap = self._options.max_gas_wei_per_day

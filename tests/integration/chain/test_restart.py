@@ -14,7 +14,7 @@ import pytest
 from devnet.processes.anvil import Anvil, development_account
 from protocol.chain.rpc.provider import connect
 from protocol.chain.transactions.options import SenderOptions
-from protocol.chain.transactions.outbox import FileOutbox
+from protocol.chain.transactions.outbox import Outbox
 from protocol.chain.transactions.sender import Call, Sender
 from protocol.errors import TransactionDropped
 from protocol.host.crash_points import CRASH_AT_VARIABLE
@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = """
 import sys
 from pathlib import Path
-from protocol.chain.transactions.outbox import FileOutbox
+from protocol.chain.transactions.outbox import Outbox
 from protocol.chain.rpc.provider import connect
 from protocol.chain.transactions.sender import Call, Sender
 from protocol.chain.transactions.options import SenderOptions
@@ -194,7 +194,7 @@ def test_send_whose_line_another_process_cleared_finds_its_receipt(
     with ThreadPoolExecutor() as pool:
         sent = pool.submit(sender.send, _gift())
         assert eventually(lambda: own_anvil.rpc("txpool_status")["pending"] == "0x1")
-        rival = FileOutbox(outbox, chain_id=own_anvil.chain_id, account=ACCOUNT.address)
+        rival = Outbox(outbox, chain_id=own_anvil.chain_id, account=ACCOUNT.address)
         (line,) = rival.pending()
         rival.settle(line.nonce, wei=0, now=line.sent_at)
         own_anvil.mine()

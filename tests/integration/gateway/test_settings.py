@@ -9,7 +9,7 @@ import base58
 import openai
 import pytest
 
-from protocol.chain.transactions.outbox import FileOutbox
+from protocol.chain.transactions.outbox import Outbox
 from protocol.market.events import Announced, JobPosted
 from tests.e2e.assay_command import Assay
 from tests.support.network.gateway import GatewayMarket, GatewayProcess
@@ -54,7 +54,7 @@ def test_restart_remembers_what_was_spent_on_gas(
     path = data / "outbox.sqlite"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     wallet = market.wallet
-    outbox = FileOutbox(path, chain_id=wallet.chain_id, account=wallet.address)
+    outbox = Outbox(path, chain_id=wallet.chain_id, account=wallet.address)
     spent = outbox.spent_since(0)
     assert spent > 50_000
     with market.gateway(url, data_dir=data, max_gas_wei_per_day=spent) as gateway:
@@ -72,7 +72,7 @@ def test_replicas_with_one_outbox_answer_and_settle_every_transaction(
         for gateway in (one, other) * 3:
             ask(gateway)
     wallet = market.wallet
-    outbox = FileOutbox(
+    outbox = Outbox(
         data / "outbox.sqlite", chain_id=wallet.chain_id, account=wallet.address
     )
     nonces = {broadcast.nonce for broadcast in outbox.pending()}

@@ -12,7 +12,7 @@ from devnet.processes.anvil import Anvil, development_account
 from devnet.processes.ipfs import IpfsNode
 from inference.packages.package import PACKAGE_FILES, read_package
 from protocol.chain.keys.accounts import save_key
-from protocol.chain.transactions.outbox import FileOutbox
+from protocol.chain.transactions.outbox import Outbox
 from protocol.hexadecimal import from_hex
 from protocol.market.events import ModelRegistered
 from protocol.market.types import ModelId
@@ -95,5 +95,5 @@ def test_model_publish_keeps_to_the_limits_and_the_outbox(
     assert run(["model", "publish", str(package)]) == 0
     account = development_account(PUBLISHER).address
     chain_id = market.deployment.chain_id
-    outbox = FileOutbox(Path("data/outbox.sqlite"), chain_id=chain_id, account=account)
+    outbox = Outbox(Path("data/outbox.sqlite"), chain_id=chain_id, account=account)
     assert outbox.spent_since(0) > 0

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from protocol.documents.prompts import PromptsDocument
+from protocol.documents.tokenizer import TokenCodec
 from protocol.errors import (
     ContentNotFound,
     RpcUnavailable,
@@ -76,6 +77,21 @@ def test_run_prompt_given_as_ids_is_posted_as_those_ids(here: BatchWorld) -> Non
     document = PromptsDocument.from_bytes(data)
     assert [prompt.ids for prompt in document.prompts] == [(7, 8), dog]
     assert [prompt.text for prompt in document.prompts] == ["cat", "dog"]
+
+
+def test_run_tokenises_each_text_once(
+    here: BatchWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode, texts = TokenCodec.encode, list[str]()
+
+    def noting(codec: TokenCodec, text: str) -> tuple[int, ...]:
+        texts.append(text)
+        return encode(codec, text)
+
+    monkeypatch.setattr(TokenCodec, "encode", noting)
+    with here.create(PROMPTS) as batch:
+        batch.run()
+    assert [text for text in texts if text in PROMPTS] == PROMPTS
 
 
 def test_run_costs_what_the_market_took(here: BatchWorld) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from protocol.errors import RpcUnavailable, StoreUnavailable
+from protocol.hexadecimal import to_hex
 from protocol.market.types import Account, ModelId
 from tests.support.machines.processes import eventually
 from worker.monitoring.presence import Monitor, watch
@@ -38,7 +39,7 @@ def test_watch_tells_health_and_metrics_what_it_finds() -> None:
         assert eventually(lambda: health.obstacles() == {})
     text = monitor.metrics.exposition().decode()
     assert "assay_worker_head_block 12.0" in text
-    assert f'assay_worker_seats{{model="0x{MODEL.hex()}",state="closing"}} 1.0' in text
+    assert f'assay_worker_seats{{model="{to_hex(MODEL)}",state="closing"}} 1.0' in text
     assert 'assay_worker_record{what="missed"} 3.0' in text
 
 

@@ -6,13 +6,13 @@ import pytest
 
 from protocol.chain.transactions.budget import GasBudget
 from protocol.chain.transactions.fees import Fees
-from protocol.chain.transactions.outbox import Broadcast, MemoryOutbox
+from protocol.chain.transactions.outbox import Broadcast, Outbox
 from protocol.errors import SpendingCapReached
 
 
-def _outbox(*pending: tuple[int, int]) -> MemoryOutbox:
+def _outbox(*pending: tuple[int, int]) -> Outbox:
     """With 1,000 wei spent, and transactions of these nonces and costs pending."""
-    outbox = MemoryOutbox()
+    outbox = Outbox(None, chain_id=1, account="me")
     for nonce, wei in [(0, 1), *pending]:
         outbox.add(Broadcast(nonce, f"0x{nonce}{wei}", "", b"", 1, Fees(wei, 1), 0.0))
     outbox.settle(0, wei=1_000, now=time.time())

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from protocol.chain.transactions.fees import Fees
-from protocol.chain.transactions.outbox import (
-    Broadcast,
-    FileOutbox,
-    MemoryOutbox,
-    Outbox,
-)
+from protocol.chain.transactions.outbox import Broadcast, Outbox
 from protocol.errors import OutboxError
 
 ACCOUNT = "0x00000000000000000000000000000000DeaDBeef"
@@ -22,20 +16,17 @@ OTHER = "0x00000000000000000000000000000000DeaDBeE0"
 NOW = 1_900_000_000.0
 HUGE = 10**30
 
-Make = Callable[[Path], Outbox]
 
-
-def _file(folder: Path, account: str = ACCOUNT, chain_id: int = 1) -> FileOutbox:
+def _file(folder: Path, account: str = ACCOUNT, chain_id: int = 1) -> Outbox:
     path = folder / "deep" / "outbox.sqlite"
-    return FileOutbox(path, chain_id=chain_id, account=account)
+    return Outbox(path, chain_id=chain_id, account=account)
 
 
-def _memory(folder: Path) -> MemoryOutbox:
-    return MemoryOutbox()
-
-
-KINDS: dict[str, Make] = {"memory": _memory, "file": _file}
-each_kind = pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
+@pytest.fixture(params=["memory", "file"])
+def outbox(request: pytest.FixtureRequest, tmp_path: Path) -> Outbox:
+    if request.param == "file":
+        return _file(tmp_path)
+    return Outbox(None, chain_id=1, account=ACCOUNT)
 
 
 def _broadcast(nonce: int, max_fee: int = 10, label: str = "") -> Broadcast:
@@ -50,9 +41,7 @@ def _broadcast(nonce: int, max_fee: int = 10, label: str = "") -> Broadcast:
     )
 
 
-@each_kind
-def test_pending_broadcasts_come_by_nonce_and_fee(make: Make, tmp_path: Path) -> None:
-    outbox = make(tmp_path)
+def test_pending_broadcasts_come_by_nonce_and_fee(outbox: Outbox) -> None:
     given = [_broadcast(4), _broadcast(3, 20), _broadcast(3, 10), _broadcast(3, HUGE)]
     for broadcast in given:
         outbox.add(broadcast)
@@ -60,11 +49,7 @@ def test_pending_broadcasts_come_by_nonce_and_fee(make: Make, tmp_path: Path) ->
     assert given[1].max_wei == 420_000
 
 
-@each_kind
-def test_settle_forgets_all_of_a_nonce_and_counts_its_cost(
-    make: Make, tmp_path: Path
-) -> None:
-    outbox = make(tmp_path)
+def test_settle_forgets_all_of_a_nonce_and_counts_its_cost(outbox: Outbox) -> None:
     for broadcast in (_broadcast(3), _broadcast(3, 20), _broadcast(4)):
         outbox.add(broadcast)
     outbox.settle(3, wei=HUGE, now=NOW)
@@ -75,27 +60,21 @@ def test_settle_forgets_all_of_a_nonce_and_counts_its_cost(
     assert outbox.spent_since(NOW + 1) == 0
 
 
-@each_kind
-def test_settle_twice_counts_the_cost_once(make: Make, tmp_path: Path) -> None:
-    outbox = make(tmp_path)
+def test_settle_twice_counts_the_cost_once(outbox: Outbox) -> None:
     outbox.add(_broadcast(3))
     for _ in range(2):
         outbox.settle(3, wei=7, now=NOW)
     assert outbox.spent_since(0) == 7
 
 
-@each_kind
-def test_drop_forgets_one_of_a_nonce(make: Make, tmp_path: Path) -> None:
-    outbox = make(tmp_path)
+def test_drop_forgets_one_of_a_nonce(outbox: Outbox) -> None:
     outbox.add(_broadcast(3))
     outbox.add(_broadcast(3, 20))
     outbox.drop(_broadcast(3, 20).tx_hash)
     assert outbox.pending() == [_broadcast(3)]
 
 
-@each_kind
-def test_spent_since_adds_what_is_young_enough(make: Make, tmp_path: Path) -> None:
-    outbox = make(tmp_path)
+def test_spent_since_adds_what_is_young_enough(outbox: Outbox) -> None:
     day = 24 * 3_600
     for age, wei in ((3 * day, 1), (2 * day, 10), (1, 100), (0, 1_000)):
         outbox.add(_broadcast(1))
@@ -131,8 +110,7 @@ def test_a_file_keeps_accounts_and_chains_apart(tmp_path: Path) -> None:
     assert boxes[0].pending() == [_broadcast(3)]
 
 
-def test_a_file_added_twice_is_kept_once(tmp_path: Path) -> None:
-    outbox = _file(tmp_path)
+def test_a_broadcast_added_twice_is_kept_once(outbox: Outbox) -> None:
     outbox.add(_broadcast(3))
     outbox.add(replace(_broadcast(3), sent_at=NOW + 9))
     assert outbox.pending() == [_broadcast(3)]
@@ -142,5 +120,5 @@ def test_a_damaged_file_is_reported_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "outbox.sqlite"
     path.write_bytes(b"no database at all" * 100)
     with pytest.raises(OutboxError, match=r"outbox\.sqlite.*nothing was changed"):
-        FileOutbox(path, chain_id=1, account=ACCOUNT)
+        Outbox(path, chain_id=1, account=ACCOUNT)
     assert path.read_bytes() == b"no database at all" * 100
