@@ -19,8 +19,8 @@ from gateway.explorer.words import (
     whole,
 )
 from gateway.market_data.accounts import (
-    OpenDuty,
     Participant,
+    SeatDuty,
     SeatView,
     duties_of,
     seats_of,
@@ -220,7 +220,7 @@ def _seat(seat: SeatView) -> dict[str, Any]:
     }
 
 
-def _duty(duty: OpenDuty, amounts: Amounts) -> dict[str, Any]:
+def _duty(duty: SeatDuty, amounts: Amounts) -> dict[str, Any]:
     return {
         "job_id": to_hex(duty.job_id),
         "round_number": duty.round_number,

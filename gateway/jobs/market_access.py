@@ -28,7 +28,7 @@ from protocol.store.port import ContentStore
 from requester.jobs.connections import Connections
 from requester.jobs.drafts import (
     Draft,
-    Market,
+    ModelMarket,
     assemble_job,
     check_terms,
     price_job,
@@ -171,8 +171,8 @@ class MarketAccess:
             prompts, requester=self._account, terms=terms.terms, market=market
         )
 
-    def _market_of(self, terms: JobTerms, seats: int) -> Market:
-        return Market(
+    def _market_of(self, terms: JobTerms, seats: int) -> ModelMarket:
+        return ModelMarket(
             config=self.market.config,
             model_id=terms.model_id,
             spec=self.spec_of(terms.model_id),

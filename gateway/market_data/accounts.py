@@ -24,7 +24,7 @@ from protocol.market.events import Log
 from protocol.market.types import JobId, ModelId, SlashReason
 
 __all__ = [
-    "OpenDuty",
+    "SeatDuty",
     "Participant",
     "SeatView",
     "actions_of",
@@ -88,7 +88,7 @@ class SeatView:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenDuty:
+class SeatDuty:
     """A place that a worker was drawn for; `market_members` says what fields mean."""
 
     job_id: JobId
@@ -111,7 +111,7 @@ _RECORD = tuple(
     if name != "at_stake"
 )
 _SEAT = tuple(getattr(SeatRow, name) for name in SeatView.__dataclass_fields__)
-_DUTY = tuple(getattr(MemberRow, name) for name in OpenDuty.__dataclass_fields__)
+_DUTY = tuple(getattr(MemberRow, name) for name in SeatDuty.__dataclass_fields__)
 _MAX_DIGITS = 38
 
 
@@ -169,7 +169,7 @@ def duties_of(
     *,
     cursor: str | None = None,
     limit: int = 50,
-) -> Page[OpenDuty]:
+) -> Page[SeatDuty]:
     """Places that a worker was drawn for, newest first.
 
     Raises:
@@ -210,10 +210,10 @@ def _seat(row: Row[Any]) -> SeatView:
     return SeatView(**values)
 
 
-def _duty(row: Row[Any]) -> OpenDuty:
+def _duty(row: Row[Any]) -> SeatDuty:
     values = dict(row._mapping)
     values["verdict"] = Verdict(values["verdict"])
-    return OpenDuty(**values)
+    return SeatDuty(**values)
 
 
 def _duty_position(cursor: str) -> tuple[int, bytes]:

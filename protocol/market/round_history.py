@@ -20,7 +20,7 @@ from protocol.market.events import (
     entries_of,
     last_entry,
 )
-from protocol.market.transcript import Member, Phase, round_word, transcript
+from protocol.market.transcript import Phase, TranscriptMember, round_word, transcript
 from protocol.market.types import Answer, OutcomeStatus
 
 __all__ = ["Place", "RoundHistory"]
@@ -134,9 +134,9 @@ class RoundHistory:
         return transcript(self.word, self._members, earlier)
 
     @property
-    def _members(self) -> list[Member]:
+    def _members(self) -> list[TranscriptMember]:
         return [
-            Member(
+            TranscriptMember(
                 place.seat_id,
                 place.worker,
                 None if place.committed is None else place.committed.event.commitment,

@@ -18,7 +18,7 @@ from eth_utils.crypto import keccak
 
 from protocol.market.types import JobState
 
-__all__ = ["Member", "Phase", "final_word", "round_word", "transcript"]
+__all__ = ["TranscriptMember", "Phase", "final_word", "round_word", "transcript"]
 
 _SEAT_BITS = 20
 _TIME_AT = 8
@@ -37,7 +37,7 @@ class Phase(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class TranscriptMember:
     """One place of the committee at the round's end.
 
     Attributes:
@@ -59,7 +59,7 @@ class Member:
 
 
 def round_word(
-    members: Sequence[Member],
+    members: Sequence[TranscriptMember],
     *,
     round_number: int,
     phase: Phase,
@@ -87,7 +87,7 @@ def round_word(
     return word
 
 
-def transcript(word: int, members: Sequence[Member], earlier: bytes) -> bytes:
+def transcript(word: int, members: Sequence[TranscriptMember], earlier: bytes) -> bytes:
     """The 32 bytes that `RoundSplit` or `JobSettled` carries.
 
     Args:

@@ -13,7 +13,7 @@ from eth_utils.crypto import keccak
 from protocol.hexadecimal import from_hex
 from protocol.market.commitments import commitment
 from protocol.market.output_tree import output_proofs, output_root, root_of_proof
-from protocol.market.transcript import Member, Phase, round_word, transcript
+from protocol.market.transcript import Phase, TranscriptMember, round_word, transcript
 from protocol.market.types import JobId, JobParams, ModelSpec, Outcome, OutcomeStatus
 
 VECTORS: dict[str, Any] = json.loads(
@@ -96,7 +96,7 @@ def test_transcript_and_record_equal_the_settlement(vector: dict[str, Any]) -> N
     committed, revealed = word >> 228 & 0x1FF, word >> 237 & 0x1FF
     answers = [from_hex(one) for one in vector["answers"]]
     members = [
-        Member(
+        TranscriptMember(
             seat_id=word >> 48 + 20 * place & 0xFFFFF,
             worker=worker,
             commitment=answers[place] if committed >> place & 1 else None,

@@ -3,15 +3,19 @@ from __future__ import annotations
 from eth_utils.crypto import keccak
 
 from protocol.hexadecimal import from_hex
-from protocol.market.transcript import Member, Phase, round_word, transcript
+from protocol.market.transcript import Phase, TranscriptMember, round_word, transcript
 from protocol.market.types import ZERO_ADDRESS
 from tests.support.market.values import an_address
 
 ANSWER, COMMITMENT = b"\xaa" * 32, b"\xcc" * 32
 MEMBERS = (
-    Member(seat_id=1, worker=an_address("a"), commitment=COMMITMENT, answer=ANSWER),
-    Member(seat_id=0xFFFFF, worker=an_address("b"), commitment=COMMITMENT, answer=None),
-    Member(seat_id=0, worker=ZERO_ADDRESS, commitment=None, answer=None),
+    TranscriptMember(
+        seat_id=1, worker=an_address("a"), commitment=COMMITMENT, answer=ANSWER
+    ),
+    TranscriptMember(
+        seat_id=0xFFFFF, worker=an_address("b"), commitment=COMMITMENT, answer=None
+    ),
+    TranscriptMember(seat_id=0, worker=ZERO_ADDRESS, commitment=None, answer=None),
 )
 
 
