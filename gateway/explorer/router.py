@@ -38,7 +38,7 @@ from gateway.market_data.histories import job_history
 from gateway.market_data.jobs import JobFilter, list_jobs
 from gateway.market_data.models import find_model, list_models
 from protocol.errors import RequestError, StoreError
-from protocol.hexadecimal import from_hex
+from protocol.hexadecimal import from_hex, to_hex
 from protocol.market.types import JobId, JobState, ModelId
 
 __all__ = ["router"]

@@ -23,6 +23,7 @@ from protocol.errors import (
     StoreError,
     TransactionDropped,
 )
+from protocol.hexadecimal import to_hex
 from protocol.host.crash_points import crash_point
 from protocol.market.events import Entry, JobPosted
 from protocol.market.prices import price_of, text_price

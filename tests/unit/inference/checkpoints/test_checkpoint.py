@@ -96,6 +96,7 @@ def test_read_checkpoint_not_a_json_object_raises(
     [
         ("model_type", "llama"),
         ("model_type", None),
+        ("model_type", ["gpt2"]),
         ("tie_word_embeddings", False),
         ("scale_attn_weights", False),
         ("scale_attn_by_inverse_layer_idx", True),

@@ -125,6 +125,7 @@ def test_read_package_config_not_an_object_raises(
         ("arithmetic", 2),
         ("arithmetic", "1"),
         ("format", "gpt2"),
+        ("format", ["assay-gpt2"]),
         ("profile", "float-dev"),
         ("profile", ["int-w8b8"]),
         ("vocabSize", 0),
