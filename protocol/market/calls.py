@@ -22,6 +22,8 @@ class CommitEntry(AbiStruct):
         commitment: From `commitments.commitment`.
     """
 
+    ABI_TYPES = ("bytes32", "uint256", "bytes32")
+
     job_id: JobId
     place: int
     commitment: bytes
@@ -37,6 +39,8 @@ class RevealEntry(AbiStruct):
         outcome: What was committed to.
         salt: The commitment's salt.
     """
+
+    ABI_TYPES = (JobParams.abi_type(), "uint256", Outcome.abi_type(), "bytes32")
 
     params: JobParams
     place: int
@@ -55,6 +59,8 @@ class PermitSignature(AbiStruct):
         r: First half of the signature.
         s: Second half.
     """
+
+    ABI_TYPES = ("uint256", "uint256", "uint8", "bytes32", "bytes32")
 
     value: int
     deadline: int
