@@ -17,7 +17,7 @@ from protocol.hexadecimal import to_hex
 from protocol.host.terminal import duration
 from protocol.market.types import ModelId
 from worker.duty import JobStage
-from worker.monitoring.snapshot import OpenDuty, Snapshot
+from worker.monitoring.snapshot import PendingDuty, Snapshot
 from worker.monitoring.status import Status, Vitals
 from worker.seats.holdings import SeatState
 
@@ -212,7 +212,7 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _time_left(duty: OpenDuty, now: int) -> str:
+def _time_left(duty: PendingDuty, now: int) -> str:
     left = duty.deadline - now
     return duration(left) if left >= 0 else "over"
 

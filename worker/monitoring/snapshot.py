@@ -21,11 +21,11 @@ from worker.journal.journal import Journal
 from worker.journal.schema import SCHEMA
 from worker.seats.holdings import HeldSeat, Holdings, SeatState
 
-__all__ = ["OpenDuty", "Snapshot", "SnapshotReader"]
+__all__ = ["PendingDuty", "Snapshot", "SnapshotReader"]
 
 
 @dataclass(frozen=True, slots=True)
-class OpenDuty:
+class PendingDuty:
     """A duty whose round goes on.
 
     Attributes:
@@ -67,7 +67,7 @@ class Snapshot:
     seat_bond: int
     account: Account
     seats: tuple[HeldSeat, ...]
-    duties: tuple[OpenDuty, ...]
+    duties: tuple[PendingDuty, ...]
 
     @property
     def stake(self) -> int:
@@ -125,12 +125,12 @@ class SnapshotReader:
             duties=tuple(self._open_duties(now)),
         )
 
-    def _open_duties(self, now: int) -> Iterator[OpenDuty]:
+    def _open_duties(self, now: int) -> Iterator[PendingDuty]:
         for duty in _duties_in(self._journal):
             current = self._reader.round_of(duty.job_id)
             stage = stage_of(duty, current, now)
             if stage is not None:
-                yield OpenDuty(
+                yield PendingDuty(
                     job_id=duty.job_id,
                     round_number=duty.round_number,
                     seat_id=duty.seat_id,

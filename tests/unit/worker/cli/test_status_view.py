@@ -10,7 +10,7 @@ from protocol.amounts import Amounts
 from protocol.market.types import Account, JobId, ModelId
 from worker.cli.status_view import Pace, render_status
 from worker.duty import JobStage
-from worker.monitoring.snapshot import OpenDuty, Snapshot
+from worker.monitoring.snapshot import PendingDuty, Snapshot
 from worker.monitoring.status import Status, Vitals, status_document
 from worker.process.data_dir import RunRecord
 from worker.seats.holdings import HeldSeat
@@ -25,8 +25,8 @@ def seat(seat_id: int, *, is_busy: bool = False, asked: int | None = None) -> He
     return HeldSeat(seat_id, MODEL, 0, is_busy, asked, leaves)
 
 
-def duty(number: int, stage: JobStage, left: int) -> OpenDuty:
-    return OpenDuty(JobId(bytes([number]) * 32), 1, number, stage, NOW + left)
+def duty(number: int, stage: JobStage, left: int) -> PendingDuty:
+    return PendingDuty(JobId(bytes([number]) * 32), 1, number, stage, NOW + left)
 
 
 SNAPSHOT = Snapshot(
