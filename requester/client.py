@@ -30,7 +30,7 @@ from protocol.market.types import (
 )
 from protocol.roles.session import open_read_only, open_session
 from requester.jobs.connections import Connections
-from requester.jobs.drafts import Draft, ModelMarket, Terms, draft_job
+from requester.jobs.drafts import Draft, DraftMarket, Terms, draft_job
 from requester.jobs.job import Job
 from requester.jobs.posting import ALREADY_POSTED, post, publish
 from requester.prompts.decoding import Decoding
@@ -329,7 +329,7 @@ class Client:
         """
         return build(job, outputs)
 
-    def market_for(self, terms: Terms) -> ModelMarket:
+    def market_for(self, terms: Terms) -> DraftMarket:
         """What the chain says about the model that terms name, or leave unsaid.
 
         Raises:
@@ -348,7 +348,7 @@ class Client:
             ) from error
         is_tick = 0 <= terms.tick < TICKS
         seats = self.market.roster_size(model_id, terms.tick) if is_tick else 0
-        return ModelMarket(
+        return DraftMarket(
             config=self.market.config,
             model_id=model_id,
             spec=spec,

@@ -28,7 +28,7 @@ from protocol.store.port import ContentStore
 from requester.jobs.connections import Connections
 from requester.jobs.drafts import (
     Draft,
-    ModelMarket,
+    DraftMarket,
     assemble_job,
     check_terms,
     price_job,
@@ -171,8 +171,8 @@ class MarketAccess:
             prompts, requester=self._account, terms=terms.terms, market=market
         )
 
-    def _market_of(self, terms: JobTerms, seats: int) -> ModelMarket:
-        return ModelMarket(
+    def _market_of(self, terms: JobTerms, seats: int) -> DraftMarket:
+        return DraftMarket(
             config=self.market.config,
             model_id=terms.model_id,
             spec=self.spec_of(terms.model_id),

@@ -9,7 +9,7 @@ from protocol.documents.tokenizer import TokenCodec
 from protocol.errors import BadTokenizer, RequestError
 from protocol.market.prices import max_job_tokens, price_of
 from requester.batches.records import BatchOptions, Chunk
-from requester.jobs.drafts import ModelMarket, check_terms, price_job
+from requester.jobs.drafts import DraftMarket, check_terms, price_job
 from requester.prompts.files import PromptRow, RowFault
 from requester.prompts.tasks import decoding_of
 from requester.prompts.tokenising import tokenise
@@ -63,7 +63,7 @@ class BatchEstimate:
         )
 
 
-def max_tokens(market: ModelMarket, options: BatchOptions) -> int:
+def max_tokens(market: DraftMarket, options: BatchOptions) -> int:
     """Most tokens of one job: a seat must not earn more than its bond.
 
     Raises:
@@ -88,7 +88,7 @@ def plan_chunks(
     *,
     source: str,
     options: BatchOptions,
-    market: ModelMarket,
+    market: DraftMarket,
     codec: TokenCodec,
 ) -> Iterator[PlannedChunk]:
     """Splits prompts into jobs, in their order.
@@ -117,7 +117,7 @@ class _Planner:
         self,
         source: str,
         options: BatchOptions,
-        market: ModelMarket,
+        market: DraftMarket,
         codec: TokenCodec,
         limit: int,
     ) -> None:

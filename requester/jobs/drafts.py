@@ -32,7 +32,7 @@ from requester.prompts.tokenising import tokenise_all
 
 __all__ = [
     "Draft",
-    "ModelMarket",
+    "DraftMarket",
     "Terms",
     "assemble_job",
     "check_terms",
@@ -74,7 +74,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelMarket:
+class DraftMarket:
     """What a draft depends on of the chain.
 
     Attributes:
@@ -114,7 +114,7 @@ def draft_job(
     task: Task,
     decoding: Decoding,
     terms: Terms,
-    market: ModelMarket,
+    market: DraftMarket,
     codec: TokenCodec,
 ) -> Draft:
     """Checks all that can be checked before money moves, and builds the job.
@@ -147,7 +147,7 @@ def assemble_job(
     *,
     requester: ChecksumAddress,
     terms: Terms,
-    market: ModelMarket,
+    market: DraftMarket,
 ) -> Draft:
     """Builds a job of prompts that fit the model, on terms that were checked.
 
@@ -178,7 +178,7 @@ def price_job(
     new_tokens: Sequence[int],
     *,
     terms: Terms,
-    market: ModelMarket,
+    market: DraftMarket,
 ) -> Estimate:
     """What a job would cost of which only the sizes are known.
 
@@ -199,7 +199,7 @@ def price_job(
     return estimate(market.config, market.spec, params, prompt_tokens, new_tokens)
 
 
-def check_terms(terms: Terms, market: ModelMarket) -> None:
+def check_terms(terms: Terms, market: DraftMarket) -> None:
     """Checks what does not depend on prompts.
 
     Raises:
@@ -226,7 +226,7 @@ def check_terms(terms: Terms, market: ModelMarket) -> None:
         )
 
 
-def _check_profile(market: ModelMarket) -> None:
+def _check_profile(market: DraftMarket) -> None:
     if not market.spec.is_exact:
         raise RequestError(
             f"model {to_hex(market.model_id)} has the profile "
