@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from typing import Any, get_type_hints
 
 import pytest
@@ -49,8 +50,7 @@ def _values(hint: Any) -> st.SearchStrategy[Any]:
 
 def _instances(kind: Any) -> st.SearchStrategy[Any]:
     hints = get_type_hints(kind)
-    names = kind.__dataclass_fields__
-    return st.builds(kind, *(_values(hints[name]) for name in names))
+    return st.builds(kind, *(_values(hints[field.name]) for field in fields(kind)))
 
 
 @pytest.mark.parametrize("name", sorted(EVENTS))
