@@ -75,14 +75,7 @@ def deploy_market(
     )
     market = deployer.deploy("Marketplace", config)
     lens = deployer.deploy("MarketplaceLens", market.address)
-    deployment = _describe(
-        web3,
-        min(registry.block_number, market.block_number),
-        marketplace=market.address,
-        lens=lens.address,
-        registry=registry.address,
-        token=money,
-    )
+    deployment = _describe(web3, market, lens, registry, money)
     # The immutables, which a comparison of code leaves out.
     actual = MarketClient(web3, deployment).config
     if actual != config:
@@ -90,12 +83,23 @@ def deploy_market(
     return deployment
 
 
-def _describe(web3: Web3, block: int, **addresses: ChecksumAddress) -> Deployment:
-    hashes = {role: _code_hash(web3, at) for role, at in addresses.items()}
+def _describe(
+    web3: Web3,
+    market: _Deployed,
+    lens: _Deployed,
+    registry: _Deployed,
+    token: ChecksumAddress,
+) -> Deployment:
+    addresses = {
+        "marketplace": market.address,
+        "lens": lens.address,
+        "registry": registry.address,
+        "token": token,
+    }
     return Deployment(
         chain_id=web3.eth.chain_id,
-        block_number=block,
-        code_hashes=hashes,
+        block_number=min(registry.block_number, market.block_number),
+        code_hashes={role: _code_hash(web3, at) for role, at in addresses.items()},
         **addresses,
     )
 
