@@ -19,10 +19,10 @@ from gateway.receipts import ReceiptShelf
 from gateway.settings import GatewaySettings
 from protocol.roles.session import Session
 
-__all__ = ["Background", "Services"]
+__all__ = ["BackgroundPart", "Services"]
 
 
-class Background(Protocol):
+class BackgroundPart(Protocol):
     """Something that runs beside the HTTP server."""
 
     def start(self) -> None:
@@ -66,7 +66,7 @@ class Services:
     readiness: Readiness
     receipts: ReceiptShelf
     watch: HeadWatch
-    background: Sequence[Background]
+    background: Sequence[BackgroundPart]
 
     def start(self) -> None:
         """Starts what runs beside the server."""

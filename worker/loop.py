@@ -12,7 +12,7 @@ from worker.drain import Drain
 from worker.monitoring.presence import Monitor
 from worker.process.signals import Stop
 
-__all__ = ["Steps", "run_loop"]
+__all__ = ["LoopSteps", "run_loop"]
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ _RPC_PAUSE_SECONDS = 2.0
 _NEWS_SECONDS = 0.05
 
 
-class Steps(Protocol):
+class LoopSteps(Protocol):
     """What the loop has a worker do."""
 
     def tick(self) -> None:
@@ -41,7 +41,7 @@ class Steps(Protocol):
 
 
 def run_loop(
-    steps: Steps, stop: Stop, monitor: Monitor, *, poll_seconds: float
+    steps: LoopSteps, stop: Stop, monitor: Monitor, *, poll_seconds: float
 ) -> None:
     """Tick until told to stop, or until a drain is done.
 
@@ -76,7 +76,7 @@ def run_loop(
             stop.wait(max(poll_seconds, _RPC_PAUSE_SECONDS))
 
 
-def _rest(steps: Steps, stop: Stop, monitor: Monitor, seconds: float) -> None:
+def _rest(steps: LoopSteps, stop: Stop, monitor: Monitor, seconds: float) -> None:
     """Wait for the next tick, and work on what needs no new block."""
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:

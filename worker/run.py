@@ -30,7 +30,7 @@ from worker.money.payout import Payout
 from worker.money.requests import RequestDesk
 from worker.monitoring.presence import Monitor, present
 from worker.process.acting import until_answered
-from worker.process.background import Background
+from worker.process.background import TaskPool
 from worker.process.data_dir import hold_key
 from worker.process.signals import Stop
 from worker.rounds.following import Rounds
@@ -142,7 +142,7 @@ class Worker:
         self._models, self._holdings, self._monitor = models, holdings, monitor
         self._journal = _open_journal(session, settings)
         self._jobs = LiveJobs(self._journal)
-        self._background = Background()
+        self._background = TaskPool()
         self._guard = GasGuard(self._client, token_wei=settings.token_wei)
         self._head: BlockHead | None = None
         self._add_chain()

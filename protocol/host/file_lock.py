@@ -54,19 +54,20 @@ class FileLock:
             OSError: It cannot be opened.
         """
         flags = os.O_RDONLY if says is None else os.O_RDWR | os.O_CREAT
-        self._file = os.open(path, flags, 0o600)
+        file = os.open(path, flags, 0o600)
+        self._file: int | None = file
         self._is_signed = bool(says)
         try:
             deadline = time.monotonic() + patience_seconds
-            while not _takes(self._file, fcntl.LOCK_EX):
+            while not _takes(file, fcntl.LOCK_EX):
                 if time.monotonic() >= deadline:
-                    raise FileHeld(_read(self._file))
+                    raise FileHeld(_read(file))
                 time.sleep(_POLL_SECONDS)
             if says is not None:
-                os.ftruncate(self._file, 0)
-                os.pwrite(self._file, says.encode(), 0)
+                os.ftruncate(file, 0)
+                os.pwrite(file, says.encode(), 0)
         except BaseException:
-            os.close(self._file)
+            os.close(file)
             raise
 
     def __enter__(self) -> Self:
@@ -78,10 +79,13 @@ class FileLock:
         self.release()
 
     def release(self) -> None:
-        """Let others have the file."""
+        """Let others have the file; once released, nothing is left to do."""
+        file, self._file = self._file, None
+        if file is None:
+            return
         if self._is_signed:
-            os.ftruncate(self._file, 0)
-        os.close(self._file)
+            os.ftruncate(file, 0)
+        os.close(file)
 
 
 def holder_of(path: Path) -> str | None:

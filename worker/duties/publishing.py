@@ -18,7 +18,7 @@ from protocol.host.crash_points import crash_point
 from protocol.store.port import ContentStore
 from worker.duty import Duty, DutyKey, Step
 from worker.metrics import WorkerMetrics
-from worker.process.background import Background
+from worker.process.background import TaskPool
 
 __all__ = ["Publishing"]
 
@@ -34,7 +34,7 @@ class Publishing:
     """Puts results into the content store. For one thread; requests run on others."""
 
     def __init__(
-        self, store: ContentStore, background: Background, metrics: WorkerMetrics
+        self, store: ContentStore, background: TaskPool, metrics: WorkerMetrics
     ) -> None:
         """Start with nothing to publish.
 

@@ -28,7 +28,7 @@ from worker.duty import Duty, DutyKey, Step
 from worker.gas_policy import GasGuard
 from worker.metrics import WorkerMetrics
 from worker.models.serve import ServedModel
-from worker.process.background import Background
+from worker.process.background import TaskPool
 
 __all__ = ["ComputeQueue", "Finished"]
 
@@ -78,7 +78,7 @@ class ComputeQueue:
         self._prompts = prompts
         self._guard = guard
         self._metrics = metrics
-        self._background = Background("compute", threads=threads)
+        self._background = TaskPool("compute", threads=threads)
         self._finished: list[Finished] = []
         self._declined: set[DutyKey] = set()
         self._pauses = Pauses(

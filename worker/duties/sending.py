@@ -22,7 +22,7 @@ from protocol.market.events import EntrySkipped
 from protocol.market.types import JobId
 from worker.duty import Duty, DutyKey, Step
 from worker.metrics import WorkerMetrics
-from worker.process.background import Background
+from worker.process.background import TaskPool
 from worker.rounds.following import Rounds
 
 __all__ = ["MAX_AT_ONCE", "Outgoing"]
@@ -52,7 +52,7 @@ class Outgoing(Generic[_Entry]):
         self,
         step: Step,
         send: Callable[[list[_Entry]], TxReceipt],
-        background: Background,
+        background: TaskPool,
         rounds: Rounds,
         metrics: WorkerMetrics,
         hold_seconds: float,

@@ -15,7 +15,7 @@ from protocol.market.types import JobParams
 from worker.duties.sending import Outgoing
 from worker.duty import Duty, DutyKey, Step
 from worker.metrics import WorkerMetrics
-from worker.process.background import Background
+from worker.process.background import TaskPool
 from worker.rounds.following import Rounds
 
 __all__ = ["Salts", "Submission"]
@@ -54,7 +54,7 @@ class Submission:
         self,
         client: MarketClient,
         salts: Salts,
-        background: Background,
+        background: TaskPool,
         rounds: Rounds,
         metrics: WorkerMetrics,
     ) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from protocol.host.crash_points import crash_point
 from protocol.store.port import ContentStore
 from worker.journal.journal import ExpiredJob, Journal
-from worker.process.background import Background
+from worker.process.background import TaskPool
 
 __all__ = ["Pruning"]
 
@@ -28,7 +28,7 @@ class Pruning:
         self,
         journal: Journal,
         store: ContentStore,
-        background: Background,
+        background: TaskPool,
         *,
         keep_days: int,
         clock: Callable[[], float] = time.time,

@@ -10,7 +10,7 @@ from protocol.chain.client import MarketClient
 from protocol.chain.rpc.receipts import TxReceipt
 from protocol.host.backoff import Pauses
 from protocol.host.crash_points import crash_point
-from worker.process.background import Background
+from worker.process.background import TaskPool
 
 __all__ = ["Payout"]
 
@@ -25,7 +25,7 @@ class Payout:
     def __init__(
         self,
         client: MarketClient,
-        background: Background,
+        background: TaskPool,
         *,
         above: int | None,
         to: ChecksumAddress | None,

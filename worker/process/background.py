@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-__all__ = ["Background"]
+__all__ = ["TaskPool"]
 
 _THREADS = 16
 # Before every task that waits.
@@ -38,7 +38,7 @@ class _Item:
     task: _Task | None = field(compare=False)
 
 
-class Background:
+class TaskPool:
     """Runs tasks on threads, one at a time for each key, the most urgent first.
 
     The threads are daemons: a worker that stops waits neither for a computation, which

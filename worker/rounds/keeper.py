@@ -16,7 +16,7 @@ from protocol.market.advancing import Due, due
 from protocol.market.timeline import Timeline
 from protocol.market.types import DEVELOPMENT_CHAIN_IDS, JobId, JobParams
 from worker.gas_policy import GasGuard
-from worker.process.background import Background
+from worker.process.background import TaskPool
 from worker.rounds.following import Rounds
 
 __all__ = ["Keeper", "delay_blocks"]
@@ -46,7 +46,7 @@ class Keeper:
         self,
         client: MarketClient,
         rounds: Rounds,
-        background: Background,
+        background: TaskPool,
         guard: GasGuard,
     ) -> None:
         """Work with the account of a client.

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from worker.gas_policy import GasGuard
-from worker.process.background import Background
+from worker.process.background import TaskPool
 from worker.seats.upkeep import SeatUpkeep
 
 __all__ = ["SeatGate"]
@@ -28,7 +28,7 @@ class SeatGate:
     def __init__(
         self,
         guard: GasGuard,
-        background: Background,
+        background: TaskPool,
         seats: SeatUpkeep,
         *,
         clock: Callable[[], float] = time.monotonic,

@@ -20,7 +20,7 @@ from tests.support.machines.processes import eventually
 from tests.support.market.values import an_outcome
 from tests.support.network.chain import Market
 from worker.gas_policy import GasGuard
-from worker.process.background import Background
+from worker.process.background import TaskPool
 from worker.rounds.following import Rounds
 from worker.rounds.keeper import Keeper
 
@@ -77,7 +77,7 @@ def test_job_on_instant_blocks_is_drawn_by_the_keeper() -> None:
         job_id = requester.job_id_of(params)
         client = market.client(9)
         rounds = Rounds(client, reveal_window_seconds=60)
-        background = Background()
+        background = TaskPool()
         guard = GasGuard(client, token_wei=None)
         keeper = Keeper(client, rounds, background, guard)
         cursor = EventCursor(

@@ -100,3 +100,13 @@ def test_two_who_look_at_once_find_nobody(tmp_path: Path) -> None:
     with path.open() as file:
         fcntl.flock(file, fcntl.LOCK_SH)
         assert holder_of(path) is None
+
+
+def test_releasing_twice_leaves_the_next_holder_alone(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    first = FileLock(path, says="first")
+    first.release()
+    with FileLock(path, says="second"):
+        first.release()
+        assert path.read_text() == "second"
+        assert holder_of(path) == "second"

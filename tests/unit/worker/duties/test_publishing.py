@@ -16,7 +16,7 @@ from tests.unit.worker.duties.test_sending import DUTY
 from worker.duties.publishing import Publishing
 from worker.duty import Duty
 from worker.metrics import WorkerMetrics
-from worker.process.background import Background
+from worker.process.background import TaskPool
 
 
 class SlowStore(MemoryStore):
@@ -53,24 +53,24 @@ def store() -> Iterator[SlowStore]:
 
 
 @pytest.fixture
-def background() -> Iterator[Background]:
-    background = Background(threads=4)
+def background() -> Iterator[TaskPool]:
+    background = TaskPool(threads=4)
     yield background
     background.close()
 
 
 @pytest.fixture
-def publishing(store: SlowStore, background: Background) -> Publishing:
+def publishing(store: SlowStore, background: TaskPool) -> Publishing:
     return Publishing(store, background, WorkerMetrics())
 
 
-def settled(background: Background) -> bool:
+def settled(background: TaskPool) -> bool:
     background.collect()
     return background.count == 0
 
 
 def test_flush_puts_what_is_due_together_in_one_request(
-    store: SlowStore, background: Background, publishing: Publishing
+    store: SlowStore, background: TaskPool, publishing: Publishing
 ) -> None:
     duties = [duty_of(number) for number in range(3)]
     for duty in duties:
@@ -86,7 +86,7 @@ def test_flush_puts_what_is_due_together_in_one_request(
 
 
 def test_flush_while_a_request_is_slow_sends_others_and_none_twice(
-    store: SlowStore, background: Background, publishing: Publishing
+    store: SlowStore, background: TaskPool, publishing: Publishing
 ) -> None:
     for numbers in ([1], [1, 2]):
         for number in numbers:
@@ -101,7 +101,7 @@ def test_flush_while_a_request_is_slow_sends_others_and_none_twice(
 
 
 def test_flush_of_large_results_splits_them(
-    store: SlowStore, background: Background, publishing: Publishing
+    store: SlowStore, background: TaskPool, publishing: Publishing
 ) -> None:
     for number in range(4):
         publishing.offer(duty_of(number, bytes([number]) * 100_000))
@@ -115,7 +115,7 @@ def test_flush_of_large_results_splits_them(
 
 
 def test_offer_after_a_failure_rests_before_it_is_sent_again(
-    store: SlowStore, background: Background, publishing: Publishing
+    store: SlowStore, background: TaskPool, publishing: Publishing
 ) -> None:
     store.error = StoreUnavailable("gone")
     publishing.offer(duty_of(1))
@@ -139,7 +139,7 @@ def test_offer_after_a_failure_rests_before_it_is_sent_again(
 
 
 def test_put_under_another_digest_fails_alone(
-    store: SlowStore, background: Background, publishing: Publishing
+    store: SlowStore, background: TaskPool, publishing: Publishing
 ) -> None:
     wrong = replace(duty_of(1), results=b"something else")
     publishing.offer(wrong)

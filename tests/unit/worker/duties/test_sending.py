@@ -19,7 +19,7 @@ from tests.unit.worker.rounds.test_following import Chain
 from worker.duties.sending import MAX_AT_ONCE, Outgoing
 from worker.duty import Duty, Step
 from worker.metrics import WorkerMetrics
-from worker.process.background import Background
+from worker.process.background import TaskPool
 from worker.rounds.following import Rounds
 
 HOLD = 2.0
@@ -60,7 +60,7 @@ class Post:
 @dataclass
 class Desk:
     post: Post
-    background: Background
+    background: TaskPool
     rounds: Rounds
     chain: Chain
     outgoing: Outgoing[CommitEntry]
@@ -97,7 +97,7 @@ class Desk:
 
 @contextmanager
 def a_desk() -> Iterator[Desk]:
-    chain, post, background = Chain(), Post(), Background(threads=4)
+    chain, post, background = Chain(), Post(), TaskPool(threads=4)
     rounds = Rounds(chain, reveal_window_seconds=60)
     rounds.apply(EventBatch((), None, 20))
     clock = Clock()

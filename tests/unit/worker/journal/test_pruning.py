@@ -10,7 +10,7 @@ from tests.unit.protocol.host.test_backoff import Clock
 from tests.unit.worker.journal.test_journal import DUTY, JOB, OUTCOME, with_duty
 from worker.journal.journal import Journal
 from worker.journal.pruning import Pruning
-from worker.process.background import Background
+from worker.process.background import TaskPool
 
 DAY = 86_400
 ENDED = 1_000
@@ -34,7 +34,7 @@ def ended_job(path: Path) -> Journal:
     return journal
 
 
-def settle(background: Background) -> None:
+def settle(background: TaskPool) -> None:
     def is_settled() -> bool:
         background.collect()
         return background.count == 0
@@ -44,7 +44,7 @@ def settle(background: Background) -> None:
 
 def test_look_lets_go_of_a_job_once_its_time_is_over(tmp_path: Path) -> None:
     journal = ended_job(tmp_path / "journal.sqlite")
-    store, background, clock = FailingStore(), Background(threads=1), Clock()
+    store, background, clock = FailingStore(), TaskPool(threads=1), Clock()
     store.pinned.add(OUTCOME.results_digest)
     pruning = Pruning(journal, store, background, keep_days=2, clock=clock)
 
@@ -69,7 +69,7 @@ def test_look_lets_go_of_a_job_once_its_time_is_over(tmp_path: Path) -> None:
 
 def test_look_while_the_store_is_down_keeps_the_job(tmp_path: Path) -> None:
     journal = ended_job(tmp_path / "journal.sqlite")
-    store, background, clock = FailingStore(), Background(threads=1), Clock()
+    store, background, clock = FailingStore(), TaskPool(threads=1), Clock()
     store.is_down = True
     pruning = Pruning(journal, store, background, keep_days=1, clock=clock)
     clock.now = ENDED + 3 * DAY

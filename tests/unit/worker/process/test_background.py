@@ -3,11 +3,11 @@ from __future__ import annotations
 import threading
 
 from tests.support.machines.processes import eventually
-from worker.process.background import Background
+from worker.process.background import TaskPool
 
 
 def test_collect_tells_on_its_own_thread_what_ended_and_how() -> None:
-    background = Background(threads=2)
+    background = TaskPool(threads=2)
     told: list[tuple[str, object, int]] = []
 
     def note(what: str, value: object) -> None:
@@ -31,7 +31,7 @@ def test_collect_tells_on_its_own_thread_what_ended_and_how() -> None:
 
 
 def test_start_while_the_key_runs_does_nothing() -> None:
-    background = Background(threads=2)
+    background = TaskPool(threads=2)
     gate = threading.Event()
     done: list[bool] = []
 
@@ -51,7 +51,7 @@ def test_start_while_the_key_runs_does_nothing() -> None:
 
 
 def test_start_runs_the_most_urgent_first_and_equals_in_order() -> None:
-    background = Background(threads=1)
+    background = TaskPool(threads=1)
     gate = threading.Event()
     ended: list[str] = []
     background.start(
@@ -74,7 +74,7 @@ def test_start_runs_the_most_urgent_first_and_equals_in_order() -> None:
 
 def test_close_lets_the_threads_end() -> None:
     others = set(threading.enumerate())
-    background = Background(threads=3)
+    background = TaskPool(threads=3)
     own = set(threading.enumerate()) - others
     assert len(own) == 3
     background.close()
@@ -82,7 +82,7 @@ def test_close_lets_the_threads_end() -> None:
     assert eventually(lambda: not any(thread.is_alive() for thread in own))
 
 
-def _settled(background: Background) -> bool:
+def _settled(background: TaskPool) -> bool:
     background.collect()
     return background.count == 0
 

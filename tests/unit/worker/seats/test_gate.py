@@ -6,7 +6,7 @@ from typing import Any
 from protocol.errors import RpcUnavailable
 from tests.support.machines.processes import eventually
 from tests.unit.protocol.host.test_backoff import Clock
-from worker.process.background import Background
+from worker.process.background import TaskPool
 from worker.seats.gate import SeatGate
 
 LASTING = 600.0
@@ -41,7 +41,7 @@ class Bench:
     guard: Guard = field(default_factory=Guard)
     hall: Hall = field(default_factory=Hall)
     clock: Clock = field(default_factory=Clock)
-    background: Background = field(default_factory=lambda: Background(threads=1))
+    background: TaskPool = field(default_factory=lambda: TaskPool(threads=1))
     gate: SeatGate = field(init=False)
 
     def __post_init__(self) -> None:
