@@ -24,8 +24,8 @@ from protocol.market.events import Log
 from protocol.market.types import JobId, ModelId, SlashReason
 
 __all__ = [
-    "SeatDuty",
     "Participant",
+    "SeatDuty",
     "SeatView",
     "actions_of",
     "duties_of",

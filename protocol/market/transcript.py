@@ -18,7 +18,7 @@ from eth_utils.crypto import keccak
 
 from protocol.market.types import JobState
 
-__all__ = ["TranscriptMember", "Phase", "final_word", "round_word", "transcript"]
+__all__ = ["Phase", "TranscriptMember", "final_word", "round_word", "transcript"]
 
 _SEAT_BITS = 20
 _TIME_AT = 8
