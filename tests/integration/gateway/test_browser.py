@@ -61,7 +61,7 @@ def watched(gateway: GatewayProcess, chromium: Browser) -> Watched:
     expect(page.get_by_text("Every check holds")).to_be_visible(timeout=PATIENCE_MS)
     page.goto(asked)
     page.locator("main a[href^='/jobs/0x']").click()
-    step = page.get_by_text("Settled: Accepted")
+    step = page.get_by_text("settled as Accepted")
     expect(step).to_be_visible(timeout=PATIENCE_MS)
     expect(page.get_by_role("table").first).to_be_visible()
     job = page.url
@@ -122,7 +122,7 @@ def test_pages_without_scripts_say_the_same(
         page.goto(path)
         assert page.locator("h1").inner_text(), name
     page.goto(watched.job_path)
-    expect(page.get_by_text("Settled: Accepted")).to_be_visible()
+    expect(page.get_by_text("settled as Accepted")).to_be_visible()
     page.goto("/jobs?state=accepted")
     assert page.locator("tbody tr").count() >= 1
     context.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from devnet.processes.anvil import Anvil
 from protocol.market.events import (
     ResultAccepted,
     ResultCommitted,
@@ -13,6 +14,12 @@ from protocol.market.events import (
 from protocol.market.types import JobId, JobParams, JobState
 from tests.integration.worker.conftest import Bench, tick_until
 from worker.run import Worker
+
+
+@pytest.fixture
+def anvil(own_anvil: Anvil) -> Anvil:
+    """Deep states of a long chain are forgotten, so each has a short one."""
+    return own_anvil
 
 
 def reorganise(bench: Bench, depth: int) -> None:
