@@ -15,7 +15,7 @@ from gateway.jobs.loop import JobEngine
 from gateway.jobs.market_access import MarketAccess
 from gateway.metrics import Metrics
 from gateway.readiness import Readiness
-from gateway.receipts import ReceiptShelf
+from gateway.receipts import ReceiptCache
 from gateway.settings import GatewaySettings
 from protocol.roles.session import Session
 
@@ -64,7 +64,7 @@ class Services:
     feed: BatchFeed
     metrics: Metrics
     readiness: Readiness
-    receipts: ReceiptShelf
+    receipts: ReceiptCache
     watch: HeadWatch
     background: Sequence[BackgroundPart]
 

@@ -1,4 +1,4 @@
-"""How a gateway's parts are joined."""
+"""Makes a gateway's parts from its settings, and joins them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gateway.jobs.market_access import MarketAccess
 from gateway.jobs.runner import JobRunner
 from gateway.metrics import Metrics
 from gateway.readiness import Readiness
-from gateway.receipts import ReceiptShelf
+from gateway.receipts import ReceiptCache
 from gateway.retention import Retention
 from gateway.services import Services
 from gateway.settings import GatewaySettings
@@ -70,7 +70,7 @@ def connect_services(settings: GatewaySettings, database: Database) -> Services:
         feed=feed,
         metrics=metrics,
         readiness=_readiness(session, database, index, engine),
-        receipts=ReceiptShelf(access),
+        receipts=ReceiptCache(access),
         watch=HeadWatch(database),
         background=(index, engine, retention),
     )

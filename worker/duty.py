@@ -78,7 +78,7 @@ class Duty:
 
 
 def stage_of(duty: Duty, current: Round, now: int) -> JobStage | None:
-    """How far a duty is; None unless its round is under way.
+    """How far a duty is; None unless its round is in progress.
 
     Args:
         duty: The place, and whether its outcome was computed.

@@ -28,7 +28,7 @@ class LoopSteps(Protocol):
         ...
 
     def tend(self) -> None:
-        """After a tick, unless draining: what may take on new things."""
+        """After a tick, unless draining: answer requests, and open seats."""
         ...
 
     def take_news(self) -> None:

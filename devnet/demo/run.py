@@ -81,7 +81,7 @@ class DemoView(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DemoReport:
-    """What came of it.
+    """The result of a demo run.
 
     Attributes:
         summary: As written to `summary.json`.

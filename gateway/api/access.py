@@ -1,4 +1,4 @@
-"""Who calls: the parts of the gateway and the API key, as endpoints ask for them."""
+"""Dependencies of endpoints: parts of the gateway, and the caller by its API key."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gateway.jobs.loop import JobEngine
 from gateway.jobs.market_access import MarketAccess
 from gateway.metrics import Metrics
 from gateway.readiness import Readiness
-from gateway.receipts import ReceiptShelf
+from gateway.receipts import ReceiptCache
 from gateway.services import Services
 from gateway.settings import GatewaySettings
 
@@ -75,7 +75,7 @@ EngineDep = Annotated[JobEngine, _part(JobEngine)]
 FeedDep = Annotated[BatchFeed, _part(BatchFeed)]
 MetricsDep = Annotated[Metrics, _part(Metrics)]
 ReadinessDep = Annotated[Readiness, _part(Readiness)]
-ReceiptsDep = Annotated[ReceiptShelf, _part(ReceiptShelf)]
+ReceiptsDep = Annotated[ReceiptCache, _part(ReceiptCache)]
 SettingsDep = Annotated[GatewaySettings, _part(GatewaySettings)]
 WatchDep = Annotated[HeadWatch, _part(HeadWatch)]
 

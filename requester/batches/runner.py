@@ -104,7 +104,7 @@ class BatchRunner:
     # ---------------------------------------------------------------- one look
 
     def _look(self) -> tuple[str, bool]:
-        """Moves everything forward once; what is waited for, and whether it posted."""
+        """Moves each job forward once; what is waited for, and whether it posted."""
         failed_before = self._tolerance.failures
         note, has_posted = "", False
         for attempt in self._journal.unsettled():

@@ -48,7 +48,7 @@ _QUESTIONS = (
 
 
 def decoding_of(task: Task) -> Decoding:
-    """How a task decodes unless the requester says otherwise; nothing left unsaid."""
+    """A task's default decoding parameters, all of them."""
     return _DECODING[task].over(Decoding(top_p=MILLION, seed=0))
 
 

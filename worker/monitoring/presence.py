@@ -1,4 +1,4 @@
-"""A running worker as others see it: who works here, how it is, what it counts."""
+"""What a running worker shows to others: its run record, health and metrics."""
 
 from __future__ import annotations
 
