@@ -1,4 +1,4 @@
-"""What this worker owes to a job, how far it is, and what to do next.
+"""What this worker owes to a job: at what stage that is, and the next step.
 
 The chain is the memory of what was committed and revealed; the journal only adds what
 the chain cannot know: the outcome that was computed. So a worker that restarts asks the
