@@ -20,7 +20,7 @@ from protocol.market.calls import RevealEntry
 from protocol.market.events import CommitteeDrawn, SeatOpened
 from protocol.market.types import JobParams, JobState, ModelId, Outcome
 from tests.support.market.values import a_model, an_outcome
-from tests.support.network.chain import FIRST_WORKER, REQUESTER, Market, Member
+from tests.support.network.chain import FIRST_WORKER, REQUESTER, Player, Stage
 
 __all__ = [
     "WORKERS",
@@ -68,7 +68,7 @@ class Steps:
         return self.post + self.draw + sum(self.commits) + sum(self.reveals)
 
 
-class GasScene(Market):
+class GasScene(Stage):
     """A market on a node: account 0 keeps, 1 requests, the others work."""
 
     keeper: MarketClient
@@ -185,7 +185,7 @@ def measure_batch(scene: GasScene) -> int:
     return -(-gas // BATCH)
 
 
-def _post_and_draw(scene: GasScene, model: ModelId) -> tuple[JobParams, list[Member]]:
+def _post_and_draw(scene: GasScene, model: ModelId) -> tuple[JobParams, list[Player]]:
     """A job with a full committee; those with a vacant place are left to fail."""
     while True:
         params = scene.job_of(model)
@@ -195,10 +195,10 @@ def _post_and_draw(scene: GasScene, model: ModelId) -> tuple[JobParams, list[Mem
             return params, scene.members(drawn)
 
 
-_Draws = Sequence[tuple[JobParams, Sequence[Member]]]
+_Draws = Sequence[tuple[JobParams, Sequence[Player]]]
 
 
-def _places(worker: MarketClient, draws: _Draws) -> list[tuple[JobParams, Member]]:
+def _places(worker: MarketClient, draws: _Draws) -> list[tuple[JobParams, Player]]:
     return [
         (params, member)
         for params, members in draws

@@ -22,23 +22,23 @@ from protocol.market.types import JobParams
 from tests.support.faults.faulty_proxy import FaultyProxy, slow
 from tests.support.machines.processes import eventually
 from tests.support.market.values import an_outcome
-from tests.support.network.chain import FIRST_WORKER, Market, Member
+from tests.support.network.chain import FIRST_WORKER, Player, Stage
 
 JOBS = 4
 PLACES = 7
 RIGHT = an_outcome("right")
 SEND = "eth_sendRawTransaction"
 
-Duties = list[tuple[JobParams, Member]]
+Duties = list[tuple[JobParams, Player]]
 
 
 @pytest.fixture(scope="module")
-def staffed() -> Iterator[Market]:
+def staffed() -> Iterator[Stage]:
     """A market with seven workers, each with a seat for every job."""
     with local_chain() as node:
         # Deadlines must not pass because the machine is busy.
         node.rpc("anvil_setBlockTimestampInterval", 1)
-        market = Market.deploy(node)
+        market = Stage.deploy(node)
         market.client(0).register_model(market.model)
         for index in range(FIRST_WORKER, FIRST_WORKER + PLACES):
             market.worker(index, seats=JOBS)
@@ -48,7 +48,7 @@ def staffed() -> Iterator[Market]:
 
 @pytest.fixture
 def drawn(
-    staffed: Market, request: pytest.FixtureRequest
+    staffed: Stage, request: pytest.FixtureRequest
 ) -> Iterator[dict[str, Duties]]:
     """Jobs of so many places, drawn one after another; duties by worker."""
     places: int = request.param
@@ -78,8 +78,8 @@ def _reveal(client: MarketClient, duties: Duties) -> TxReceipt:
 
 
 def _let_others_in(
-    market: Market,
-    member: Member,
+    market: Stage,
+    member: Player,
     send: Callable[[MarketClient], TxReceipt],
     others: Any,
 ) -> TxReceipt:
@@ -101,7 +101,7 @@ def _let_others_in(
         return sent.result()
 
 
-def _limit(market: Market, result: TxReceipt) -> int:
+def _limit(market: Stage, result: TxReceipt) -> int:
     sent = market.anvil.rpc("eth_getTransactionByHash", result.tx_hash)
     return int(sent["gas"], 16)
 
@@ -112,7 +112,7 @@ def _count(result: TxReceipt, kind: type[Any]) -> int:
 
 @pytest.mark.parametrize("drawn", [3], indirect=True)
 def test_reveal_results_that_come_to_end_every_round_have_the_gas(
-    staffed: Market, drawn: dict[str, Duties]
+    staffed: Stage, drawn: dict[str, Duties]
 ) -> None:
     # Whoever sits on all committees sends the batch.
     batch = max(drawn.values(), key=len)
@@ -141,7 +141,7 @@ def test_reveal_results_that_come_to_end_every_round_have_the_gas(
 
 @pytest.mark.parametrize("drawn", [PLACES], indirect=True)
 def test_reveal_results_that_come_to_slash_absent_members_have_the_gas(
-    staffed: Market, drawn: dict[str, Duties]
+    staffed: Stage, drawn: dict[str, Duties]
 ) -> None:
     first, batch, last, *idle = drawn.values()
     for duties in (first, batch, last):
@@ -167,7 +167,7 @@ def test_reveal_results_that_come_to_slash_absent_members_have_the_gas(
 
 @pytest.mark.parametrize("drawn", [PLACES], indirect=True)
 def test_commit_results_that_come_to_open_the_reveals_have_the_gas(
-    staffed: Market, drawn: dict[str, Duties]
+    staffed: Stage, drawn: dict[str, Duties]
 ) -> None:
     *early, late, batch = drawn.values()
     for duties in early:

@@ -18,7 +18,7 @@ from protocol.market.round_state import ROUND_EVENTS
 from protocol.market.types import JobParams, JobState
 from tests.support.machines.processes import eventually
 from tests.support.market.values import an_outcome
-from tests.support.network.chain import Market
+from tests.support.network.chain import Stage
 from worker.gas_policy import GasGuard
 from worker.process.background import TaskPool
 from worker.rounds.following import Rounds
@@ -31,17 +31,17 @@ BLOCK_SECONDS = 2
 
 
 @contextmanager
-def _market(*options: str) -> Iterator[Market]:
+def _market(*options: str) -> Iterator[Stage]:
     """A marketplace with workers, deployed at its deterministic addresses."""
     with local_chain(*options) as node:
-        market = Market.deploy(node, has_plain_addresses=False)
+        market = Stage.deploy(node, has_plain_addresses=False)
         market.client(0).register_model(market.model)
         for index in WORKERS:
             market.worker(index)
         yield market
 
 
-def _serve(market: Market, requester: MarketClient, params: JobParams) -> None:
+def _serve(market: Stage, requester: MarketClient, params: JobParams) -> None:
     """The committee answers, all of its members at once."""
     job_id = requester.job_id_of(params)
     logs = requester.events(job_id=job_id)
@@ -54,7 +54,7 @@ def _serve(market: Market, requester: MarketClient, params: JobParams) -> None:
     assert requester.state_of(job_id) == JobState.ACCEPTED
 
 
-def _faults(market: Market) -> list[str]:
+def _faults(market: Stage) -> list[str]:
     found = diagnose(market.anvil.url, market.deployment)
     return [f"{f.what}: {f.fact}" for f in found if f.level is Level.BAD]
 

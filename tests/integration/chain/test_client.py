@@ -19,12 +19,12 @@ from protocol.market.events import (
     Withdrawn,
 )
 from protocol.market.types import ZERO_ADDRESS, Account, ModelId, Seat
-from tests.support.network.chain import DOLLARS, WORKER_STAKE, Market
+from tests.support.network.chain import DOLLARS, WORKER_STAKE, Stage
 
 TICK = 3
 
 
-def test_register_model_then_spec_of_returns_the_same(market: Market) -> None:
+def test_register_model_then_spec_of_returns_the_same(market: Stage) -> None:
     client = market.client(0)
     result = client.register_model(market.model)
     model_id = market.model.model_id()
@@ -34,14 +34,14 @@ def test_register_model_then_spec_of_returns_the_same(market: Market) -> None:
     assert client.events(kinds=(ModelRegistered,)) == list(result.logs)
 
 
-def test_spec_of_an_unknown_model_reverts(market: Market) -> None:
+def test_spec_of_an_unknown_model_reverts(market: Stage) -> None:
     with pytest.raises(ContractReverted) as refusal:
         market.client(None).spec_of(ModelId(bytes(32)))
     assert refusal.value.name == "UnknownModel"
     assert "0x" + "00" * 32 in str(refusal.value)
 
 
-def test_money_moves_as_told(market: Market) -> None:
+def test_money_moves_as_told(market: Stage) -> None:
     client = market.client(5)
     assert client.token_balance(client.address) == 0
     client.faucet(100 * DOLLARS)
@@ -61,7 +61,7 @@ def test_money_moves_as_told(market: Market) -> None:
     assert client.token_balance(friend) == 20 * DOLLARS
 
 
-def test_receipt_tells_gas_price_and_block(market: Market) -> None:
+def test_receipt_tells_gas_price_and_block(market: Stage) -> None:
     client = market.client(5)
     before = client.balance(client.address)
     result = client.faucet(1)
@@ -73,7 +73,7 @@ def test_receipt_tells_gas_price_and_block(market: Market) -> None:
     assert spent == result.gas_used * result.gas_price
 
 
-def test_seats_open_close_and_leave(market: Market) -> None:
+def test_seats_open_close_and_leave(market: Stage) -> None:
     market.client(0).register_model(market.model)
     model_id = market.model.model_id()
     worker = market.worker(2, seats=0)
@@ -115,7 +115,7 @@ def test_seats_open_close_and_leave(market: Market) -> None:
     assert worker.account_of(worker.address).credit == WORKER_STAKE - bond
 
 
-def test_reads_at_an_older_block_see_the_older_state(market: Market) -> None:
+def test_reads_at_an_older_block_see_the_older_state(market: Stage) -> None:
     client = market.client(5)
     before = client.block_number()
     client.faucet(7)
@@ -125,13 +125,13 @@ def test_reads_at_an_older_block_see_the_older_state(market: Market) -> None:
     assert client.token_balance(mine, block="pending") == 7
 
 
-def test_reads_before_the_deployment_raise_no_contract(market: Market) -> None:
+def test_reads_before_the_deployment_raise_no_contract(market: Stage) -> None:
     client = market.client(None)
     with pytest.raises(NoContract, match="block 0"):
         client.account_of(market.deployment.token, block=0)
 
 
-def test_block_time_moves_with_the_chain(market: Market) -> None:
+def test_block_time_moves_with_the_chain(market: Stage) -> None:
     client = market.client(None)
     number, before = client.block_number(), client.block_time()
     market.anvil.skip(100)
@@ -142,7 +142,7 @@ def test_block_time_moves_with_the_chain(market: Market) -> None:
     assert client.block_hash(number + 2) is None
 
 
-def test_job_id_of_equals_the_contracts(market: Market) -> None:
+def test_job_id_of_equals_the_contracts(market: Stage) -> None:
     client = market.client(1)
     params = market.job(client, nonce=2**64 - 1)
     assert client._read(bytes, "marketplace", "jobIdOf", params) == client.job_id_of(
@@ -150,7 +150,7 @@ def test_job_id_of_equals_the_contracts(market: Market) -> None:
     )
 
 
-def test_escrow_of_covers_every_seat_and_fee(market: Market) -> None:
+def test_escrow_of_covers_every_seat_and_fee(market: Stage) -> None:
     client = market.client(1)
     client.register_model(market.model)
     params = market.job(client, tick=2, max_tokens=500)
@@ -158,7 +158,7 @@ def test_escrow_of_covers_every_seat_and_fee(market: Market) -> None:
     assert client.escrow_of(params) == most + most // 100
 
 
-def test_writes_without_an_account_raise_config_error(market: Market) -> None:
+def test_writes_without_an_account_raise_config_error(market: Stage) -> None:
     client = market.client(None)
     with pytest.raises(ConfigError, match="no account"):
         client.faucet(1)
@@ -166,7 +166,7 @@ def test_writes_without_an_account_raise_config_error(market: Market) -> None:
         _ = client.address
 
 
-Write = Callable[[MarketClient, Market], object]
+Write = Callable[[MarketClient, Stage], object]
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ Write = Callable[[MarketClient, Market], object]
     ],
 )
 def test_writes_that_the_contract_refuses_are_not_sent(
-    market: Market, write: Write, name: str, arguments: tuple[object, ...] | None
+    market: Stage, write: Write, name: str, arguments: tuple[object, ...] | None
 ) -> None:
     client = market.client(7)
     client.register_model(market.model)
@@ -243,14 +243,14 @@ def test_writes_that_the_contract_refuses_are_not_sent(
     ],
 )
 def test_writes_with_an_argument_of_another_type_raise_request_error(
-    market: Market, write: Write, message: str
+    market: Stage, write: Write, message: str
 ) -> None:
     with pytest.raises(RequestError) as refusal:
         write(market.client(7), market)
     assert message in str(refusal.value)
 
 
-def test_an_account_without_any_money_can_still_read(market: Market) -> None:
+def test_an_account_without_any_money_can_still_read(market: Stage) -> None:
     account = Keys.create()
     client = MarketClient.connect(market.anvil.url, market.deployment, account)
     assert client.balance(client.address) == 0

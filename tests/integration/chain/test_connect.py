@@ -15,17 +15,17 @@ from protocol.chain.client import MarketClient
 from protocol.chain.rpc import endpoint
 from protocol.errors import ConfigError, NoContract, RpcUnavailable, WrongChain
 from tests.support.machines.rpc_server import Answer, forward_to, rpc_server
-from tests.support.network.chain import Market
+from tests.support.network.chain import Stage
 
 
-def test_connect_to_another_chain_names_both(market: Market) -> None:
+def test_connect_to_another_chain_names_both(market: Stage) -> None:
     deployment = replace(market.deployment, chain_id=1)
     with pytest.raises(WrongChain, match=r"chain 31337.*chain 1\b"):
         MarketClient.connect(market.anvil.url, deployment)
 
 
 @pytest.mark.parametrize("name", ["marketplace", "registry", "token"])
-def test_connect_without_a_contract_names_it(market: Market, name: str) -> None:
+def test_connect_without_a_contract_names_it(market: Stage, name: str) -> None:
     nobody = "0x00000000000000000000000000000000DeaDBeef"
     changes: dict[str, Any] = {name: nobody}
     deployment = replace(market.deployment, **changes)
@@ -33,7 +33,7 @@ def test_connect_without_a_contract_names_it(market: Market, name: str) -> None:
         MarketClient.connect(market.anvil.url, deployment)
 
 
-def test_connect_to_other_code_raises_no_contract(market: Market) -> None:
+def test_connect_to_other_code_raises_no_contract(market: Stage) -> None:
     hashes = {**market.deployment.code_hashes, "registry": "0x" + "ab" * 32}
     deployment = replace(market.deployment, code_hashes=hashes)
     with pytest.raises(NoContract, match="code of the registry"):
@@ -41,15 +41,15 @@ def test_connect_to_other_code_raises_no_contract(market: Market) -> None:
 
 
 def test_connect_to_a_market_of_another_token_raises_config_error(
-    market: Market,
+    market: Stage,
 ) -> None:
-    other = Market.deploy(market.anvil).deployment
+    other = Stage.deploy(market.anvil).deployment
     deployment = replace(market.deployment, token=other.token, code_hashes={})
     with pytest.raises(ConfigError, match="names the token"):
         MarketClient.connect(market.anvil.url, deployment)
 
 
-def test_connect_to_a_market_that_is_something_else_raises(market: Market) -> None:
+def test_connect_to_a_market_that_is_something_else_raises(market: Stage) -> None:
     token = market.deployment.token
     deployment = replace(market.deployment, marketplace=token, code_hashes={})
     with pytest.raises(Exception) as failure:
@@ -59,13 +59,13 @@ def test_connect_to_a_market_that_is_something_else_raises(market: Market) -> No
 
 @pytest.mark.parametrize("url", ["", "localhost:8545", "ws://localhost:1", "http://"])
 def test_connect_with_another_kind_of_url_raises_config_error(
-    market: Market, url: str
+    market: Stage, url: str
 ) -> None:
     with pytest.raises(ConfigError, match="RPC URL"):
         MarketClient.connect(url, market.deployment)
 
 
-def test_connect_with_nothing_listening_masks_the_url(market: Market) -> None:
+def test_connect_with_nothing_listening_masks_the_url(market: Stage) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
@@ -106,7 +106,7 @@ def _answer(**fields: Any) -> Callable[[dict[str, Any]], Answer]:
     ],
 )
 def test_a_node_that_fails_raises_rpc_unavailable(
-    market: Market, answer: Callable[[dict[str, Any]], Answer], message: str
+    market: Stage, answer: Callable[[dict[str, Any]], Answer], message: str
 ) -> None:
     with (
         rpc_server(answer) as url,
@@ -118,7 +118,7 @@ def test_a_node_that_fails_raises_rpc_unavailable(
 
 
 def test_a_node_that_never_answers_raises_after_the_timeout(
-    market: Market, monkeypatch: pytest.MonkeyPatch
+    market: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(endpoint, "REQUEST_TIMEOUT_SECONDS", 0.2)
     is_over = threading.Event()
@@ -134,7 +134,7 @@ def test_a_node_that_never_answers_raises_after_the_timeout(
 
 
 def test_a_node_that_answers_without_end_is_cut_off(
-    market: Market, monkeypatch: pytest.MonkeyPatch
+    market: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(endpoint, "_MAX_RESPONSE_BYTES", 1_000)
     with (
@@ -144,7 +144,7 @@ def test_a_node_that_answers_without_end_is_cut_off(
         MarketClient.connect(url, market.deployment)
 
 
-def test_a_contract_that_asks_to_fetch_a_url_is_not_obeyed(market: Market) -> None:
+def test_a_contract_that_asks_to_fetch_a_url_is_not_obeyed(market: Stage) -> None:
     """EIP-3668 would let a revert choose a URL that web3 then requests."""
     forward = forward_to(market.anvil.url)
     offchain_lookup = "0x556f1830" + "00" * 160

@@ -8,12 +8,12 @@ from devnet.processes.anvil import Anvil
 from protocol.chain.client import MarketClient
 from protocol.chain.cursor import EventBatch, EventCursor
 from protocol.market.events import StakeDeposited, Withdrawn
-from tests.support.network.chain import Market
+from tests.support.network.chain import Stage
 
 
 @pytest.fixture
 def depositor(own_anvil: Anvil) -> MarketClient:
-    client = Market.deploy(own_anvil).client(5)
+    client = Stage.deploy(own_anvil).client(5)
     client.faucet(1_000)
     client.approve(1_000)
     return client

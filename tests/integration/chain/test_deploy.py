@@ -13,10 +13,10 @@ from protocol.chain.deploying.deploy import deploy_market
 from protocol.chain.deployment import CONTRACT_ROLES, Deployment
 from protocol.errors import ConfigError, ContractReverted, NoContract
 from protocol.market.terms import BURN_ADDRESS, MarketConfig, MarketTerms
-from tests.support.network.chain import Market
+from tests.support.network.chain import Stage
 
 
-def test_deploy_market_has_the_terms_asked_for(market: Market) -> None:
+def test_deploy_market_has_the_terms_asked_for(market: Stage) -> None:
     client = market.client(None)
     deployment = market.deployment
     assert client.config == MarketConfig(
@@ -44,7 +44,7 @@ def test_deploy_market_has_the_terms_asked_for(market: Market) -> None:
 
 
 def test_deploy_market_on_a_token_that_exists_uses_it(
-    anvil: Anvil, market: Market
+    anvil: Anvil, market: Stage
 ) -> None:
     token = market.deployment.token
     treasury = development_account(9).address
@@ -101,7 +101,7 @@ def test_deploy_market_addresses_are_the_same_on_every_chain() -> None:
     treasury = development_account(9).address
     for index, chain_id in enumerate((31337, 1337)):
         with local_chain(chain_id=chain_id) as node:
-            Market.deploy(node)
+            Stage.deploy(node)
             deployments.append(
                 deploy_market(
                     node.url,
@@ -157,7 +157,7 @@ def test_deploy_market_without_the_proxy_says_what_to_do(own_anvil: Anvil) -> No
 
 
 def test_deployment_file_connects_to_what_it_was_saved_from(
-    market: Market, tmp_path_factory: pytest.TempPathFactory
+    market: Stage, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.mktemp("deployment") / "deployment.json"
     market.deployment.save(path)

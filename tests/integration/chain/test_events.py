@@ -13,11 +13,11 @@ from protocol.market.events import JobPosted, StakeDeposited, Withdrawn
 from tests.support.faults.faulty_proxy import FaultyProxy, Reply, Turn, status
 from tests.support.machines.rpc_server import Answer, forward_to, rpc_server
 from tests.support.market.values import a_job
-from tests.support.network.chain import Market
+from tests.support.network.chain import Stage
 
 
 @pytest.fixture
-def depositor(market: Market) -> MarketClient:
+def depositor(market: Stage) -> MarketClient:
     """Has deposited 1, 2, 3, 4 and 5 units, some empty blocks apart."""
     client = market.client(5)
     client.faucet(100)
@@ -61,7 +61,7 @@ def test_events_of_another_job_are_none(depositor: MarketClient) -> None:
 
 @pytest.mark.parametrize("limit", [1, 3, 7])
 def test_events_from_a_node_with_a_limit_are_complete(
-    market: Market, depositor: MarketClient, limit: int
+    market: Stage, depositor: MarketClient, limit: int
 ) -> None:
     asked: list[int] = []
     with rpc_server(_limited(market.anvil.url, limit, asked)) as url:
@@ -76,7 +76,7 @@ def test_events_from_a_node_with_a_limit_are_complete(
 
 
 def test_events_from_a_node_that_refuses_any_range_raise(
-    market: Market, depositor: MarketClient
+    market: Stage, depositor: MarketClient
 ) -> None:
     with rpc_server(_limited(market.anvil.url, 0, [])) as url:
         client = MarketClient.connect(url, market.deployment)
@@ -85,7 +85,7 @@ def test_events_from_a_node_that_refuses_any_range_raise(
 
 
 def test_events_from_a_node_that_is_down_are_not_asked_for_in_parts(
-    market: Market,
+    market: Stage,
 ) -> None:
     with FaultyProxy(market.anvil.url) as proxy:
         client = MarketClient.connect(proxy.url, market.deployment)
@@ -97,7 +97,7 @@ def test_events_from_a_node_that_is_down_are_not_asked_for_in_parts(
 
 @pytest.mark.parametrize("place", ["outside", "other-hash"])
 def test_events_that_were_not_asked_for_raise(
-    market: Market, depositor: MarketClient, place: str
+    market: Stage, depositor: MarketClient, place: str
 ) -> None:
     """A provider's cache that answers another question must not lose or add any."""
 

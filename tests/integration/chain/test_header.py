@@ -13,13 +13,13 @@ from protocol.chain.client import MarketClient
 from protocol.errors import ChainError, RpcUnavailable
 from protocol.hexadecimal import to_hex
 from tests.support.machines.rpc_server import Answer, forward_to, rpc_server
-from tests.support.network.chain import Market
+from tests.support.network.chain import Stage
 
 
 @pytest.mark.parametrize("hardfork", ["cancun", "prague", "osaka"])
 def test_seed_header_of_a_hardfork_hashes_to_the_block(hardfork: str) -> None:
     with local_chain("--hardfork", hardfork) as node:
-        market = Market.deploy(node)
+        market = Stage.deploy(node)
         client = market.client(1)
         client.faucet(1)
         node.mine(2)
@@ -28,7 +28,7 @@ def test_seed_header_of_a_hardfork_hashes_to_the_block(hardfork: str) -> None:
             assert to_hex(keccak(header)) == client.block_hash(number)
 
 
-def test_seed_header_of_a_future_block_raises_rpc_unavailable(market: Market) -> None:
+def test_seed_header_of_a_future_block_raises_rpc_unavailable(market: Stage) -> None:
     client = market.client(None)
     with pytest.raises(RpcUnavailable, match="does not have block"):
         client.seed_header(client.block_number() + 1)
@@ -45,7 +45,7 @@ def test_seed_header_of_a_future_block_raises_rpc_unavailable(market: Market) ->
     ],
 )
 def test_seed_header_from_a_node_that_lies_raises(
-    market: Market, change: dict[str, Any], error: type[Exception], message: str
+    market: Stage, change: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     forward = forward_to(market.anvil.url)
 

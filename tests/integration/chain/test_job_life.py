@@ -33,7 +33,7 @@ from protocol.market.types import (
     SlashReason,
 )
 from tests.support.market.values import an_outcome
-from tests.support.network.chain import Market
+from tests.support.network.chain import Stage
 
 _E = TypeVar("_E", bound=Event)
 
@@ -42,7 +42,7 @@ WORKERS = (2, 3, 4)
 
 
 @pytest.fixture(scope="module")
-def staffed(deployed: Market) -> Iterator[MarketClient]:
+def staffed(deployed: Stage) -> Iterator[MarketClient]:
     """The requester of a market with a model and three workers."""
     with deployed.anvil.undone():
         deployed.client(0).register_model(deployed.model)
@@ -53,12 +53,12 @@ def staffed(deployed: Market) -> Iterator[MarketClient]:
 
 # `staffed` comes first, so that `market` takes back the test alone.
 @pytest.fixture
-def requester(staffed: MarketClient, market: Market) -> MarketClient:
+def requester(staffed: MarketClient, market: Stage) -> MarketClient:
     return staffed
 
 
 def test_job_life_agreeing_workers_are_paid(
-    market: Market, requester: MarketClient
+    market: Stage, requester: MarketClient
 ) -> None:
     params = market.job(requester)
     job_id = requester.job_id_of(params)
@@ -113,7 +113,7 @@ def test_job_life_agreeing_workers_are_paid(
 
 
 def test_events_of_a_job_tell_its_whole_history(
-    market: Market, requester: MarketClient
+    market: Stage, requester: MarketClient
 ) -> None:
     params = market.post(requester)
     job_id = requester.job_id_of(params)
@@ -158,7 +158,7 @@ def test_events_of_a_job_tell_its_whole_history(
 
 
 def test_job_life_a_wrong_answer_is_slashed(
-    market: Market, requester: MarketClient
+    market: Stage, requester: MarketClient
 ) -> None:
     params = market.post(requester)
     job_id = requester.job_id_of(params)
@@ -179,7 +179,7 @@ def test_job_life_a_wrong_answer_is_slashed(
 
 
 def test_advance_after_the_windows_settles_without_the_silent(
-    market: Market, requester: MarketClient
+    market: Stage, requester: MarketClient
 ) -> None:
     params = market.post(requester)
     job_id = requester.job_id_of(params)
@@ -199,7 +199,7 @@ def test_advance_after_the_windows_settles_without_the_silent(
 
 
 def test_advance_without_any_commit_fails_the_job(
-    market: Market, requester: MarketClient
+    market: Stage, requester: MarketClient
 ) -> None:
     params = market.post(requester)
     job_id = requester.job_id_of(params)
@@ -215,7 +215,7 @@ def test_advance_without_any_commit_fails_the_job(
 
 
 def test_advance_after_the_draw_deadline_fails_the_job(
-    market: Market, requester: MarketClient
+    market: Stage, requester: MarketClient
 ) -> None:
     params = market.post(requester)
     expiry = requester.round_of(requester.job_id_of(params)).expiry_block
@@ -226,7 +226,7 @@ def test_advance_after_the_draw_deadline_fails_the_job(
 
 
 def test_advance_in_the_last_block_of_the_draw_succeeds(
-    market: Market, requester: MarketClient
+    market: Stage, requester: MarketClient
 ) -> None:
     params = market.post(requester)
     expiry = requester.round_of(requester.job_id_of(params)).expiry_block
@@ -238,7 +238,7 @@ def test_advance_in_the_last_block_of_the_draw_succeeds(
 
 
 def test_cancel_job_before_its_seed_refunds_all(
-    market: Market, requester: MarketClient
+    market: Stage, requester: MarketClient
 ) -> None:
     params = market.job(requester)
     escrowed = requester.escrow_of(params)
@@ -254,7 +254,7 @@ def test_cancel_job_before_its_seed_refunds_all(
 
 
 def test_reveal_result_of_another_outcome_reverts(
-    market: Market, requester: MarketClient
+    market: Stage, requester: MarketClient
 ) -> None:
     params = market.post(requester, redundancy=1)
     job_id = requester.job_id_of(params)
@@ -277,7 +277,7 @@ def test_reveal_result_of_another_outcome_reverts(
 
 
 def test_post_job_of_an_unknown_model_reverts(
-    market: Market, requester: MarketClient
+    market: Stage, requester: MarketClient
 ) -> None:
     unknown = ModelId(b"\7" * 32)
     params = market.job(requester, model_id=unknown)

@@ -15,7 +15,7 @@ from protocol.chain.transactions.options import SenderOptions
 from protocol.chain.transactions.sender import Call, Sender
 from protocol.errors import NotEnoughFunds, SpendingCapReached
 from tests.support.faults.faulty_proxy import FaultyProxy
-from tests.support.network.chain import Market
+from tests.support.network.chain import Stage
 
 ACCOUNT = development_account(8)
 WARNING = "gas balance low"
@@ -45,7 +45,7 @@ def _max_cost(url: str) -> int:
     return 26_250 * (2 * quote.base_fee + quote.priority_fee)
 
 
-def test_send_beyond_the_daily_cap_sends_nothing(market: Market) -> None:
+def test_send_beyond_the_daily_cap_sends_nothing(market: Stage) -> None:
     with FaultyProxy(market.anvil.url) as proxy:
         cap = 2 * _max_cost(proxy.url)
         options = SenderOptions(max_gas_wei_per_day=cap)
@@ -67,7 +67,7 @@ def test_send_beyond_the_daily_cap_sends_nothing(market: Market) -> None:
 
 
 def test_send_after_a_restart_remembers_what_was_spent(
-    market: Market, tmp_path: Path
+    market: Stage, tmp_path: Path
 ) -> None:
     options = SenderOptions(
         max_gas_wei_per_day=_max_cost(market.anvil.url) * 3,
@@ -128,7 +128,7 @@ def test_send_with_little_money_left_warns_once(
 
 
 def test_send_below_the_set_balance_warns(
-    market: Market, caplog: pytest.LogCaptureFixture
+    market: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
     options = SenderOptions(low_balance_wei=10**19)
     rich = Sender(connect(market.anvil.url), ACCOUNT, options=options)
@@ -139,7 +139,7 @@ def test_send_below_the_set_balance_warns(
     assert WARNING in caplog.messages
 
 
-def test_balance_of_an_account_is_its_money_for_gas(market: Market) -> None:
+def test_balance_of_an_account_is_its_money_for_gas(market: Stage) -> None:
     account = Account.create()
     market.anvil.rpc("anvil_setBalance", account.address, hex(12_345))
     client = market.client(None)

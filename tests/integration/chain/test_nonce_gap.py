@@ -9,21 +9,21 @@ import pytest
 
 from devnet.processes.anvil import local_chain
 from tests.support.machines.processes import eventually
-from tests.support.network.chain import Market
+from tests.support.network.chain import Stage
 
 WORKER = 2
 
 
 @pytest.fixture
-def slow_market() -> Iterator[Market]:
+def slow_market() -> Iterator[Stage]:
     """On a node that mines only when the test says so, once the market is there."""
     with local_chain() as anvil:
-        market = Market.deploy(anvil)
+        market = Stage.deploy(anvil)
         anvil.rpc("evm_setAutomine", False)
         yield market
 
 
-def test_send_behind_a_transaction_taken_back_is_mined(slow_market: Market) -> None:
+def test_send_behind_a_transaction_taken_back_is_mined(slow_market: Stage) -> None:
     anvil = slow_market.anvil
     client = slow_market.client(WORKER)
     first, second = (

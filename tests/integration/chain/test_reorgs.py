@@ -29,7 +29,7 @@ from protocol.market.types import JobParams, JobState, Outcome
 from tests.support.faults.faulty_proxy import FaultyProxy, status
 from tests.support.machines.processes import eventually
 from tests.support.market.values import an_outcome
-from tests.support.network.chain import Market, Member
+from tests.support.network.chain import Player, Stage
 
 WORKERS = (2, 3, 4)
 
@@ -38,7 +38,7 @@ WORKERS = (2, 3, 4)
 class Scene:
     """A job that is brought forward, and what a cursor has told of it."""
 
-    market: Market
+    market: Stage
     requester: MarketClient
     params: JobParams
     cursor: EventCursor
@@ -66,7 +66,7 @@ class Scene:
     def draw(self) -> None:
         self.market.draw(self.requester, self.params)
 
-    def members(self) -> list[Member]:
+    def members(self) -> list[Player]:
         """By what the cursor told last."""
         self.poll()
         drawn = [x.event for x in self.logs if isinstance(x.event, CommitteeDrawn)]
@@ -91,7 +91,7 @@ def _outcome() -> Outcome:
 
 @pytest.fixture
 def scene(own_anvil: Anvil) -> Scene:
-    market = Market.deploy(own_anvil)
+    market = Stage.deploy(own_anvil)
     market.client(0).register_model(market.model)
     for index in WORKERS:
         market.worker(index)
@@ -201,7 +201,7 @@ def test_send_that_a_reorganisation_undid_meanwhile_is_mined_again(
     own_anvil: Anvil, tmp_path: Path
 ) -> None:
     """It was mined and dropped before the sender could see the receipt."""
-    market = Market.deploy(own_anvil)
+    market = Stage.deploy(own_anvil)
     options = SenderOptions(outbox_path=tmp_path / "outbox.sqlite")
     with FaultyProxy(own_anvil.url) as proxy, ThreadPoolExecutor() as pool:
         client = MarketClient.connect(
@@ -223,7 +223,7 @@ def test_send_that_a_reorganisation_undid_meanwhile_is_mined_again(
 def test_send_after_a_reorganisation_of_own_transactions_goes_on(
     own_anvil: Anvil, tmp_path: Path
 ) -> None:
-    market = Market.deploy(own_anvil)
+    market = Stage.deploy(own_anvil)
     options = SenderOptions(outbox_path=tmp_path / "outbox.sqlite")
     client = MarketClient.connect(
         own_anvil.url, market.deployment, development_account(8), options=options

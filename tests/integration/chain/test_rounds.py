@@ -27,7 +27,7 @@ from protocol.market.events import (
 from protocol.market.timeline import Timeline
 from protocol.market.types import JobId, JobParams, JobState, Outcome, SlashReason
 from tests.support.market.values import an_outcome
-from tests.support.network.chain import FIRST_WORKER, Market, Member
+from tests.support.network.chain import FIRST_WORKER, Player, Stage
 
 WORKERS = range(FIRST_WORKER, FIRST_WORKER + 8)
 RIGHT, WRONG = an_outcome("right"), an_outcome("wrong")
@@ -37,7 +37,7 @@ OBEDIENT, FAULTY, HUNGRY = "0x00", "0xfe", "0x5b600056"
 
 
 @pytest.fixture(scope="module")
-def staffed(deployed: Market) -> Iterator[MarketClient]:
+def staffed(deployed: Stage) -> Iterator[MarketClient]:
     """The requester of a market with a model and eight workers."""
     with deployed.anvil.undone():
         deployed.client(0).register_model(deployed.model)
@@ -47,11 +47,11 @@ def staffed(deployed: Market) -> Iterator[MarketClient]:
 
 
 @pytest.fixture
-def requester(staffed: MarketClient, market: Market) -> MarketClient:
+def requester(staffed: MarketClient, market: Stage) -> MarketClient:
     return staffed
 
 
-def _split(market: Market, requester: MarketClient, params: JobParams) -> list[Member]:
+def _split(market: Stage, requester: MarketClient, params: JobParams) -> list[Player]:
     """A first round with one honest member, one liar and an absentee."""
     job_id = requester.job_id_of(params)
     members = market.members(market.draw(requester, params))
@@ -64,7 +64,7 @@ def _split(market: Market, requester: MarketClient, params: JobParams) -> list[M
     return members
 
 
-def _let_pass(market: Market, reader: MarketClient, job_id: JobId) -> None:
+def _let_pass(market: Stage, reader: MarketClient, job_id: JobId) -> None:
     deadline = reader.round_of(job_id).deadline
     market.anvil.skip(deadline - reader.block_time() + 1)
 
@@ -83,7 +83,7 @@ def _events(reader: MarketClient, params: JobParams, kind: type[Event]) -> list[
 
 
 def test_split_keeps_the_answers_and_arms_a_second_round(
-    market: Market, requester: MarketClient
+    market: Stage, requester: MarketClient
 ) -> None:
     params = market.post(requester, max_rounds=2)
     job_id = requester.job_id_of(params)
@@ -106,7 +106,7 @@ def test_split_keeps_the_answers_and_arms_a_second_round(
 
 
 def test_second_round_of_five_others_settles_the_job(
-    market: Market, requester: MarketClient
+    market: Stage, requester: MarketClient
 ) -> None:
     params = market.post(requester, max_rounds=2)
     job_id = requester.job_id_of(params)
@@ -141,8 +141,8 @@ def _check_money(
     params: JobParams,
     timeline: Timeline,
     *,
-    honest: Member,
-    liar: Member,
+    honest: Player,
+    liar: Player,
 ) -> None:
     config = requester.config
     pay = config.base_fee + RIGHT.token_count * 2
@@ -164,7 +164,7 @@ def _check_money(
 
 
 def test_second_round_of_a_bare_majority_slashes_no_earlier_answer(
-    market: Market, requester: MarketClient
+    market: Stage, requester: MarketClient
 ) -> None:
     params = market.post(requester, max_rounds=2)
     job_id = requester.job_id_of(params)
@@ -191,7 +191,7 @@ def test_second_round_of_a_bare_majority_slashes_no_earlier_answer(
 
 
 def test_second_split_fails_the_job_and_pays_who_answered(
-    market: Market, requester: MarketClient
+    market: Stage, requester: MarketClient
 ) -> None:
     params = market.post(requester, max_rounds=2)
     job_id = requester.job_id_of(params)
@@ -216,10 +216,10 @@ def test_second_split_fails_the_job_and_pays_who_answered(
 
 
 def test_batch_commits_and_reveals_all_but_what_does_not_apply(
-    market: Market, requester: MarketClient
+    market: Stage, requester: MarketClient
 ) -> None:
     jobs: list[JobParams] = []
-    members: list[Member] = []
+    members: list[Player] = []
     for _ in range(3):
         # One after the other: a seat taken since a job was armed leaves a place vacant.
         jobs.append(market.post(requester, redundancy=1))
@@ -247,7 +247,7 @@ def test_batch_commits_and_reveals_all_but_what_does_not_apply(
     assert all(requester.state_of(ids[i]) == JobState.ACCEPTED for i in mine)
 
 
-def _address(member: Member) -> str:
+def _address(member: Player) -> str:
     return str(member.client.address)
 
 
@@ -263,7 +263,7 @@ def _jobs(logs: tuple[Log, ...], kind: type[Event]) -> list[JobId]:
 # ---------------------------------------------------------------- deliveries
 
 
-def _settle(market: Market, requester: MarketClient, params: JobParams) -> JobId:
+def _settle(market: Stage, requester: MarketClient, params: JobParams) -> JobId:
     job_id = requester.job_id_of(params)
     members = market.members(market.draw(requester, params))
     for member in members:
@@ -277,7 +277,7 @@ def _settle(market: Market, requester: MarketClient, params: JobParams) -> JobId
     ("code", "has_succeeded"), [(OBEDIENT, True), (FAULTY, False), (HUNGRY, False)]
 )
 def test_deliver_pays_its_bounty_whatever_the_callback_does(
-    market: Market, requester: MarketClient, code: str, has_succeeded: bool
+    market: Stage, requester: MarketClient, code: str, has_succeeded: bool
 ) -> None:
     market.anvil.rpc("anvil_setCode", CONSUMER, code)
     callback = {"callback": CONSUMER, "callback_gas_limit": 50_000}
@@ -298,7 +298,7 @@ def test_deliver_pays_its_bounty_whatever_the_callback_does(
 
 
 def test_deliver_of_another_outcome_is_refused(
-    market: Market, requester: MarketClient
+    market: Stage, requester: MarketClient
 ) -> None:
     market.anvil.rpc("anvil_setCode", CONSUMER, OBEDIENT)
     callback = {"callback": CONSUMER, "callback_gas_limit": 50_000}
@@ -314,7 +314,7 @@ def test_deliver_of_another_outcome_is_refused(
 
 
 def test_post_job_with_permit_needs_no_allowance(
-    market: Market, requester: MarketClient
+    market: Stage, requester: MarketClient
 ) -> None:
     requester.approve(0)
     params = market.job(requester)
@@ -330,7 +330,7 @@ def test_post_job_with_permit_needs_no_allowance(
 
 
 def test_announce_is_an_event_of_the_account(
-    market: Market, requester: MarketClient
+    market: Stage, requester: MarketClient
 ) -> None:
     message = b"/ip4/127.0.0.1/tcp/4001/p2p/Qm"
     (log,) = requester.announce(message).logs
@@ -341,7 +341,7 @@ def test_announce_is_an_event_of_the_account(
 
 
 def test_money_of_split_jobs_is_the_books_money(
-    market: Market, requester: MarketClient
+    market: Stage, requester: MarketClient
 ) -> None:
     """Nothing but events: who was paid and slashed in the rounds before the end."""
     params = market.post(requester, max_rounds=2)

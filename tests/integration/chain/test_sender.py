@@ -18,7 +18,7 @@ from protocol.chain.transactions.options import SenderOptions
 from protocol.chain.transactions.sender import Call, Sender
 from protocol.errors import ContractReverted, NotEnoughFunds, TransactionDropped
 from protocol.hexadecimal import from_hex, to_hex
-from tests.support.network.chain import Market
+from tests.support.network.chain import Stage
 
 TARGET = "0x00000000000000000000000000000000DeaDBeef"
 
@@ -62,7 +62,7 @@ def test_send_to_a_contract_that_reverts_decodes_the_reason(
     assert (refusal.value.name, refusal.value.arguments) == (name, arguments)
 
 
-def test_send_from_an_empty_account_names_balance_and_need(market: Market) -> None:
+def test_send_from_an_empty_account_names_balance_and_need(market: Stage) -> None:
     account = Account.create()
     client = MarketClient.connect(market.anvil.url, market.deployment, account)
     with pytest.raises(NotEnoughFunds, match=f"{account.address} has 0 wei.*need"):
@@ -83,7 +83,7 @@ def test_send_value_that_the_account_lacks_raises_not_enough_funds(
 
 
 def test_send_from_many_threads_and_clients_of_one_key_loses_none(
-    market: Market,
+    market: Stage,
 ) -> None:
     clients = [market.client(8) for _ in range(4)]
     with ThreadPoolExecutor(8) as pool:
@@ -93,7 +93,7 @@ def test_send_from_many_threads_and_clients_of_one_key_loses_none(
 
 
 def test_send_with_a_nonce_that_was_taken_uses_the_next(
-    market: Market, monkeypatch: pytest.MonkeyPatch
+    market: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = market.client(8)
     client.faucet(1)
@@ -124,7 +124,7 @@ def test_send_that_is_not_mined_in_time_raises_transaction_dropped(
 
 def test_send_simulates_on_top_of_what_is_not_mined_yet(own_anvil: Anvil) -> None:
     """The second transaction is possible only after the first, still pending one."""
-    market = Market.deploy(own_anvil)
+    market = Stage.deploy(own_anvil)
     client = market.client(5)
     client.faucet(100)
     own_anvil.rpc("evm_setAutomine", False)
@@ -139,7 +139,7 @@ def test_send_simulates_on_top_of_what_is_not_mined_yet(own_anvil: Anvil) -> Non
 
 
 def test_send_that_fails_when_mined_decodes_the_reason(own_anvil: Anvil) -> None:
-    market = Market.deploy(own_anvil)
+    market = Stage.deploy(own_anvil)
     client = market.client(5)
     client.faucet(100)
     client.approve(100)
@@ -161,7 +161,7 @@ def test_send_that_fails_when_mined_decodes_the_reason(own_anvil: Anvil) -> None
 
 def test_writes_with_a_block_each_second_succeed() -> None:
     with local_chain("--block-time", "1") as node:
-        market = Market.deploy(node)
+        market = Stage.deploy(node)
         client = market.client(5)
         client.faucet(100)
         client.approve(100)

@@ -30,19 +30,19 @@ from tests.support.faults.faulty_proxy import (
     status,
     wrong_ids,
 )
-from tests.support.network.chain import Market
+from tests.support.network.chain import Stage
 
 HEAD = "eth_blockNumber"
 NOBODY = "http://127.0.0.1:1"
 
 
 @pytest.fixture
-def proxy(market: Market) -> Iterator[FaultyProxy]:
+def proxy(market: Stage) -> Iterator[FaultyProxy]:
     with FaultyProxy(market.anvil.url) as proxy:
         yield proxy
 
 
-def _client(market: Market, *urls: str) -> MarketClient:
+def _client(market: Stage, *urls: str) -> MarketClient:
     return MarketClient.connect(",".join(urls), market.deployment)
 
 
@@ -60,7 +60,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_a_read_that_fails_once_is_repeated(
-    market: Market, proxy: FaultyProxy, fault: Any
+    market: Stage, proxy: FaultyProxy, fault: Any
 ) -> None:
     client = _client(market, proxy.url)
     proxy.use(fault, times=2)
@@ -71,7 +71,7 @@ def test_a_read_that_fails_once_is_repeated(
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_a_read_that_goes_on_failing_raises_after_three(
-    market: Market, proxy: FaultyProxy, fault: Any
+    market: Stage, proxy: FaultyProxy, fault: Any
 ) -> None:
     client = _client(market, proxy.url)
     proxy.use(fault)
@@ -82,7 +82,7 @@ def test_a_read_that_goes_on_failing_raises_after_three(
 
 
 def test_a_read_that_is_refused_is_not_repeated(
-    market: Market, proxy: FaultyProxy
+    market: Stage, proxy: FaultyProxy
 ) -> None:
     client = _client(market, proxy.url)
     proxy.use(error(-32601, "the method does not exist"))
@@ -101,7 +101,7 @@ def test_a_read_that_is_refused_is_not_repeated(
     ],
 )
 def test_a_query_that_finds_too_much_is_no_rate_limit(
-    market: Market, proxy: FaultyProxy, words: str
+    market: Stage, proxy: FaultyProxy, words: str
 ) -> None:
     """Some providers have one code for both; waiting would not help here."""
     client = _client(market, proxy.url)
@@ -115,7 +115,7 @@ def test_a_query_that_finds_too_much_is_no_rate_limit(
 
 @pytest.mark.parametrize("fault", [drop(), rate_limit(), status(503)])
 def test_a_transaction_is_never_repeated_by_the_connection(
-    market: Market, proxy: FaultyProxy, fault: Any
+    market: Stage, proxy: FaultyProxy, fault: Any
 ) -> None:
     web3 = connect(proxy.url)
     proxy.use(fault)
@@ -126,7 +126,7 @@ def test_a_transaction_is_never_repeated_by_the_connection(
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_a_node_that_says_how_long_to_wait_is_left_alone_so_long(
-    market: Market, proxy: FaultyProxy, form: str
+    market: Stage, proxy: FaultyProxy, form: str
 ) -> None:
     client = _client(market, proxy.url)
     # A date has whole seconds, so this is one to two of them.
@@ -140,7 +140,7 @@ def test_a_node_that_says_how_long_to_wait_is_left_alone_so_long(
 
 
 def test_a_node_that_wants_a_long_rest_is_not_asked_meanwhile(
-    market: Market, proxy: FaultyProxy
+    market: Stage, proxy: FaultyProxy
 ) -> None:
     client = _client(market, proxy.url)
     proxy.use(rate_limit("120"), times=1)
@@ -155,7 +155,7 @@ def test_a_node_that_wants_a_long_rest_is_not_asked_meanwhile(
 
 
 def test_a_stalled_node_raises_within_the_time_limit(
-    market: Market, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
+    market: Stage, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = _client(market, proxy.url)
     monkeypatch.setattr(endpoint, "REQUEST_TIMEOUT_SECONDS", 0.3)
@@ -167,7 +167,7 @@ def test_a_stalled_node_raises_within_the_time_limit(
     assert time.monotonic() - started < 5
 
 
-def test_a_slow_node_is_waited_for(market: Market, proxy: FaultyProxy) -> None:
+def test_a_slow_node_is_waited_for(market: Stage, proxy: FaultyProxy) -> None:
     client = _client(market, proxy.url)
     proxy.use(slow(0.5), times=1)
     proxy.forget()
@@ -179,14 +179,14 @@ def test_a_slow_node_is_waited_for(market: Market, proxy: FaultyProxy) -> None:
 
 
 def test_several_urls_use_the_first_that_answers(
-    market: Market, proxy: FaultyProxy
+    market: Stage, proxy: FaultyProxy
 ) -> None:
     client = _client(market, NOBODY, proxy.url)
     assert client.block_number() == market.client(None).block_number()
 
 
 def test_several_urls_come_back_to_the_first(
-    market: Market, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
+    market: Stage, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(provider, "_AVOID_FAILING_SECONDS", 0.3)
     with FaultyProxy(market.anvil.url) as second:
@@ -205,7 +205,7 @@ def test_several_urls_come_back_to_the_first(
         assert second.methods == [HEAD]
 
 
-def test_several_urls_that_all_fail_raise(market: Market, proxy: FaultyProxy) -> None:
+def test_several_urls_that_all_fail_raise(market: Stage, proxy: FaultyProxy) -> None:
     client = _client(market, NOBODY, proxy.url)
     proxy.use(status(500))
     with pytest.raises(RpcUnavailable, match="HTTP status 500"):
@@ -213,7 +213,7 @@ def test_several_urls_that_all_fail_raise(market: Market, proxy: FaultyProxy) ->
 
 
 def test_several_urls_of_two_chains_are_not_mixed(
-    market: Market, proxy: FaultyProxy, caplog: pytest.LogCaptureFixture
+    market: Stage, proxy: FaultyProxy, caplog: pytest.LogCaptureFixture
 ) -> None:
     with local_chain(chain_id=99) as foreign:
         client = _client(market, proxy.url, foreign.url)
@@ -227,7 +227,7 @@ def test_several_urls_of_two_chains_are_not_mixed(
 
 
 def test_several_urls_send_by_the_second_when_the_first_is_down(
-    market: Market, proxy: FaultyProxy
+    market: Stage, proxy: FaultyProxy
 ) -> None:
     urls = f"{NOBODY},{proxy.url}"
     account = development_account(8)
@@ -246,7 +246,7 @@ def test_connect_to_a_list_with_another_kind_of_url_raises(urls: str) -> None:
 
 
 def test_a_head_that_went_back_once_is_asked_for_again(
-    market: Market, proxy: FaultyProxy
+    market: Stage, proxy: FaultyProxy
 ) -> None:
     client = _client(market, proxy.url)
     head = client.block_number()
@@ -255,7 +255,7 @@ def test_a_head_that_went_back_once_is_asked_for_again(
 
 
 def test_the_time_of_a_node_that_is_behind_does_not_go_back(
-    market: Market, proxy: FaultyProxy
+    market: Stage, proxy: FaultyProxy
 ) -> None:
     client = _client(market, proxy.url)
     market.anvil.skip(100)
@@ -264,7 +264,7 @@ def test_the_time_of_a_node_that_is_behind_does_not_go_back(
     assert client.block_time() == now
 
 
-def test_a_head_that_stays_back_is_believed(market: Market, proxy: FaultyProxy) -> None:
+def test_a_head_that_stays_back_is_believed(market: Stage, proxy: FaultyProxy) -> None:
     client = _client(market, proxy.url)
     head = client.block_number()
     proxy.use(lag(2))
@@ -275,7 +275,7 @@ def test_a_head_that_stays_back_is_believed(market: Market, proxy: FaultyProxy) 
 
 
 def test_a_head_of_a_node_that_is_behind_is_taken_from_another(
-    market: Market, proxy: FaultyProxy
+    market: Stage, proxy: FaultyProxy
 ) -> None:
     with FaultyProxy(market.anvil.url) as second:
         client = _client(market, proxy.url, second.url)
@@ -286,7 +286,7 @@ def test_a_head_of_a_node_that_is_behind_is_taken_from_another(
 
 
 def test_a_block_that_a_node_lacks_is_asked_for_again(
-    market: Market, proxy: FaultyProxy
+    market: Stage, proxy: FaultyProxy
 ) -> None:
     client = _client(market, proxy.url)
     seat = client.seat_of(1, block=client.block_number())
@@ -298,7 +298,7 @@ def test_poll_of_a_node_that_is_behind_loses_and_repeats_nothing(
     own_anvil: Anvil,
 ) -> None:
     """The head comes from one node, the logs from another that lacks the last block."""
-    market = Market.deploy(own_anvil)
+    market = Stage.deploy(own_anvil)
     depositor = market.client(5)
     depositor.faucet(1_000)
     depositor.approve(1_000)
@@ -332,7 +332,7 @@ def test_poll_of_a_node_that_is_behind_loses_and_repeats_nothing(
 def test_poll_over_a_connection_that_drops_everything_goes_on_later(
     own_anvil: Anvil,
 ) -> None:
-    market = Market.deploy(own_anvil)
+    market = Stage.deploy(own_anvil)
     depositor = market.client(5)
     depositor.faucet(1_000)
     depositor.approve(1_000)

@@ -28,7 +28,7 @@ from tests.integration.gateway.index_contents import contents
 from tests.support.machines.databases import open_quick
 from tests.support.machines.processes import eventually
 from tests.support.market.values import an_outcome
-from tests.support.network.chain import FIRST_WORKER, Market, Member
+from tests.support.network.chain import FIRST_WORKER, Player, Stage
 
 WORKERS = range(FIRST_WORKER, FIRST_WORKER + 8)
 RIGHT, WRONG = an_outcome("right"), an_outcome("wrong")
@@ -39,7 +39,7 @@ UNAVAILABLE = Outcome.error(OutcomeStatus.INPUT_UNAVAILABLE)
 class Scene:
     """A market in which everything has happened once."""
 
-    market: Market
+    market: Stage
     requester: MarketClient
     jobs: dict[str, JobParams]
 
@@ -47,14 +47,14 @@ class Scene:
         return self.requester.job_id_of(self.jobs[name])
 
 
-def _draw(scene: Scene, name: str, **changes: object) -> list[Member]:
+def _draw(scene: Scene, name: str, **changes: object) -> list[Player]:
     params = scene.market.job(scene.requester, **changes)
     scene.jobs[name] = params
     scene.requester.post_job(params)
     return scene.market.members(scene.market.draw(scene.requester, params))
 
 
-def _serve(scene: Scene, name: str, members: list[Member], *said: Outcome) -> None:
+def _serve(scene: Scene, name: str, members: list[Player], *said: Outcome) -> None:
     job_id = scene.job_id(name)
     for member, outcome in zip(members, said, strict=False):
         member.commit(job_id, outcome)
@@ -77,7 +77,7 @@ def node() -> Iterator[Anvil]:
 
 @pytest.fixture(scope="module")
 def scene(node: Anvil) -> Scene:
-    market = Market.deploy(node)
+    market = Stage.deploy(node)
     market.client(0).register_model(market.model)
     for index in WORKERS:
         market.worker(index, seats=2)
@@ -251,7 +251,7 @@ def test_index_after_a_reorg_of_a_real_chain_equals_a_fresh_one(
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_service_on_a_live_chain_lags_one_block_at_most(database: Database) -> None:
     with local_chain() as node:
-        market = Market.deploy(node)
+        market = Stage.deploy(node)
         depositor = market.worker(FIRST_WORKER, seats=0)
         depositor.faucet(1_000)
         depositor.approve(1_000)

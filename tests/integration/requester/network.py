@@ -19,7 +19,7 @@ from requester.jobs.job import Job
 from requester.jobs.tokenizers import TokenizerCache
 from tests.support.market.world import answers, honest_outcome
 from tests.support.models.tokenizers import byte_tokenizer
-from tests.support.network.chain import FIRST_WORKER, REQUESTER, Market, Member
+from tests.support.network.chain import FIRST_WORKER, REQUESTER, Player, Stage
 
 __all__ = ["Network"]
 
@@ -31,7 +31,7 @@ DRAW_DEADLINE_BLOCKS = 8
 class Network:
     """A marketplace, its requester and its content store."""
 
-    market: Market
+    market: Stage
     store: ContentStore
     client: Client
     codec: TokenCodec
@@ -47,7 +47,7 @@ class Network:
         store = store or MemoryStore()
         # Few blocks, because each one that a test lets pass takes its time.
         terms = {"draw_deadline_blocks": DRAW_DEADLINE_BLOCKS} | terms
-        market = Market.deploy(anvil, **terms)
+        market = Stage.deploy(anvil, **terms)
         package = store.put_directory({"tokenizer.json": byte_tokenizer()})
         market.model = replace(market.model, package_digest=package, context_length=128)
         market.client(0).register_model(market.model)
@@ -75,7 +75,7 @@ class Network:
         """Mines past the draw deadline of every job that was posted so far."""
         self.market.anvil.mine(DRAW_DEADLINE_BLOCKS + 3)
 
-    def draw(self, job: Job) -> list[Member]:
+    def draw(self, job: Job) -> list[Player]:
         """Mines the seed block, lets the requester draw, returns the committee."""
         self.market.anvil.mine(2)
         assert job.advance()

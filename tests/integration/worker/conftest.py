@@ -23,7 +23,7 @@ from protocol.store.memory import MemoryStore
 from protocol.store.unixfs import file_digest
 from tests.support.machines.processes import eventually
 from tests.support.market.sessions import a_session
-from tests.support.network.chain import WORKER_STAKE, Market
+from tests.support.network.chain import WORKER_STAKE, Stage
 from worker.duties.submission import Salts
 from worker.models.publish import publish_model
 from worker.models.serve import ServedModel, serve_model
@@ -55,7 +55,7 @@ class CountingEngine(WrappedEngine):
 class Bench:
     """A market with a published model, and workers to be made and lost on it."""
 
-    market: Market
+    market: Stage
     store: MemoryStore
     requester: MarketClient
     model: ServedModel
@@ -141,7 +141,7 @@ def tick_until(worker: Worker, is_reached: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def bench(anvil: Anvil, tmp_path: Path) -> Bench:
-    market = Market.deploy(anvil)
+    market = Stage.deploy(anvil)
     store = MemoryStore()
     model_id = publish_model(BUNDLED_MODEL, store, market.client(0))
     requester = market.requester()

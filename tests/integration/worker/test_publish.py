@@ -18,7 +18,7 @@ from protocol.market.events import ModelRegistered
 from protocol.market.types import ModelId
 from protocol.store.ipfs import IpfsStore
 from tests.support.models.packages import change_json, write_random_package
-from tests.support.network.chain import Market
+from tests.support.network.chain import Stage
 
 Capture = pytest.CaptureFixture[str]
 PUBLISHER = 3
@@ -27,9 +27,9 @@ PUBLISHER = 3
 @pytest.fixture
 def market(
     anvil: Anvil, ipfs: IpfsNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Market:
+) -> Stage:
     """A market, and the publisher's settings in the environment."""
-    market = Market.deploy(anvil)
+    market = Stage.deploy(anvil)
     monkeypatch.chdir(tmp_path)
     deployment, key = tmp_path / "deployment.json", tmp_path / "key"
     market.deployment.save(deployment)
@@ -52,7 +52,7 @@ def package(tmp_path: Path) -> Path:
 
 
 def test_model_publish_package_is_registered_and_can_be_fetched(
-    market: Market, ipfs: IpfsNode, package: Path, capsys: Capture
+    market: Stage, ipfs: IpfsNode, package: Path, capsys: Capture
 ) -> None:
     command = ["model", "publish", str(package), "--base-price", "7"]
 
@@ -70,7 +70,7 @@ def test_model_publish_package_is_registered_and_can_be_fetched(
 
 
 def test_model_publish_wrong_vectors_is_refused(
-    market: Market, package: Path, capsys: Capture
+    market: Stage, package: Path, capsys: Capture
 ) -> None:
     def change(content: dict[str, list[dict[str, list[str]]]]) -> None:
         content["vectors"][4]["logits"][7] = "0" * 64
@@ -83,7 +83,7 @@ def test_model_publish_wrong_vectors_is_refused(
 
 
 def test_model_publish_keeps_to_the_limits_and_the_outbox(
-    market: Market, package: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+    market: Stage, package: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ASSAY_WORKER_DATA_DIR", "data")
     monkeypatch.setenv("ASSAY_WORKER_MAX_FEE_PER_GAS_GWEI", "0.000000001")

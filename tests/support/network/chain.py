@@ -25,7 +25,7 @@ from protocol.market.types import (
 )
 from tests.support.market.values import a_job, a_model
 
-__all__ = ["Market", "Member"]
+__all__ = ["Stage", "Player"]
 
 DOLLARS = 1_000_000
 WORKER_STAKE = 200 * DOLLARS
@@ -41,7 +41,7 @@ def _address(index: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class Player:
     """A worker on a committee, with the salt of its commitment."""
 
     client: MarketClient
@@ -80,7 +80,7 @@ class Member:
 
 
 @dataclass(slots=True)
-class Market:
+class Stage:
     """A fresh marketplace: accounts 0 deploys, 1 requests, 2, 3, … work."""
 
     anvil: Anvil
@@ -145,11 +145,11 @@ class Market:
         (drawn,) = (x.event for x in logs if isinstance(x.event, CommitteeDrawn))
         return drawn
 
-    def members(self, drawn: CommitteeDrawn) -> list[Member]:
+    def members(self, drawn: CommitteeDrawn) -> list[Player]:
         """Committee in the order of its places; vacant ones left out."""
         known = {_address(i): i for i in range(FIRST_WORKER, MOST_ACCOUNTS)}
         return [
-            Member(
+            Player(
                 client=self.client(known[worker]),
                 place=place,
                 secret=salt_secret(development_account(known[worker])),
