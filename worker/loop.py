@@ -47,7 +47,7 @@ def run_loop(
 
     Args:
         steps: What to do.
-        stop: What the outside wishes.
+        stop: Whether to drain, or to stop.
         monitor: Told how it goes.
         poll_seconds: Pause between ticks.
 

@@ -129,7 +129,7 @@ class Worker:
 
         Args:
             session: The worker's connections.
-            settings: What it was told.
+            settings: Its settings.
             models: The models it serves.
             salts: Of its key's commitments.
             holdings: Its seats.

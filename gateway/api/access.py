@@ -17,7 +17,7 @@ from gateway.completions.delivery import Calls
 from gateway.database.engine import Database
 from gateway.errors import CallRefused
 from gateway.indexer.head_watch import HeadWatch
-from gateway.jobs.loop import JobEngine
+from gateway.jobs.loop import JobLoop
 from gateway.jobs.market_access import MarketAccess
 from gateway.metrics import Metrics
 from gateway.readiness import Readiness
@@ -31,8 +31,8 @@ __all__ = [
     "CallsDep",
     "CatalogueDep",
     "DatabaseDep",
-    "EngineDep",
     "FeedDep",
+    "JobLoopDep",
     "MeteredCaller",
     "MetricsDep",
     "ReadinessDep",
@@ -71,7 +71,7 @@ AccessDep = Annotated[MarketAccess, _part(MarketAccess)]
 CallsDep = Annotated[Calls, _part(Calls)]
 CatalogueDep = Annotated[Catalogue, _part(Catalogue)]
 DatabaseDep = Annotated[Database, _part(Database)]
-EngineDep = Annotated[JobEngine, _part(JobEngine)]
+JobLoopDep = Annotated[JobLoop, _part(JobLoop)]
 FeedDep = Annotated[BatchFeed, _part(BatchFeed)]
 MetricsDep = Annotated[Metrics, _part(Metrics)]
 ReadinessDep = Annotated[Readiness, _part(Readiness)]

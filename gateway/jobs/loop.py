@@ -33,7 +33,7 @@ from protocol.hexadecimal import to_hex
 from protocol.host.crash_points import crash_point
 from protocol.market.types import JobId
 
-__all__ = ["JobEngine", "LoopOptions", "new_replica_name"]
+__all__ = ["JobLoop", "LoopOptions", "new_replica_name"]
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class LoopOptions:
     threads: int = 8
 
 
-class JobEngine:
+class JobLoop:
     """Runs in threads of its own between `start` and `stop`."""
 
     def __init__(

@@ -146,7 +146,7 @@ class FailoverStore:
         failures = [error for _, error in answers if error]
         if len(failures) == len(self._stores):
             raise _joined(failures)
-        return tuple(address for told, _ in answers for address in told or ())
+        return tuple(address for answer, _ in answers for address in answer or ())
 
     def connect(self, address: str) -> None:
         """See `PeerNode.connect`: of every node; one that can is enough."""
@@ -191,5 +191,5 @@ def _joined(failures: Sequence[StoreError]) -> StoreError:
     retryable = [error for error in failures if error.is_retryable]
     missing = [error for error in retryable if isinstance(error, ContentNotFound)]
     kind = type((missing or retryable or failures)[0])
-    said = "; ".join(dict.fromkeys(map(str, failures)))
-    return kind(f"none of {len(failures)} IPFS nodes: {said}")
+    reasons = "; ".join(dict.fromkeys(map(str, failures)))
+    return kind(f"none of {len(failures)} IPFS nodes: {reasons}")

@@ -80,8 +80,8 @@ def timeline_lines(timeline: Timeline, amounts: Amounts) -> list[str]:
         f"{timeline.state.label}; {params.prompt_count} prompts, at most "
         f"{params.max_tokens} tokens, redundancy {params.redundancy}{verified}",
     ]
-    told = (event_line(log, amounts) for log in timeline.logs)
-    return [*lines, *(line for line in told if line is not None)]
+    events = (event_line(log, amounts) for log in timeline.logs)
+    return [*lines, *(line for line in events if line is not None)]
 
 
 # ---------------------------------------------------------------- while waiting

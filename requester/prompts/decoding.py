@@ -79,8 +79,8 @@ class Decoding:
 
     def to_json(self) -> dict[str, Any]:
         """The parameters that were given, as a JSON value."""
-        said = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in said.items() if value is not None}
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in given.items() if value is not None}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:

@@ -81,5 +81,5 @@ def _frame_question(text: str) -> str:
     if passage:
         context = passage.rstrip() + "\n\n"
     else:
-        context = "".join(f"Q: {asked}\nA: {told}\n" for asked, told in _QUESTIONS)
+        context = "".join(f"Q: {asked}\nA: {answer}\n" for asked, answer in _QUESTIONS)
     return f"{context}Q: {question.strip()}\nA:"

@@ -83,11 +83,11 @@ def ask_running_worker(
         if time.monotonic() > deadline:
             raise WaitTimedOut(_silence(asked, limit_seconds))
         time.sleep(_POLL_SECONDS)
-    said = json.loads(answer.read_text(encoding="utf-8"))
+    reply = json.loads(answer.read_text(encoding="utf-8"))
     answer.unlink()
-    if "error" in said:
-        raise WorkerError(f"the running worker refused: {said['error']}")
-    return Withdrawal(**said)
+    if "error" in reply:
+        raise WorkerError(f"the running worker refused: {reply['error']}")
+    return Withdrawal(**reply)
 
 
 def withdraw_as_worker(
@@ -158,11 +158,11 @@ class RequestServer:
         except FileNotFoundError:
             return  # taken back
         try:
-            said = asdict(self._withdraw(taken))
+            reply = asdict(self._withdraw(taken))
         except MarketError as error:
-            said = {"error": one_line(error)}
+            reply = {"error": one_line(error)}
         draft = self._folder / f".{name}"
-        draft.write_text(json.dumps(said), encoding="utf-8")
+        draft.write_text(json.dumps(reply), encoding="utf-8")
         draft.rename(self._folder / (name + _ANSWERED))
         taken.unlink()
 

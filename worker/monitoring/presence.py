@@ -77,7 +77,7 @@ def watch(
     So watching costs the worker's loop nothing, and an endpoint always answers.
 
     Args:
-        monitor: What is told.
+        monitor: What is kept up to date.
         read_snapshot: Reads the chain and the journal; called from one thread only.
         ping_content: Raises StoreError if the IPFS node does not answer.
         models: Models served.
