@@ -1,7 +1,7 @@
 """Runs a batch: posts its jobs, follows them to their ends, collects their results.
 
 Every step is written down before the next one depends on it, so the process may die
-anywhere: whoever runs the batch again asks the chain what became of what was written.
+anywhere: the next run of the batch asks the chain what became of what was written.
 """
 
 from __future__ import annotations

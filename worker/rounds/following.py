@@ -2,7 +2,7 @@
 
 A round is asked for once, at the block up to which events were read, and then moved by
 every event that follows. A reorganisation, or a call that the contract refused, makes
-the worker ask again; so does age, for whoever holds a bond trusts nothing for long.
+the worker ask again. So does age: with a bond at stake, nothing is trusted for long.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class _Known:
 
 
 class Rounds:
-    """The rounds of jobs that somebody asked about, and of those posted since."""
+    """The rounds of jobs that were asked about, and of those posted since."""
 
     def __init__(self, source: RoundSource, *, reveal_window_seconds: int) -> None:
         """Start knowing nothing.
