@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -46,6 +47,8 @@ class Batch:
         self._client = client
         self._journal = journal
         self._lock = lock
+        # A batch that is forgotten lets go, as one that is closed does.
+        weakref.finalize(self, lock.release)
         self.batch_id = batch_id
         self.estimate = BatchEstimate()
         for chunk in journal.chunks():

@@ -31,6 +31,7 @@ __all__ = ["deploy_market", "is_instance"]
 class _Deployed:
     address: ChecksumAddress
     block_number: int
+    code_hash: str
 
 
 def deploy_market(
@@ -90,16 +91,15 @@ def _describe(
     registry: _Deployed,
     token: ChecksumAddress,
 ) -> Deployment:
-    addresses = {
-        "marketplace": market.address,
-        "lens": lens.address,
-        "registry": registry.address,
-        "token": token,
-    }
+    made = {"marketplace": market, "lens": lens, "registry": registry}
+    addresses = {role: one.address for role, one in made.items()} | {"token": token}
+    # Of the code that was checked; another node may not have it yet.
+    hashes = {role: one.code_hash for role, one in made.items()}
+    hashes["token"] = _hash_of(bytes(web3.eth.get_code(token)))
     return Deployment(
         chain_id=web3.eth.chain_id,
         block_number=min(registry.block_number, market.block_number),
-        code_hashes={role: _code_hash(web3, at) for role, at in addresses.items()},
+        code_hashes=hashes,
         **addresses,
     )
 
@@ -153,7 +153,7 @@ class _Deployer:
         code = bytes(self._web3.eth.get_code(address))
         if not is_instance(code, artifact):
             raise ChainError(f"the code at {address} is not that of {artifact.name}")
-        return _Deployed(address, block_number)
+        return _Deployed(address, block_number, _hash_of(code))
 
 
 def is_instance(code: bytes, artifact: Artifact) -> bool:
@@ -168,8 +168,8 @@ def _require_code(web3: Web3, token: ChecksumAddress) -> None:
         raise NoContract(f"there is no token at {token}")
 
 
-def _code_hash(web3: Web3, address: ChecksumAddress) -> str:
-    return to_hex(keccak(bytes(web3.eth.get_code(address))))
+def _hash_of(code: bytes) -> str:
+    return to_hex(keccak(code))
 
 
 def _first_block_of(web3: Web3, address: ChecksumAddress) -> int:

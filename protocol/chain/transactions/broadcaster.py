@@ -113,7 +113,9 @@ class Broadcaster:
             if receipt is None:
                 continue
             crash_point("transaction.mined")
-            wei = receipt.gas_used * receipt.gas_price
+            # A node that does not state the price must not lift the limit of a day.
+            price = receipt.gas_price or broadcast.fees.max_fee
+            wei = receipt.gas_used * price
             self._nonces.confirm(broadcast, wei=wei)
             crash_point("transaction.settled")
             if self._options.observer is not None:

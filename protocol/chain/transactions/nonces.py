@@ -114,8 +114,10 @@ class NonceManager:
     def replace(self, broadcast: Broadcast) -> None:
         """Write down another transaction of a nonce, before it is sent."""
         self._write(broadcast)
-        if broadcast.nonce in self._state.reserved:
-            self._state.reserved[broadcast.nonce].append(broadcast)
+        # Whoever waited may release the nonce meanwhile, on another thread.
+        of_nonce = self._state.reserved.get(broadcast.nonce)
+        if of_nonce is not None:
+            of_nonce.append(broadcast)
 
     def drop(self, broadcast: Broadcast) -> None:
         """Forget a transaction that no node took, so that it cannot be mined."""

@@ -10,14 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from eth_utils.address import to_checksum_address
 
 from devnet.processes.anvil import Anvil, development_account
+from protocol.chain.abi.decoding import topic_of
 from protocol.chain.rpc.provider import connect
 from protocol.chain.transactions.options import SenderOptions
 from protocol.chain.transactions.outbox import Outbox
 from protocol.chain.transactions.sender import Call, Sender
 from protocol.errors import TransactionDropped
 from protocol.host.crash_points import CRASH_AT_VARIABLE
+from protocol.market.events import JobSettled
 from tests.support.machines.processes import eventually
 
 GWEI = 10**9
@@ -200,3 +203,18 @@ def test_send_whose_line_another_process_cleared_finds_its_receipt(
         own_anvil.mine()
         assert sent.result().tx_hash == line.tx_hash
     assert _nonce(own_anvil) == 1
+
+
+def test_sender_after_a_contract_wrote_our_topic_sends_on(
+    anvil: Anvil, outbox: Path
+) -> None:
+    """As a callback may, to stop whoever delivers to it."""
+    imitator = to_checksum_address("0x" + "1f" * 20)
+    # PUSH32 topic, no data, LOG1, STOP.
+    code = "0x7f" + topic_of(JobSettled)[2:] + "60006000a100"
+    anvil.rpc("anvil_setCode", imitator, code)
+    sender = _sender(anvil, outbox, receipt_timeout_seconds=5.0)
+    receipt = sender.send(Call("deliver", imitator, b""))
+    assert receipt.has_succeeded and receipt.logs == ()
+    assert sender.pending_count == 0
+    assert _sender(anvil, outbox).send(_gift()).has_succeeded

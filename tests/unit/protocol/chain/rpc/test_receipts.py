@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from protocol.chain.abi.decoding import topic_of
 from protocol.chain.rpc.receipts import TxReceipt, fetch_receipt
 from protocol.errors import RpcUnavailable
+from protocol.market.events import JobSettled
 
 TX_HASH = "0x" + "ab" * 32
 MINED = {
@@ -39,6 +41,12 @@ def test_fetch_receipt_without_a_price_costs_nothing() -> None:
     receipt = _fetch({k: v for k, v in MINED.items() if k != "effectiveGasPrice"})
     assert receipt is not None
     assert receipt.gas_price == 0
+
+
+def test_fetch_receipt_with_a_strangers_log_under_our_topic_leaves_it_out() -> None:
+    receipt = _fetch({**MINED, "logs": [{"topics": [topic_of(JobSettled)]}]})
+    assert receipt is not None
+    assert receipt.logs == ()
 
 
 @pytest.mark.parametrize("answer", [None, {**MINED, "blockNumber": None}])
