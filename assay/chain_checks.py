@@ -1,4 +1,4 @@
-"""Whether a chain can carry a marketplace: pure judgements of what it answered."""
+"""Whether a chain can carry a marketplace: what is asked of it, and the verdicts."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def fine(what: str, fact: str) -> Finding:
 
 
 def odd(what: str, fact: str, advice: str) -> Finding:
-    """Jobs are served, but somebody should know."""
+    """Jobs are served, but the operator should know."""
     return Finding(Level.ODD, what, fact, advice)
 
 

@@ -1,5 +1,5 @@
-"""One-command local network, and the root of the `assay` command.
+"""A whole market on one machine, for development: as a library and as `assay up`.
 
-Anvil, an embedded IPFS node, the contracts and worker processes, started in order,
+Anvil, an embedded IPFS node, the contracts, workers and a gateway, started in order,
 supervised, and stopped without leaving a process behind.
 """

@@ -183,8 +183,8 @@ def create_wallet(
 
     key = None if from_key_file is None else read_key(from_key_file)
     address = create_keystore(keystore, PasswordSource(password_file), key)
-    told = {"address": address, "keystore": str(keystore)}
-    click.echo(json.dumps(told) if as_json else address)
+    created = {"address": address, "keystore": str(keystore)}
+    click.echo(json.dumps(created) if as_json else address)
 
 
 # ---------------------------------------------------------------- shared

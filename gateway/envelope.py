@@ -1,4 +1,4 @@
-"""Errors as OpenAI's clients read them: one place that knows all."""
+"""Errors as OpenAI's clients read them, all mapped in one place."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class Metrics:
         )
 
     def watch(self, name: str, what: str, value: Callable[[], float]) -> None:
-        """Add a gauge that is read whenever somebody asks."""
+        """Add a gauge that is read at every scrape."""
         gauge = Gauge(f"assay_gateway_{name}", what, registry=self.registry)
         gauge.set_function(value)
 

@@ -1,4 +1,4 @@
-"""Receipts that were made before: a settled job's never changes."""
+"""A cache of receipts: that of a settled job never changes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from protocol.hexadecimal import to_hex
 from protocol.market.types import JobId
 from requester.receipts.verify import build
 
-__all__ = ["ReceiptShelf"]
+__all__ = ["ReceiptCache"]
 
 
-class ReceiptShelf:
+class ReceiptCache:
     """Makes receipts, and keeps the last ones; may be shared between threads."""
 
     def __init__(self, access: MarketAccess, *, max_receipts: int = 256) -> None:

@@ -43,7 +43,7 @@ def forget_texts(session: Session, hours: float) -> int:
 
 
 class Retention:
-    """Does so every few minutes, in a thread of its own."""
+    """Empties old texts every few minutes, in a thread of its own."""
 
     def __init__(self, database: Database, *, hours: float) -> None:
         """Say how long texts are kept."""

@@ -53,7 +53,7 @@ def run_gateway(settings: GatewaySettings) -> None:
             extra={
                 "address": f"http://{host}:{port}",
                 "wallet": services.access.account,
-                "replica": services.engine.replica,
+                "replica": services.job_loop.replica,
             },
         )
         services.start()

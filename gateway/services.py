@@ -11,11 +11,11 @@ from gateway.completions.catalogue import Catalogue
 from gateway.completions.delivery import Calls
 from gateway.database.engine import Database
 from gateway.indexer.head_watch import HeadWatch
-from gateway.jobs.loop import JobEngine
+from gateway.jobs.loop import JobLoop
 from gateway.jobs.market_access import MarketAccess
 from gateway.metrics import Metrics
 from gateway.readiness import Readiness
-from gateway.receipts import ReceiptShelf
+from gateway.receipts import ReceiptCache
 from gateway.settings import GatewaySettings
 from protocol.roles.session import Session
 
@@ -45,7 +45,7 @@ class Services:
         access: The market, and the wallet.
         catalogue: Models that can be called.
         calls: Takes calls and hands their answers out.
-        engine: Makes jobs of calls.
+        job_loop: Makes jobs of calls.
         feed: Moves batches on.
         metrics: Counts.
         readiness: Whether all of it works.
@@ -60,11 +60,11 @@ class Services:
     access: MarketAccess
     catalogue: Catalogue
     calls: Calls
-    engine: JobEngine
+    job_loop: JobLoop
     feed: BatchFeed
     metrics: Metrics
     readiness: Readiness
-    receipts: ReceiptShelf
+    receipts: ReceiptCache
     watch: HeadWatch
     background: Sequence[BackgroundPart]
 

@@ -1,4 +1,4 @@
-"""How a gateway's parts are joined."""
+"""Makes a gateway's parts from its settings, and joins them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from gateway.database.engine import Database
 from gateway.database.schema import migrate
 from gateway.indexer.head_watch import HeadWatch
 from gateway.indexer.service import IndexService, market_of
-from gateway.jobs.loop import JobEngine, LoopOptions, new_replica_name
+from gateway.jobs.loop import JobLoop, LoopOptions, new_replica_name
 from gateway.jobs.market_access import MarketAccess
 from gateway.jobs.runner import JobRunner
 from gateway.metrics import Metrics
 from gateway.readiness import Readiness
-from gateway.receipts import ReceiptShelf
+from gateway.receipts import ReceiptCache
 from gateway.retention import Retention
 from gateway.services import Services
 from gateway.settings import GatewaySettings
@@ -48,13 +48,13 @@ def connect_services(settings: GatewaySettings, database: Database) -> Services:
     admission = Admission(database, access, catalogue, settings, replica=replica)
     answers = Answers(access, base_url=settings.base_url)
     feed = _feed(settings, database, admission, answers, replica)
-    engine = _engine(settings, database, access, waiters, metrics, feed, replica)
+    job_loop = _job_loop(settings, database, access, waiters, metrics, feed, replica)
     calls = Calls(
         database,
         admission,
         answers,
         waiters,
-        notice=engine.notice,
+        notice=job_loop.notice,
         timeout_seconds=settings.call_timeout_seconds,
     )
     index = _index(settings, database, access)
@@ -66,13 +66,13 @@ def connect_services(settings: GatewaySettings, database: Database) -> Services:
         access=access,
         catalogue=catalogue,
         calls=calls,
-        engine=engine,
+        job_loop=job_loop,
         feed=feed,
         metrics=metrics,
-        readiness=_readiness(session, database, index, engine),
-        receipts=ReceiptShelf(access),
+        readiness=_readiness(session, database, index, job_loop),
+        receipts=ReceiptCache(access),
         watch=HeadWatch(database),
-        background=(index, engine, retention),
+        background=(index, job_loop, retention),
     )
 
 
@@ -103,7 +103,7 @@ def _feed(
     )
 
 
-def _engine(
+def _job_loop(
     settings: GatewaySettings,
     database: Database,
     access: MarketAccess,
@@ -111,7 +111,7 @@ def _engine(
     metrics: Metrics,
     feed: BatchFeed,
     replica: str,
-) -> JobEngine:
+) -> JobLoop:
     runner = JobRunner(
         access,
         database,
@@ -127,7 +127,7 @@ def _engine(
         lease_seconds=settings.lease_seconds,
         max_live_jobs=settings.max_live_jobs,
     )
-    return JobEngine(
+    return JobLoop(
         access,
         database,
         runner,
@@ -151,7 +151,7 @@ def _index(
 
 
 def _readiness(
-    session: Session, database: Database, index: IndexService, engine: JobEngine
+    session: Session, database: Database, index: IndexService, job_loop: JobLoop
 ) -> Readiness:
     return Readiness(
         {
@@ -159,6 +159,6 @@ def _readiness(
             "content_store": session.store.ping,
             "database": database.check,
             "index": index.check,
-            "jobs": engine.check,
+            "jobs": job_loop.check,
         }
     )

@@ -1,4 +1,4 @@
-"""Addresses that can be shown."""
+"""URLs without their secrets, for logs and messages."""
 
 from __future__ import annotations
 

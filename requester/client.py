@@ -54,7 +54,7 @@ class Client:
     def __init__(
         self, connections: Connections, *, model_id: ModelId | None = None
     ) -> None:
-        """Use connections that stand.
+        """Use connections that are open.
 
         Args:
             connections: Chain, store, tokenizers, clock.
@@ -77,10 +77,10 @@ class Client:
                 `key_file`.
 
         Raises:
-            ConfigError: A setting, deployment or key file is missing or makes no sense,
-                or the data folder cannot be written to.
+            ConfigError: A setting, deployment or key file is missing or makes no sense.
             ChainError: The RPC does not answer, serves another chain, or has no
-                contract where the deployment says.
+                contract where the deployment says; or the outbox in the data folder
+                cannot be used.
         """
         settings = settings or RequesterSettings.load(**given)
         has_key = settings.key_file is not None
@@ -330,10 +330,10 @@ class Client:
         return build(job, outputs)
 
     def market_for(self, terms: Terms) -> DraftMarket:
-        """What the chain says about the model that terms name, or leave unsaid.
+        """What a draft needs of the chain, for the model that terms name or default to.
 
         Raises:
-            ConfigError: They leave it unsaid, and so do the settings.
+            ConfigError: Neither they nor the settings name one.
             RequestError: It is not registered.
         """
         model_id = terms.model_id or self._model_id or self._only_model()

@@ -1,1 +1,1 @@
-"""The staked node: it is drawn, runs the model, commits, reveals and earns."""
+"""The staked process that is drawn, computes, commits, reveals and is paid."""

@@ -48,7 +48,7 @@ def can_still_draw(current: Round, close_block: int, block_number: int) -> bool:
 
 
 class Drain:
-    """One worker's way out; ask `is_done` after each tick."""
+    """A drain in progress; ask `is_done` after each tick."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What this worker owes to a job, how far it is, and what to do next.
+"""What this worker owes to a job: at what stage that is, and the next step.
 
 The chain is the memory of what was committed and revealed; the journal only adds what
 the chain cannot know: the outcome that was computed. So a worker that restarts asks the
@@ -78,7 +78,7 @@ class Duty:
 
 
 def stage_of(duty: Duty, current: Round, now: int) -> JobStage | None:
-    """How far a duty is; None unless its round is under way.
+    """How far a duty is; None unless its round is in progress.
 
     Args:
         duty: The place, and whether its outcome was computed.

@@ -1,4 +1,4 @@
-"""Whether jobs pay for their gas, where somebody said what a token is worth."""
+"""Whether jobs pay for their gas, if `token_wei` says what a token is worth."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class LoopSteps(Protocol):
         ...
 
     def tend(self) -> None:
-        """After a tick, unless draining: what may take on new things."""
+        """After a tick, unless draining: answer requests, and open seats."""
         ...
 
     def take_news(self) -> None:
@@ -47,7 +47,7 @@ def run_loop(
 
     Args:
         steps: What to do.
-        stop: What the outside wishes.
+        stop: Whether to drain, or to stop.
         monitor: Told how it goes.
         poll_seconds: Pause between ticks.
 

@@ -97,7 +97,7 @@ class WorkerMetrics:
         self._lost.inc(units)
 
     def set_jobs(self, stages: Mapping[JobStage, int]) -> None:
-        """How many live duties stand where; those not named are zero."""
+        """How many live duties are at each stage; stages not named have none."""
         for stage in JobStage:
             self._jobs.labels(state=stage.value).set(stages.get(stage, 0))
 

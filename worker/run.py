@@ -1,4 +1,4 @@
-"""A worker made of its parts, and the order in which they take their turn."""
+"""A worker: its parts joined, and what each tick does with them, in order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from worker.duties.queue import ComputeQueue
 from worker.duties.serving import Serving
 from worker.duties.submission import Salts, Submission
 from worker.gas_policy import GasGuard
-from worker.journal.events import Inbox
+from worker.journal.events import EventReader
 from worker.journal.journal import Journal
 from worker.journal.live import LiveJobs
 from worker.journal.pruning import Pruning
@@ -27,7 +27,7 @@ from worker.loop import run_loop
 from worker.metrics import WorkerMetrics
 from worker.models.serve import ServedModel, WrapEngine, serve_model
 from worker.money.payout import Payout
-from worker.money.requests import RequestDesk
+from worker.money.requests import RequestServer
 from worker.monitoring.presence import Monitor, present
 from worker.process.acting import until_answered
 from worker.process.background import TaskPool
@@ -129,7 +129,7 @@ class Worker:
 
         Args:
             session: The worker's connections.
-            settings: What it was told.
+            settings: Its settings.
             models: The models it serves.
             salts: Of its key's commitments.
             holdings: Its seats.
@@ -160,7 +160,7 @@ class Worker:
         client, metrics = self._client, self._monitor.metrics
         window = client.config.reveal_window_seconds
         self._rounds = Rounds(client, reveal_window_seconds=window)
-        self._inbox = Inbox(
+        self._event_reader = EventReader(
             client,
             self._jobs,
             self._rounds,
@@ -208,7 +208,7 @@ class Worker:
             above=settings.withdraw_above,
             to=settings.payee,
         )
-        self._requests = RequestDesk(settings.data_dir, self._client)
+        self._requests = RequestServer(settings.data_dir, self._client)
 
     def run(self, stop: Stop) -> None:
         """Open seats and work until told to stop.
@@ -242,7 +242,7 @@ class Worker:
         self._collect()
         head = self._client.head()
         if head != self._head:
-            read_to = self._inbox.read()
+            read_to = self._event_reader.read()
             self._guard.update_price()
             # Not if the chain was reorganised while it was read: then again.
             self._head = head if read_to >= head.number else None
@@ -276,7 +276,7 @@ class Worker:
         self._seats.recover_bonds()
 
     def begin_drain(self) -> Drain:
-        """The way out; its time counts from now."""
+        """Start the drain; its time limit counts from now."""
         return Drain(
             self._client,
             self._holdings,

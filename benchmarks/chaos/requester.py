@@ -21,7 +21,7 @@ from requester.jobs.job import Job
 from requester.prompts.decoding import Decoding
 from requester.settings import RequesterSettings
 
-__all__ = ["DRAIN_FILE", "Errand", "main", "read_verified"]
+__all__ = ["DRAIN_FILE", "JobLoad", "main", "read_verified"]
 
 DRAIN_FILE = "drain"
 
@@ -35,7 +35,7 @@ _ID_DIGITS = 64
 _log = logging.getLogger("requester.chaos")
 
 
-class Errand:
+class JobLoad:
     """Keeps so many jobs in flight until it is told to let them end."""
 
     def __init__(self, client: Client, folder: Path, in_flight: int) -> None:
@@ -124,14 +124,14 @@ def main() -> None:
     in_flight = flags.pop("in_flight")
     configure_logging(as_json=True)
     settings = RequesterSettings.load(**flags, results_timeout_seconds=5)
-    errand: Errand | None = None
+    load: JobLoad | None = None
     is_done = False
     while not is_done:
         try:
-            if errand is None:
+            if load is None:
                 client = Client.connect(settings)
-                errand = Errand(client, settings.data_dir, in_flight)
-            is_done = errand.step()
+                load = JobLoad(client, settings.data_dir, in_flight)
+            is_done = load.step()
         except MarketError as error:
             _log.warning("step failed", extra={"reason": str(error)})
         time.sleep(_PAUSE_SECONDS)

@@ -40,7 +40,7 @@ class ChaosPlan:
 
 @dataclass(frozen=True, slots=True)
 class ChaosResult:
-    """What came of it.
+    """The result of a chaos run.
 
     Attributes:
         counted: Jobs and money, by the chain.

@@ -151,7 +151,7 @@ class Load:
                 del self._drawing[job_id]
 
     def _apply(self, log: Log) -> bool:
-        """Whether the event's job is known; if it is not, its posting is under way."""
+        """Whether the event's job is known; if it is not, its posting is not seen."""
         event = log.event
         job = self.jobs.get(event.job_id)  # type: ignore[attr-defined]
         if job is None:

@@ -29,7 +29,7 @@ _POLL_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class GatewayCall:
-    """What came of it.
+    """The answer of the call, and the check of its receipt.
 
     Attributes:
         prompt: What was asked.

@@ -81,7 +81,7 @@ class DemoView(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DemoReport:
-    """What came of it.
+    """The result of a demo run.
 
     Attributes:
         summary: As written to `summary.json`.
@@ -263,9 +263,9 @@ class _Demo:
             timeout=_VERIFY_SECONDS,
             check=False,
         )
-        said = (done.stdout + done.stderr).strip()
-        last = said.splitlines()[-1] if said else "nothing was printed"
-        return said, DemoCheck("the receipt verifies", done.returncode == 0, last)
+        printed = (done.stdout + done.stderr).strip()
+        last = printed.splitlines()[-1] if printed else "nothing was printed"
+        return printed, DemoCheck("the receipt verifies", done.returncode == 0, last)
 
 
 def _texts(results: Results | None) -> list[dict[str, Any]]:

@@ -69,8 +69,8 @@ class _Child:
     async def ready(self) -> dict[str, Any]:
         """Waits for what the process says of itself once the node runs."""
         async with asyncio.timeout(_START_SECONDS):
-            told = await self._expect(0)
-        return dict(told)
+            facts = await self._expect(0)
+        return dict(facts)
 
     async def call(self, operation: str, *args: Any) -> Any:
         number = next(self._ids)
@@ -270,7 +270,7 @@ class KuboNode:
     async def _start_child(self) -> _Child:
         child = await _Child.start(self._repository, self._swarm_port)
         try:
-            told = await child.ready()
+            facts = await child.ready()
         except (_Ended, TimeoutError):
             await child.kill()
             raise KuboError(
@@ -279,8 +279,8 @@ class KuboNode:
         except BaseException:
             await child.kill()
             raise
-        self.peer_id = str(told["peer_id"])
-        self.addresses = tuple(str(address) for address in told["addresses"])
+        self.peer_id = str(facts["peer_id"])
+        self.addresses = tuple(str(address) for address in facts["addresses"])
         # Keep a port that the system chose: peers know it.
         self._swarm_port = self._swarm_port or _port_of(self.addresses)
         for address in self._known_peers:

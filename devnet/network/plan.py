@@ -153,7 +153,7 @@ class Network:
         return to_hex(self.model_id)
 
     def client(self, account: LocalAccount | None = None) -> MarketClient:
-        """The market by an account's hand, or for reading only.
+        """A market client with an account's key, or for reading only.
 
         Raises:
             ChainError: The chain does not answer.

@@ -163,7 +163,7 @@ def _has_ended(folder: NetworkFolder, seconds: float) -> bool:
 
 
 class _Publisher:
-    """Keeps the state file in step."""
+    """Writes the state file whenever the network changes."""
 
     def __init__(self, folder: NetworkFolder, plan: NetworkPlan) -> None:
         self._folder = folder
@@ -201,7 +201,7 @@ def _url(port: int) -> str:
 
 
 def _watch(supervisor: Supervisor, state: _Publisher, report: Report) -> None:
-    """Look after the processes; a worker may end, what all depend on may not."""
+    """Watch the processes; a worker may end, the chain, IPFS and the like may not."""
     while True:
         for process in supervisor.deaths():
             state.publish(NetworkPhase.READY)

@@ -49,7 +49,7 @@ def development_account(index: int) -> LocalAccount:
 
 @dataclass(frozen=True, slots=True)
 class Anvil:
-    """A local chain that runs; it mines a block for each transaction unless told else.
+    """A local chain that runs; it mines a block for each transaction by default.
 
     Attributes:
         url: Its RPC endpoint.

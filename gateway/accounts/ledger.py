@@ -21,7 +21,7 @@ __all__ = ["Balance", "balances", "release", "reserve", "settle"]
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """What a key has spent and may still have to, units of the escrow token.
+    """What a key may spend, has spent and has reserved, units of the escrow token.
 
     Attributes:
         budget: Most it may ever spend; None for no limit.

@@ -1,1 +1,1 @@
-"""The gateway's routes, and what every request passes."""
+"""The gateway's HTTP routes, and the middleware that every request passes."""

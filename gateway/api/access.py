@@ -1,4 +1,4 @@
-"""Who calls: the parts of the gateway and the API key, as endpoints ask for them."""
+"""Dependencies of endpoints: parts of the gateway, and the caller by its API key."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from gateway.completions.delivery import Calls
 from gateway.database.engine import Database
 from gateway.errors import CallRefused
 from gateway.indexer.head_watch import HeadWatch
-from gateway.jobs.loop import JobEngine
+from gateway.jobs.loop import JobLoop
 from gateway.jobs.market_access import MarketAccess
 from gateway.metrics import Metrics
 from gateway.readiness import Readiness
-from gateway.receipts import ReceiptShelf
+from gateway.receipts import ReceiptCache
 from gateway.services import Services
 from gateway.settings import GatewaySettings
 
@@ -31,8 +31,8 @@ __all__ = [
     "CallsDep",
     "CatalogueDep",
     "DatabaseDep",
-    "EngineDep",
     "FeedDep",
+    "JobLoopDep",
     "MeteredCaller",
     "MetricsDep",
     "ReadinessDep",
@@ -71,11 +71,11 @@ AccessDep = Annotated[MarketAccess, _part(MarketAccess)]
 CallsDep = Annotated[Calls, _part(Calls)]
 CatalogueDep = Annotated[Catalogue, _part(Catalogue)]
 DatabaseDep = Annotated[Database, _part(Database)]
-EngineDep = Annotated[JobEngine, _part(JobEngine)]
+JobLoopDep = Annotated[JobLoop, _part(JobLoop)]
 FeedDep = Annotated[BatchFeed, _part(BatchFeed)]
 MetricsDep = Annotated[Metrics, _part(Metrics)]
 ReadinessDep = Annotated[Readiness, _part(Readiness)]
-ReceiptsDep = Annotated[ReceiptShelf, _part(ReceiptShelf)]
+ReceiptsDep = Annotated[ReceiptCache, _part(ReceiptCache)]
 SettingsDep = Annotated[GatewaySettings, _part(GatewaySettings)]
 WatchDep = Annotated[HeadWatch, _part(HeadWatch)]
 

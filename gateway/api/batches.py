@@ -14,8 +14,8 @@ from gateway.accounts.rate_limits import take_call
 from gateway.api.access import (
     Caller,
     DatabaseDep,
-    EngineDep,
     FeedDep,
+    JobLoopDep,
     MeteredCaller,
     SettingsDep,
     refuse_unknown_parameters,
@@ -156,7 +156,7 @@ async def create_batch(
     request: Request,
     database: DatabaseDep,
     feed: FeedDep,
-    engine: EngineDep,
+    job_loop: JobLoopDep,
     key: MeteredCaller,
 ) -> BatchObject:
     """Runs all calls of a file; they share as few jobs as they fill."""
@@ -170,7 +170,7 @@ async def create_batch(
 
     batch = await anyio.to_thread.run_sync(create)
     feed.notice()
-    engine.notice()
+    job_loop.notice()
     return batch
 
 
@@ -200,12 +200,16 @@ def show_batch(batch_id: str, database: DatabaseDep, key: Caller) -> BatchObject
 
 @router.post("/v1/batches/{batch_id}/cancel")
 def cancel_batch(
-    batch_id: str, database: DatabaseDep, feed: FeedDep, engine: EngineDep, key: Caller
+    batch_id: str,
+    database: DatabaseDep,
+    feed: FeedDep,
+    job_loop: JobLoopDep,
+    key: Caller,
 ) -> BatchObject:
     """Ends a batch; calls that are part of a job already go on."""
     with database.writing() as session:
         row = records.cancel_batch(session, key.key_id, batch_id)
         batch = records.describe_batch(session, row)
     feed.notice()
-    engine.notice()
+    job_loop.notice()
     return batch

@@ -170,10 +170,10 @@ def _fault(error: MarketError) -> str:
 
 def _model(listed: Listed) -> Model:
     spec = listed.spec
-    told: dict[str, Any] = {
+    details: dict[str, Any] = {
         "model_id": to_hex(listed.model_id),
         "profile": spec.profile_name,
         "context_length": spec.context_length,
         "price_per_token": str(spec.base_price),
     }
-    return Model(id=listed.name, created=listed.created_at, assay=told)
+    return Model(id=listed.name, created=listed.created_at, assay=details)

@@ -51,8 +51,8 @@ class BodyLimits:
             await self._app(scope, receive, send)
             return
         limit = self._max_bytes_of.get(scope["path"].rstrip("/"), self._max_bytes)
-        told = Headers(scope=scope).get("content-length", "")
-        if told.isdecimal() and int(told) > limit:
+        stated = Headers(scope=scope).get("content-length", "")
+        if stated.isdecimal() and int(stated) > limit:
             await _drain(receive, _DRAINED * limit)
             await error_response(_too_large(limit))(scope, receive, send)
             return

@@ -1,4 +1,4 @@
-"""What is seen of a call: an id, a line in the log, a count; and headers of safety.
+"""Observing each call: an id, a log line, metrics; and security headers.
 
 The log holds neither bodies nor keys: method, route, status, time, and the id by which
 an operator knows the key.
@@ -39,7 +39,7 @@ _HEADERS = {
 
 
 class Observation:
-    """Outermost of all: nothing leaves without it."""
+    """The outermost middleware: every response passes it."""
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
         """Wrap an app."""

@@ -37,8 +37,8 @@ def parse_job_id(text: str) -> JobId:
 
 @router.get("/v1/receipts/{job_id}")
 def show_receipt(
-    job_id: JobIdText, shelf: ReceiptsDep, outputs: _Outputs = None
+    job_id: JobIdText, cache: ReceiptsDep, outputs: _Outputs = None
 ) -> JSONResponse:
     """Proves what a quorum answered; `assay verify` checks it, without a node too."""
-    receipt: dict[str, Any] = shelf.receipt(parse_job_id(job_id), outputs)
+    receipt: dict[str, Any] = cache.receipt(parse_job_id(job_id), outputs)
     return JSONResponse(receipt, headers={"Cache-Control": _CACHING})

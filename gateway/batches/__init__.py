@@ -1,1 +1,1 @@
-"""Files of calls, and batches: what a job of many prompts is to an OpenAI client."""
+"""OpenAI's files and batches: files of calls, run as jobs of many prompts."""

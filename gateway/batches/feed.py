@@ -309,6 +309,6 @@ def _error(row: CallRow) -> dict[str, object]:
 
 
 def _fault_of(error: GatewayError) -> CallFault:
-    told = answer_of(error)
+    answer = answer_of(error)
     status = error.http_status
-    return CallFault(status, told.message, told.kind, told.code, told.param)
+    return CallFault(status, answer.message, answer.kind, answer.code, answer.param)

@@ -74,11 +74,11 @@ def _read(
     except CallRefused as error:
         return _fault("invalid_line", number, str(error), error.param)
     if line.url != endpoint:
-        told = f"url is {line.url}, the batch's endpoint is {endpoint}"
-        return _fault("mismatched_url", number, told, "url")
+        reason = f"url is {line.url}, the batch's endpoint is {endpoint}"
+        return _fault("mismatched_url", number, reason, "url")
     if line.custom_id in seen:
-        told = "custom_id stands in an earlier line too"
-        return _fault("duplicate_custom_id", number, told, "custom_id")
+        reason = "custom_id stands in an earlier line too"
+        return _fault("duplicate_custom_id", number, reason, "custom_id")
     seen.add(line.custom_id)
     body = json.dumps(line.body, separators=(",", ":"))
     lines.append(InputLine(number, line.custom_id, body))

@@ -157,9 +157,9 @@ class Admission:
             self._check_count(call, _texts(call) * call.choices)
             return completion_prompts(call, codec, seed)
         self._check_count(call, call.choices)
-        told = render_chat(self._template(call, model_id), call.messages, codec)
-        room = self._access.spec_of(model_id).context_length - len(told.ids)
-        return chat_prompts(call, told.text, told.ids, room, seed)
+        rendered = render_chat(self._template(call, model_id), call.messages, codec)
+        room = self._access.spec_of(model_id).context_length - len(rendered.ids)
+        return chat_prompts(call, rendered.text, rendered.ids, room, seed)
 
     def _check_fit(
         self, call: CompletionCall | ChatCall, prompts: list[Prompt], model_id: ModelId

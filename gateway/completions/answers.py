@@ -68,10 +68,10 @@ class Facts:
     @property
     def usage(self) -> Usage:
         """Tokens used; a prompt counts once, however many choices it has."""
-        asked = self.prompt_tokens // self.form.choices
-        told = sum(len(output.ids) for output in self.outputs)
+        prompt = self.prompt_tokens // self.form.choices
+        new = sum(len(output.ids) for output in self.outputs)
         return Usage(
-            prompt_tokens=asked, completion_tokens=told, total_tokens=asked + told
+            prompt_tokens=prompt, completion_tokens=new, total_tokens=prompt + new
         )
 
     @property
@@ -105,10 +105,10 @@ def completion_answer(facts: Facts, codec: TokenCodec) -> Completion:
 def completion_chunks(facts: Facts, codec: TokenCodec) -> Iterator[Completion]:
     """The same in chunks: a token each, one choice after the other."""
     for index, (prompt, output) in enumerate(_pairs(facts)):
-        told = _completion_logprobs(facts, output, codec)
+        whole = _completion_logprobs(facts, output, codec)
         parts = [_choice(index, prompt)] if prompt else []
         for place, piece in enumerate(pieces_of(output, codec)):
-            logprobs = None if told is None else _at(told, place)
+            logprobs = None if whole is None else _at(whole, place)
             if piece or logprobs is not None:
                 parts.append(_choice(index, piece, logprobs))
         parts.append(_choice(index, "", finish=output.finish))
@@ -154,12 +154,12 @@ def _completion_logprobs(
     )
 
 
-def _at(told: CompletionLogprobs, place: int) -> CompletionLogprobs:
+def _at(whole: CompletionLogprobs, place: int) -> CompletionLogprobs:
     return CompletionLogprobs(
-        tokens=[told.tokens[place]],
-        token_logprobs=[told.token_logprobs[place]],
-        top_logprobs=[told.top_logprobs[place]],
-        text_offset=[told.text_offset[place]],
+        tokens=[whole.tokens[place]],
+        token_logprobs=[whole.token_logprobs[place]],
+        top_logprobs=[whole.top_logprobs[place]],
+        text_offset=[whole.text_offset[place]],
     )
 
 

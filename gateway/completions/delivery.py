@@ -63,7 +63,7 @@ class Waiters:
                     del self._events[call_id]
 
     def wake(self, call_ids: Iterable[str]) -> None:
-        """Tell whoever waits for these calls; from any thread."""
+        """Wake the tasks that wait for these calls; from any thread."""
         with self._lock:
             places = [p for one in call_ids for p in self._events.get(one, ())]
         for loop, event in places:
@@ -76,7 +76,7 @@ class Waiters:
             return call_id in self._events
 
     def count(self) -> int:
-        """Calls that somebody waits for."""
+        """Calls that a task waits for."""
         with self._lock:
             return len(self._events)
 

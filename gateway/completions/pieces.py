@@ -15,7 +15,7 @@ def pieces_of(output: Output, codec: TokenCodec) -> list[str]:
     """The text that each token adds; together they are exactly the output's text.
 
     A token that ends inside a character adds nothing, the one that completes the
-    character adds it. What stands behind a stop string is nobody's.
+    character adds it. What follows a stop string is left out.
     """
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     last = len(output.ids) - 1

@@ -38,7 +38,7 @@ def job_page(history: JobHistory, amounts: Amounts, receipts: str) -> dict[str, 
     """Everything but the outputs, which must be fetched.
 
     Args:
-        history: The job's story.
+        history: The job's history.
         amounts: How to write amounts.
         receipts: Address that receipts are under.
     """
@@ -80,17 +80,18 @@ def _cards(job: JobSummary, gas: int | None, amounts: Amounts) -> list[dict[str,
 
 def _steps(timeline: Timeline, amounts: Amounts) -> Iterator[dict[str, Any]]:
     for log in timeline.logs:
-        told = sentence_of(log.event, amounts)
-        if told is not None:
+        sentence = sentence_of(log.event, amounts)
+        if sentence is not None:
+            details = (*sentence.details, ("Transaction", log.tx_hash))
             yield {
                 "at": Moment.at(log.block_time or 0),
                 "block": whole(log.block_number),
-                "subject": told.subject,
-                "text": told.text,
-                "objects": told.objects,
+                "subject": sentence.subject,
+                "text": sentence.text,
+                "objects": sentence.objects,
                 "lines": [
                     {"label": label, "value": value, "is_code": value.startswith("0x")}
-                    for label, value in (*told.details, ("Transaction", log.tx_hash))
+                    for label, value in details
                 ],
             }
 

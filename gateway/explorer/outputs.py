@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.market_data.jobs import JobSummary
-from gateway.receipts import ReceiptShelf
+from gateway.receipts import ReceiptCache
 from protocol.errors import MarketError
 from protocol.market.types import JobState, OutcomeStatus
 
@@ -14,7 +14,7 @@ __all__ = ["MAX_OUTPUTS", "outputs_of"]
 MAX_OUTPUTS = 100
 
 
-def outputs_of(receipts: ReceiptShelf, job: JobSummary) -> dict[str, Any]:
+def outputs_of(receipts: ReceiptCache, job: JobSummary) -> dict[str, Any]:
     """What the page lists of a job's outputs; out of its receipt, so verified.
 
     Args:

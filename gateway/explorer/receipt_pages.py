@@ -26,7 +26,7 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 def by_job(
     page: PageDep,
     access: AccessDep,
-    shelf: ReceiptsDep,
+    cache: ReceiptsDep,
     job: str = "",
     output: str = "",
 ) -> Response:
@@ -45,7 +45,7 @@ def by_job(
         return _show(page, given, problem=problem, status=400)
     chosen = [int(output)] if output else None
     try:
-        value = shelf.receipt(job_id, chosen)
+        value = cache.receipt(job_id, chosen)
     except MarketError as error:
         return _show(page, given, problem=str(error), status=error.http_status)
     return _show(page, given, verdict=_verdict(access, value))

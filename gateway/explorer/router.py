@@ -130,7 +130,7 @@ def job(
     page: PageDep,
     database: DatabaseDep,
     settings: SettingsDep,
-    shelf: ReceiptsDep,
+    cache: ReceiptsDep,
     job_id: str,
 ) -> Response:
     """One job from its posting to its end."""
@@ -141,7 +141,7 @@ def job(
         raise NothingFound(f"the index has no job {job_id}")
     receipts = f"{settings.base_url}/v1/receipts"
     values = job_page(history, page.amounts, receipts)
-    values["outputs"] = outputs_of(shelf, history.summary)
+    values["outputs"] = outputs_of(cache, history.summary)
     return page.draw("job.html", "jobs", **values)
 
 

@@ -67,7 +67,7 @@ def market_of(reader: MarketReader) -> IndexedMarket:
 
 
 class IndexService:
-    """Keeps the index in step until it is stopped; trouble is waited out and told."""
+    """Keeps the index in step until it is stopped; retries after failures."""
 
     def __init__(
         self,

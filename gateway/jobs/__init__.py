@@ -1,1 +1,1 @@
-"""Calls of strangers, made into jobs of the market and followed to the last unit."""
+"""Calls, made into shared jobs of the market, followed, and charged to the unit."""

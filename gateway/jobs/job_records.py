@@ -99,7 +99,7 @@ def _disband(
 
 
 def let_go(session: Session, replica: str) -> None:
-    """Leaves a replica's jobs to whoever comes next."""
+    """Gives up a replica's jobs, for another replica to take over."""
     session.execute(
         update(GatewayJobRow)
         .where(GatewayJobRow.holder == replica)

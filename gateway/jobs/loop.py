@@ -33,7 +33,7 @@ from protocol.hexadecimal import to_hex
 from protocol.host.crash_points import crash_point
 from protocol.market.types import JobId
 
-__all__ = ["JobEngine", "LoopOptions", "new_replica_name"]
+__all__ = ["JobLoop", "LoopOptions", "new_replica_name"]
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class LoopOptions:
     threads: int = 8
 
 
-class JobEngine:
+class JobLoop:
     """Runs in threads of its own between `start` and `stop`."""
 
     def __init__(
@@ -106,8 +106,8 @@ class JobEngine:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="gateway-jobs")
         # Jobs that a thread of the pool is busy with.
-        self._in_hand: set[JobId] = set()
-        self._in_hand_lock = threading.Lock()
+        self._claimed: set[JobId] = set()
+        self._claims_lock = threading.Lock()
         self._forming: dict[Future[None], frozenset[str]] = {}
         self._looked: dict[JobId, float] = {}
         self._block = -1
@@ -119,7 +119,7 @@ class JobEngine:
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the steps under way and leave the rest to whoever comes next."""
+        """Finish the steps in progress, and give up the jobs for another replica."""
         self._stopping.set()
         self._wake.set()
         self._thread.join()
@@ -220,7 +220,7 @@ class JobEngine:
         seats = persist(lambda: self._access.seats(terms))
         draft = self._access.draft(terms, prompts, seats=seats)
         job_id = self._access.market.job_id_of(draft.params)
-        self._take_in_hand(job_id)
+        self._claim(job_id)
         seconds = self._options.lease_seconds
 
         def create(session: Session) -> GatewayJobRow | None:
@@ -233,7 +233,7 @@ class JobEngine:
             live = self._database.write(create)
         finally:
             if live is None:
-                self._put_down(job_id)
+                self._release(job_id)
         if live is not None:
             crash_point("gateway.drafted")
         return live
@@ -266,7 +266,7 @@ class JobEngine:
         is_new, self._block = block != self._block, block
         moment = time.monotonic()
         for job in jobs:
-            if self._is_due(job, moment, is_new) and self._take_in_hand(job.job_id):
+            if self._is_due(job, moment, is_new) and self._claim(job.job_id):
                 self._looked[job.job_id] = moment
                 self._pool.submit(self._step, job)
 
@@ -288,18 +288,18 @@ class JobEngine:
         except Exception:
             _log.exception("step failed", extra={"job_id": to_hex(job.job_id)})
         finally:
-            self._put_down(job.job_id)
+            self._release(job.job_id)
 
-    def _take_in_hand(self, job_id: JobId) -> bool:
-        """Whether no other thread was busy with the job; then this one is."""
-        with self._in_hand_lock:
-            is_free = job_id not in self._in_hand
-            self._in_hand.add(job_id)
+    def _claim(self, job_id: JobId) -> bool:
+        """Claims a job for this thread; False while another thread works on it."""
+        with self._claims_lock:
+            is_free = job_id not in self._claimed
+            self._claimed.add(job_id)
             return is_free
 
-    def _put_down(self, job_id: JobId) -> None:
-        with self._in_hand_lock:
-            self._in_hand.discard(job_id)
+    def _release(self, job_id: JobId) -> None:
+        with self._claims_lock:
+            self._claimed.discard(job_id)
 
 
 def _unreachable(error: MarketError) -> str:

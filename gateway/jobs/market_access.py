@@ -233,10 +233,10 @@ class MarketAccess:
 
 
 def persist(work: Callable[[], Result]) -> Result:
-    """Does something that may be repeated, again when it fails passingly.
+    """Does something idempotent, and retries it after a passing failure.
 
-    Servers close connections that were idle; whoever uses one in that moment hears
-    nothing. A caller should not be told of it.
+    Servers close idle connections, and a request sent in that moment gets no answer.
+    A caller should see nothing of that.
 
     Args:
         work: What to do; to repeat it must change nothing.

@@ -331,7 +331,7 @@ def _bill(access: MarketAccess, job: GatewayJobRow, timeline: Timeline) -> Bill:
 
 
 def _not_posted(error: Exception) -> CallFault:
-    """Why a job was not posted, as its callers are told."""
+    """Why a job was not posted, in words for its callers."""
     if isinstance(error, ContractReverted):
         is_passing = error.rule.is_retryable
         status = _UNAVAILABLE if is_passing else error.rule.http_status

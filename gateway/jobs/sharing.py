@@ -154,7 +154,7 @@ def split_evenly(amount: int, weights: Sequence[int]) -> list[int]:
 def split_bill(bill: Bill, shares: Sequence[Share]) -> list[int]:
     """What each call is charged.
 
-    Tokens are paid by whoever used them. What does not depend on tokens (base fees,
+    Each call pays for its own tokens. What does not depend on tokens (base fees,
     bounties) is split by prompts, the protocol's fee in proportion to both. Since a
     call reserves what it would cost alone, sharing only makes it cheaper; should
     rounding say otherwise, the gateway bears the difference.

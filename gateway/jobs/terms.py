@@ -52,7 +52,7 @@ class AnswerForm:
     Attributes:
         model: The model's name as the caller wrote it.
         choices: Outputs of each prompt.
-        has_logprobs: Whether log-probabilities are told.
+        has_logprobs: Whether log-probabilities are returned.
         has_echo: Whether the prompt precedes the output.
         has_usage: Whether a stream ends with the tokens used.
     """

@@ -1,4 +1,4 @@
-"""One job's whole story: rounds, members, money and gas."""
+"""One job's whole history: rounds, members, money and gas."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ class JobHistory:
 
 
 def job_history(session: Session, job_id: JobId) -> JobHistory | None:
-    """A job's story; None where the index has no such job."""
+    """A job's history; None where the index has no such job."""
     summary = find_job(session, job_id)
     if summary is None:
         return None

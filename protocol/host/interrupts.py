@@ -60,7 +60,7 @@ class Interrupts:
             raise StopRequested(self._pending)
 
     def silence(self) -> None:
-        """Ignore stop signals from now on: stopping is under way and has its bound."""
+        """Ignore stop signals from now on: the process is stopping already."""
         self._shields += 1
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:

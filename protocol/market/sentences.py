@@ -105,11 +105,11 @@ def _opened(event: RevealOpened, amount: _Write) -> Sentence:
 
 def _revealed(event: ResultRevealed, amount: _Write) -> Sentence:
     outcome = event.outcome
-    said = ": " + outcome.status.name.lower().replace("_", " ")
+    suffix = ": " + outcome.status.name.lower().replace("_", " ")
     if outcome.status == OutcomeStatus.OK:
-        said = f", {outcome.token_count} tokens"
+        suffix = f", {outcome.token_count} tokens"
     details = (("Place", f"{event.place}"), ("Answer", to_hex(outcome.answer())))
-    return Sentence("revealed" + said, event.worker, details=details)
+    return Sentence("revealed" + suffix, event.worker, details=details)
 
 
 def _accepted(event: ResultAccepted, amount: _Write) -> Sentence:

@@ -38,7 +38,7 @@ _RANGES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketTerms:
-    """What whoever deploys a marketplace chooses.
+    """What the deployer of a marketplace chooses.
 
     Attributes:
         treasury: Receives the protocol fee; None stands for the deploying account.

@@ -82,11 +82,11 @@ class PeerAddress:
         return cls(written, found["identity"], not host.is_global)
 
 
-def own_address(told: tuple[str, ...], *, allow_private: bool) -> PeerAddress | None:
+def own_address(stated: tuple[str, ...], *, allow_private: bool) -> PeerAddress | None:
     """Chooses what to announce among the addresses of one's own node.
 
     Args:
-        told: What the node says of itself.
+        stated: What the node says of itself.
         allow_private: Whether peers may be in the same network or machine.
 
     Returns:
@@ -94,7 +94,7 @@ def own_address(told: tuple[str, ...], *, allow_private: bool) -> PeerAddress | 
         private one if allowed; else None.
     """
     possible = []
-    for address in told:
+    for address in stated:
         try:
             possible.append(PeerAddress.parse(address, allow_private=allow_private))
         except AddressRefused:

@@ -238,8 +238,8 @@ class Introductions:
     def _announce(self) -> None:
         own = self._own
         if self._is_auto:
-            told = self._node.addresses()
-            own = own_address(told, allow_private=self._allow_private)
+            stated = self._node.addresses()
+            own = own_address(stated, allow_private=self._allow_private)
         if own is None:
             return
         message = own.text.encode("ascii")

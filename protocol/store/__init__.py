@@ -1,1 +1,1 @@
-"""Content by digest: the port, its adapter for IPFS nodes, and a fake for tests."""
+"""Content by digest: the port, IPFS nodes behind it, and the check of every byte."""

@@ -70,7 +70,7 @@ class FailoverStore:
 
     A node that is down, has not the bytes, or serves wrong ones is passed over, and one
     that is down or lies comes last for a while. Content is put on the first node that
-    takes it. It is let go on all, since nobody notes which one that was.
+    takes it. `unpin` goes to all nodes, since which one has the pin is not recorded.
 
     Attributes:
         api: All their RPC addresses.
@@ -131,7 +131,7 @@ class FailoverStore:
         self._first(lambda store: store.pin(digest))
 
     def unpin(self, digest: Digest) -> None:
-        """See `ContentStore.unpin`; raises if one node could not be told."""
+        """See `ContentStore.unpin`; raises if one node does not answer."""
         failures = [e for _, e in self._each(lambda store: store.unpin(digest)) if e]
         if failures:
             raise failures[0]
@@ -146,7 +146,7 @@ class FailoverStore:
         failures = [error for _, error in answers if error]
         if len(failures) == len(self._stores):
             raise _joined(failures)
-        return tuple(address for told, _ in answers for address in told or ())
+        return tuple(address for answer, _ in answers for address in answer or ())
 
     def connect(self, address: str) -> None:
         """See `PeerNode.connect`: of every node; one that can is enough."""
@@ -191,5 +191,5 @@ def _joined(failures: Sequence[StoreError]) -> StoreError:
     retryable = [error for error in failures if error.is_retryable]
     missing = [error for error in retryable if isinstance(error, ContentNotFound)]
     kind = type((missing or retryable or failures)[0])
-    said = "; ".join(dict.fromkeys(map(str, failures)))
-    return kind(f"none of {len(failures)} IPFS nodes: {said}")
+    reasons = "; ".join(dict.fromkeys(map(str, failures)))
+    return kind(f"none of {len(failures)} IPFS nodes: {reasons}")

@@ -263,8 +263,8 @@ class IpfsStore:
             yield
         except rpc_errors.ErrorResponse as error:
             # The node understood and said why not.
-            said = str(error)[:_QUOTED_CHARACTERS]
-            raise refused(f"{what}: the IPFS node says: {said}") from error
+            reason = str(error)[:_QUOTED_CHARACTERS]
+            raise refused(f"{what}: the IPFS node says: {reason}") from error
         except AnswerTooLarge as error:
             raise ContentTooLarge(f"{what}: {self.api} sent {error}") from error
         except (rpc_errors.StatusError, *_NOT_AN_ANSWER) as error:

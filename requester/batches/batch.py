@@ -1,4 +1,4 @@
-"""One batch: made of a file or of prompts, run, stopped, found again, gone on with."""
+"""One batch: created from a file or prompts, run, stopped, reopened, resumed."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ class Batch:
         However it ends, the results so far are written to `out`.
 
         Raises:
-            MarketError: As `BatchRunner.run`; the batch can be gone on with.
+            MarketError: As `BatchRunner.run`; the batch can be resumed.
         """
         check_out(self.out, is_new=False)
         runner = BatchRunner(self._client, self._journal, self.batch_id)
@@ -176,7 +176,7 @@ class Batch:
             write_results(self.out, self.results())
 
     def close(self) -> None:
-        """Lets others work on it."""
+        """Releases the journal, so that another process can open it."""
         self._journal.close()
         self._lock.release()
 

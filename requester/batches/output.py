@@ -92,8 +92,8 @@ def write_results(path: Path, results: Iterable[RowResult]) -> None:
 
 def _write_jsonl(file: TextIO, results: Iterable[RowResult]) -> None:
     for result in results:
-        said = {name: value for name, value in _view(result).items() if value != ""}
-        file.write(json.dumps(said, ensure_ascii=False) + "\n")
+        shown = {name: value for name, value in _view(result).items() if value != ""}
+        file.write(json.dumps(shown, ensure_ascii=False) + "\n")
 
 
 def _write_csv(file: TextIO, results: Iterable[RowResult]) -> None:

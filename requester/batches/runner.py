@@ -1,7 +1,7 @@
 """Runs a batch: posts its jobs, follows them to their ends, collects their results.
 
 Every step is written down before the next one depends on it, so the process may die
-anywhere: whoever runs the batch again asks the chain what became of what was written.
+anywhere: the next run of the batch asks the chain what became of what was written.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class BatchRunner:
     # ---------------------------------------------------------------- one look
 
     def _look(self) -> tuple[str, bool]:
-        """Moves everything forward once; what is waited for, and whether it posted."""
+        """Moves each job forward once; what is waited for, and whether it posted."""
         failed_before = self._tolerance.failures
         note, has_posted = "", False
         for attempt in self._journal.unsettled():

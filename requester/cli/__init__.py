@@ -1,1 +1,1 @@
-"""The commands `assay job`, `assay batch` and `assay verify`."""
+"""The commands `assay job`, batches included, and `assay verify`."""

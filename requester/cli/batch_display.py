@@ -81,11 +81,11 @@ def batch_progress(
     Yields:
         What to call with the progress after every look.
     """
-    story = _Story(amounts)
+    pace = _RunPace(amounts)
     if not console.is_terminal:
 
         def tell(progress: BatchProgress) -> None:
-            line = story.line(progress)
+            line = pace.line(progress)
             if line is not None:
                 text = f"batch {batch_id}: {line}"
                 console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -106,13 +106,13 @@ def batch_progress(
                 task,
                 total=progress.total,
                 completed=progress.total - progress.pending,
-                detail=story.detail(progress),
+                detail=pace.detail(progress),
             )
 
         yield draw
 
 
-class _Story:
+class _RunPace:
     """Remembers where this run began, to tell how fast it goes."""
 
     def __init__(self, amounts: Amounts) -> None:

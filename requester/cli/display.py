@@ -80,8 +80,8 @@ def timeline_lines(timeline: Timeline, amounts: Amounts) -> list[str]:
         f"{timeline.state.label}; {params.prompt_count} prompts, at most "
         f"{params.max_tokens} tokens, redundancy {params.redundancy}{verified}",
     ]
-    told = (event_line(log, amounts) for log in timeline.logs)
-    return [*lines, *(line for line in told if line is not None)]
+    events = (event_line(log, amounts) for log in timeline.logs)
+    return [*lines, *(line for line in events if line is not None)]
 
 
 # ---------------------------------------------------------------- while waiting
@@ -110,15 +110,15 @@ class _PlainFollower:
     def __init__(self, console: Console, amounts: Amounts) -> None:
         self._console = console
         self._amounts = amounts
-        self._told: set[tuple[str, int]] = set()
+        self._printed: set[tuple[str, int]] = set()
 
     def __call__(self, timeline: Timeline) -> None:
         for log in timeline.logs:
             place = (log.block_hash, log.log_index)
             line = event_line(log, self._amounts)
-            if place not in self._told and line is not None:
+            if place not in self._printed and line is not None:
                 self._console.print(line, markup=False, highlight=False, soft_wrap=True)
-            self._told.add(place)
+            self._printed.add(place)
 
 
 def _picture(timeline: Timeline, amounts: Amounts) -> Group:

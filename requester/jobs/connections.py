@@ -78,7 +78,7 @@ class Connections:
         )
 
     def due(self, current: Round) -> Due:
-        """What moves a job forward whose round stands so. Raises RpcUnavailable."""
+        """What a job in this round needs next. Raises RpcUnavailable."""
         # A chain that mines on demand has an old latest block.
         now = max(self.market.block_time(), int(self.clock.now()))
         return due(current, self.market.block_number(), now)

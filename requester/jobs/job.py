@@ -297,7 +297,7 @@ class Job:
         return results
 
     def _meet_committee(self) -> None:
-        """Connect to the nodes of who may have the results."""
+        """Connect to the IPFS nodes of the members that may serve the results."""
         connections = self._connections
         if connections.introductions is not None:
             kinds = (ResultRevealed,)

@@ -111,7 +111,7 @@ def _check_funds(market: MarketClient, account: ChecksumAddress, escrow: int) ->
 
 
 def _send(connections: Connections, params: JobParams, permitted: int) -> Job:
-    """Posts, after allowing what is to be permitted if anything is."""
+    """Posts the job, with a permit or after an approval if tokens are needed."""
     market = connections.market
     job_id = market.job_id_of(params)
     is_permit = permitted > 0 and market.takes_permits()

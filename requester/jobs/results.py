@@ -1,4 +1,4 @@
-"""Accepted results: fetched from whoever serves them, and trusted to nobody."""
+"""Accepted results: fetched from any node, and verified against the outcome."""
 
 from __future__ import annotations
 

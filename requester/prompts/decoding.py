@@ -1,4 +1,4 @@
-"""How a prompt is to be continued, as far as it has been said."""
+"""Decoding parameters of a prompt, each of which may be left open."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _RANGES = {
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """Decoding parameters; None where nothing was said.
+    """Decoding parameters; None for those that are left open.
 
     Attributes:
         max_new_tokens: Most tokens to generate.
@@ -70,7 +70,7 @@ class Decoding:
         _check_stop_ids(self.stop_ids or ())
 
     def over(self, fallback: Self) -> Self:
-        """These parameters, and the fallback's where nothing was said."""
+        """These parameters, with the fallback's for those that are left open."""
         merged = {}
         for field in fields(self):
             mine = getattr(self, field.name)
@@ -78,9 +78,9 @@ class Decoding:
         return type(self)(**merged)
 
     def to_json(self) -> dict[str, Any]:
-        """What was said, as a JSON value."""
-        said = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in said.items() if value is not None}
+        """The parameters that were given, as a JSON value."""
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in given.items() if value is not None}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:

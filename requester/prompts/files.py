@@ -178,11 +178,11 @@ def _name(value: Mapping[str, Any]) -> str | None:
 
 
 def _decoding(value: Mapping[str, Any]) -> Decoding:
-    said = {}
+    chosen = {}
     for name, (field, read) in _READERS.items():
         if value.get(name) is not None:
-            said[field] = read(name, value[name])
-    return Decoding(**said)
+            chosen[field] = read(name, value[name])
+    return Decoding(**chosen)
 
 
 def _integer(name: str, number: object) -> int:

@@ -13,7 +13,7 @@ __all__ = ["PromptRequest"]
 
 @dataclass(frozen=True, slots=True)
 class PromptRequest:
-    """One prompt, and what was said about decoding it.
+    """One prompt, with its own decoding parameters where it has any.
 
     Attributes:
         text: The text as handed in, before a task frames it.
@@ -26,7 +26,7 @@ class PromptRequest:
     ids: tuple[int, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The prompt as a JSON value, without what was not said."""
+        """The prompt as a JSON value, without what is left open."""
         value = {"text": self.text, "decoding": self.decoding.to_json()}
         return value if self.ids is None else {**value, "ids": list(self.ids)}
 

@@ -48,7 +48,7 @@ _QUESTIONS = (
 
 
 def decoding_of(task: Task) -> Decoding:
-    """How a task decodes unless the requester says otherwise; nothing left unsaid."""
+    """A task's default decoding parameters, all of them."""
     return _DECODING[task].over(Decoding(top_p=MILLION, seed=0))
 
 
@@ -81,5 +81,5 @@ def _frame_question(text: str) -> str:
     if passage:
         context = passage.rstrip() + "\n\n"
     else:
-        context = "".join(f"Q: {asked}\nA: {told}\n" for asked, told in _QUESTIONS)
+        context = "".join(f"Q: {asked}\nA: {answer}\n" for asked, answer in _QUESTIONS)
     return f"{context}Q: {question.strip()}\nA:"

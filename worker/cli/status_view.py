@@ -130,8 +130,8 @@ def _warnings(status: Status) -> Iterator[Text]:
         for name, reason in vitals.obstacles.items():
             yield Text(f"not ready: {name}: {reason}", style="yellow")
     if status.run is not None and vitals is None:
-        told = "silent" if status.run.monitor_url else "not served"
-        yield Text(f"metrics: {told} (setting monitor_address)", style="dim")
+        note = "silent" if status.run.monitor_url else "not served"
+        yield Text(f"metrics: {note} (setting monitor_address)", style="dim")
 
 
 def _money(snapshot: Snapshot, amounts: Amounts) -> Table:

@@ -57,7 +57,7 @@ class Publishing:
     def offer(self, duty: Duty) -> None:
         """Have a duty's results published by the next `flush`.
 
-        Nothing happens while they are under way, or shortly after a failure.
+        Nothing happens while they are being published, or shortly after a failure.
 
         Args:
             duty: One with an outcome and results.
@@ -74,7 +74,7 @@ class Publishing:
     def collect(self) -> list[tuple[Duty, Digest]]:
         """What was published since the last call, with its digest.
 
-        Whoever calls notes it; until then it counts as under way.
+        The caller writes it to the journal.
         """
         published, self._published = self._published, []
         self._under_way.difference_update(duty.key for duty, _ in published)

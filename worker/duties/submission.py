@@ -78,11 +78,11 @@ class Submission:
         )
 
     def offer_commit(self, duty: Duty) -> None:
-        """Have a duty's outcome committed to, unless that is under way."""
+        """Queue a duty's commitment, unless it is queued or sent already."""
         self.commits.offer(duty, lambda: self._commit_entry(duty))
 
     def offer_reveal(self, duty: Duty, params: JobParams) -> None:
-        """Have a duty's outcome revealed, unless that is under way."""
+        """Queue a duty's reveal, unless it is queued or sent already."""
         self.reveals.offer(duty, lambda: self._reveal_entry(duty, params))
 
     def keep(self, steps: Mapping[DutyKey, Step]) -> None:

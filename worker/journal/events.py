@@ -30,7 +30,7 @@ from worker.journal.live import LiveJobs
 from worker.metrics import WorkerMetrics
 from worker.rounds.following import Rounds
 
-__all__ = ["Inbox"]
+__all__ = ["EventReader"]
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ _MONEY_EVENTS = (WorkerPaid, BountyPaid, SeatSlashed)
 _QUIET_BLOCKS = 64
 
 
-class Inbox:
+class EventReader:
     """Reads events, and keeps journal and rounds in step with the chain."""
 
     def __init__(
@@ -82,7 +82,7 @@ class Inbox:
         self._saved_head = 0
 
     def read(self) -> int:
-        """Take over everything new.
+        """Apply every new event.
 
         Returns:
             The block up to which rounds are known, confirmed or not.

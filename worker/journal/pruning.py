@@ -22,7 +22,7 @@ _INTERVAL_SECONDS = 60.0
 
 
 class Pruning:
-    """Deletes from time to time; goes on at once while there is more."""
+    """Deletes at intervals, or without pause while there is more to delete."""
 
     def __init__(
         self,

@@ -132,7 +132,7 @@ def _load(
 def _require_cache(
     model_id: ModelId, spec: ModelSpec, bytes_per_token: int, cache_bytes: int
 ) -> None:
-    """A job that does not fit must not come to light when the seat is drawn for it."""
+    """Refuse a model whose longest prompt exceeds the cache, before a seat is drawn."""
     needed = bytes_per_token * (spec.context_length + CACHE_BLOCK)
     if needed > cache_bytes:
         raise ModelRefused(

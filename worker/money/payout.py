@@ -46,7 +46,7 @@ class Payout:
         self._seen_block = -1
 
     def pay_excess(self, block_number: int) -> None:
-        """Pay out what is above the amount, unless that is under way.
+        """Pay out what is above the amount, unless a payout is being sent.
 
         Args:
             block_number: Last block; the credit is asked for once for each.

@@ -1,4 +1,4 @@
-"""Small things that a running worker does for a command, since it has the key.
+"""Requests that a running worker carries out for a command, since it has the key.
 
 A command leaves a file in the data folder, which only its owner can write to; the
 worker takes it, does it and leaves the answer. So no second process ever sends
@@ -32,7 +32,7 @@ from worker.process.data_dir import running_in
 from worker.settings import WorkerSettings
 
 __all__ = [
-    "RequestDesk",
+    "RequestServer",
     "WithdrawRequest",
     "ask_running_worker",
     "withdraw_as_worker",
@@ -83,11 +83,11 @@ def ask_running_worker(
         if time.monotonic() > deadline:
             raise WaitTimedOut(_silence(asked, limit_seconds))
         time.sleep(_POLL_SECONDS)
-    said = json.loads(answer.read_text(encoding="utf-8"))
+    reply = json.loads(answer.read_text(encoding="utf-8"))
     answer.unlink()
-    if "error" in said:
-        raise WorkerError(f"the running worker refused: {said['error']}")
-    return Withdrawal(**said)
+    if "error" in reply:
+        raise WorkerError(f"the running worker refused: {reply['error']}")
+    return Withdrawal(**reply)
 
 
 def withdraw_as_worker(
@@ -130,13 +130,13 @@ def _silence(asked: Path, seconds: float) -> str:
     return f"the running worker took nothing in {seconds:g} s; nothing was done"
 
 
-class RequestDesk:
-    """Where the running worker finds requests, and answers them."""
+class RequestServer:
+    """Finds the requests of commands in the data folder, and answers them."""
 
     def __init__(self, data_dir: Path, client: MarketClient) -> None:
         """Act with the account of a client.
 
-        What was asked of an earlier process is thrown away: whoever asked has gone.
+        Requests to an earlier process are deleted: the commands that asked have ended.
         """
         self._folder = data_dir / _FOLDER
         self._client = client
@@ -144,7 +144,7 @@ class RequestDesk:
             path.unlink(missing_ok=True)
 
     def answer_all(self) -> None:
-        """Do what was asked for since the last call, and say how it went."""
+        """Carry out the requests made since the last call, and write their answers."""
         if not self._folder.is_dir():
             return
         for asked in sorted(self._folder.glob(f"*{_ASKED}")):
@@ -158,11 +158,11 @@ class RequestDesk:
         except FileNotFoundError:
             return  # taken back
         try:
-            said = asdict(self._withdraw(taken))
+            reply = asdict(self._withdraw(taken))
         except MarketError as error:
-            said = {"error": one_line(error)}
+            reply = {"error": one_line(error)}
         draft = self._folder / f".{name}"
-        draft.write_text(json.dumps(said), encoding="utf-8")
+        draft.write_text(json.dumps(reply), encoding="utf-8")
         draft.rename(self._folder / (name + _ANSWERED))
         taken.unlink()
 

@@ -91,7 +91,7 @@ def unlock_stake(
     """
     holdings = Holdings(client, client.address)
     deadline = time.monotonic() + limit_seconds
-    left, told = 0, ""
+    left, shown = 0, ""
     while True:
         seats = holdings.read()
         close_seats(client, seats)
@@ -100,9 +100,9 @@ def unlock_stake(
         if not seats:
             return left
         line = _awaited(seats)
-        if line != told:
+        if line != shown:
             report(line)
-            told = line
+            shown = line
         if time.monotonic() > deadline:
             raise WaitTimedOut(f"{line}: ask again then, nothing is lost")
         client.mine_on_demand()

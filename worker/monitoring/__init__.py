@@ -1,1 +1,1 @@
-"""What a worker tells about itself: health, metrics, status."""
+"""How a worker is doing: health, snapshot, status, and the HTTP server for them."""

@@ -1,4 +1,4 @@
-"""A running worker as others see it: who works here, how it is, what it counts."""
+"""What a running worker shows to others: its run record, health and metrics."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def watch(
     So watching costs the worker's loop nothing, and an endpoint always answers.
 
     Args:
-        monitor: What is told.
+        monitor: What is kept up to date.
         read_snapshot: Reads the chain and the journal; called from one thread only.
         ping_content: Raises StoreError if the IPFS node does not answer.
         models: Models served.

@@ -33,7 +33,7 @@ class PendingDuty:
         round_number: The round, from 1.
         seat_id: The seat that was drawn.
         stage: How far it is.
-        deadline: Last second of the window under way, Unix time.
+        deadline: Last second of the present window, Unix time.
     """
 
     job_id: JobId

@@ -1,1 +1,1 @@
-"""The worker as a process: its data folder, signals, background threads, start."""
+"""The worker as a process: its data folder, signals, threads, and use of its key."""

@@ -18,13 +18,13 @@ _POLL_SECONDS = 0.1
 
 
 class Stop(threading.Event):
-    """Two wishes: to finish what is under way first, and, once set, to stop now.
+    """Whether to drain and, once set, to stop at once.
 
     May be used from any thread and from signal handlers.
     """
 
     def __init__(self) -> None:
-        """Wish for nothing yet."""
+        """Nothing is asked for yet."""
         super().__init__()
         self._drain = threading.Event()
         self._closes_seats = False

@@ -1,1 +1,1 @@
-"""The rounds of jobs that a worker follows, and the keeper of others."""
+"""Rounds as the chain has them, and the keeper, which moves jobs on for bounties."""

@@ -1,8 +1,8 @@
-"""How jobs stand on the chain, kept up by events instead of asked for each time.
+"""The current round of each job, kept up by events instead of asked for each time.
 
 A round is asked for once, at the block up to which events were read, and then moved by
 every event that follows. A reorganisation, or a call that the contract refused, makes
-the worker ask again; so does age, for whoever holds a bond trusts nothing for long.
+the worker ask again. So does age: with a bond at stake, nothing is trusted for long.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class _Known:
 
 
 class Rounds:
-    """The rounds of jobs that somebody asked about, and of those posted since."""
+    """The rounds of jobs that were asked about, and of those posted since."""
 
     def __init__(self, source: RoundSource, *, reveal_window_seconds: int) -> None:
         """Start knowing nothing.
@@ -86,7 +86,7 @@ class Rounds:
         return round_at(known.current, now, reveal_window_seconds=self._window)
 
     def forget(self, job_ids: Iterable[JobId]) -> None:
-        """Ask again for these, if anybody asks for them."""
+        """Drop these, so that `of` asks the chain again."""
         for job_id in job_ids:
             self._known.pop(job_id, None)
 

@@ -1,4 +1,4 @@
-"""Moving jobs forward for their bounties, a little after whoever posted them would."""
+"""Moving jobs forward for their bounties, a little later than requesters would."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class HeldSeat:
 
 
 class Holdings:
-    """The one account of a worker's seats. May be used from any thread.
+    """Finds the seats that an account holds. May be used from any thread.
 
     The log since the market's deployment is read once; after that only blocks that are
     new, or young enough to be replaced by a reorganisation.

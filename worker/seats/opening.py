@@ -86,14 +86,14 @@ def open_missing_seats(
 def _await_pending(client: MarketClient) -> None:
     """Wait for seats whose opening was sent before a crash: never open them twice."""
     deadline = time.monotonic() + _PENDING_SECONDS
-    is_told = False
+    is_logged = False
     while True:
         mined = client.account_of(client.address).seats
         if client.account_of(client.address, block="pending").seats <= mined:
             return
-        if not is_told:
+        if not is_logged:
             logger.info("seats opened before", extra={"worker": client.address})
-            is_told = True
+            is_logged = True
         if time.monotonic() > deadline:
             raise TransactionDropped(
                 f"seats of {client.address} were opened before and are not mined "
@@ -103,7 +103,7 @@ def _await_pending(client: MarketClient) -> None:
 
 
 def _fund(client: MarketClient, required: int) -> None:
-    """Deposit what the credit lacks for the bonds; what is under way counts."""
+    """Deposit what the credit lacks for the bonds, pending transactions counted."""
     credit = client.account_of(client.address, block="pending").credit
     missing = required - credit
     if missing <= 0:

@@ -83,7 +83,7 @@ class SeatUpkeep:
             )
 
     def close(self) -> None:
-        """Ask all seats to close; `recover_bonds` sees to the rest. On any thread."""
+        """Ask all seats to close; `recover_bonds` takes them off. On any thread."""
         close_seats(self._client, self._holdings.read())
         self._has_closing = True
 

@@ -1,4 +1,4 @@
-"""What a worker needs before it can run, checked and said."""
+"""What a worker needs before it can run, checked and reported."""
 
 from __future__ import annotations
 

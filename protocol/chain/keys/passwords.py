@@ -18,7 +18,7 @@ _LONGEST_PASSWORD_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class PasswordSource:
-    """Where a keystore's password comes from: a file, or whoever sits at the terminal.
+    """Where a keystore's password comes from: a file, or the person at the terminal.
 
     Attributes:
         file: File whose first line is the password, mode 600; None asks the terminal.

@@ -194,8 +194,8 @@ class Endpoint:
 
     def _words(self, error: Any) -> str:
         """A node's message, without what the URL hides."""
-        said = error.get("message", "") if isinstance(error, dict) else error or ""
-        return str(said)[:_MAX_QUOTED].replace(self._url, self._shown)
+        quoted = error.get("message", "") if isinstance(error, dict) else error or ""
+        return str(quoted)[:_MAX_QUOTED].replace(self._url, self._shown)
 
     def _refusal(self, method: str, reason: str) -> RpcRefusal:
         return RpcRefusal(f"RPC {self._shown}: {method}: {reason}", reason=reason)

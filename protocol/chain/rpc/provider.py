@@ -233,7 +233,7 @@ class _Provider(HTTPProvider):
     def _longest_chain(
         self, question: _Question, response: RPCResponse, height: int
     ) -> RPCResponse:
-        """The answer of whoever has the longest chain, when one got shorter.
+        """The answer of the node with the longest chain, when a chain got shorter.
 
         A node behind a load balancer may be blocks behind another: only if none knows
         better, the chain is taken to be shorter.

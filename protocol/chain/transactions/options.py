@@ -1,4 +1,4 @@
-"""How an account's transactions are sent: patience, limits, memory and who is told."""
+"""How an account's transactions are sent: time-outs, limits, outbox and observer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REPLACE_AFTER_SECONDS = 30.0
 
 
 class SendObserver(Protocol):
-    """Who is told what transactions cost; for metrics. Called from any thread."""
+    """Observes what transactions cost, for metrics. Called from any thread."""
 
     def transaction_mined(self, call: str, gas_used: int, gas_price_wei: int) -> None:
         """A transaction was mined, and paid for even where it failed."""

@@ -21,7 +21,7 @@ from tests.integration.worker.conftest import REAL_WORKER, Bench, tick_until
 from tests.support.machines.processes import eventually
 from tests.support.network.chain import WORKER_STAKE
 from worker.duty import JobStage
-from worker.money.requests import RequestDesk, WithdrawRequest, ask_running_worker
+from worker.money.requests import RequestServer, WithdrawRequest, ask_running_worker
 from worker.money.wallet import unlock_stake, withdraw_credit
 from worker.monitoring.snapshot import Snapshot, SnapshotReader
 from worker.process.signals import Stop
@@ -284,7 +284,7 @@ def test_withdraw_credit_pays_out_part_and_then_all(bench: Bench) -> None:
         withdraw_credit(client, None, receiver)
 
 
-def served(desk: RequestDesk, ask: Callable[[], object]) -> object:
+def served(server: RequestServer, ask: Callable[[], object]) -> object:
     """What a running worker answers to a command."""
     answers: list[object] = []
 
@@ -298,7 +298,7 @@ def served(desk: RequestDesk, ask: Callable[[], object]) -> object:
     thread.start()
 
     def is_answered() -> bool:
-        desk.answer_all()
+        server.answer_all()
         return bool(answers)
 
     assert eventually(is_answered, SECONDS)
@@ -306,17 +306,19 @@ def served(desk: RequestDesk, ask: Callable[[], object]) -> object:
     return answers[0]
 
 
-def test_request_desk_of_a_running_worker_pays_out_for_a_command(bench: Bench) -> None:
+def test_request_server_of_a_running_worker_pays_out_for_a_command(
+    bench: Bench,
+) -> None:
     client = bench.market.worker(REAL_WORKER, seats=0)
     receiver = bench.market.client(7).address
-    desk = RequestDesk(bench.folder, client)
+    server = RequestServer(bench.folder, client)
     before = client.token_balance(receiver)
 
     def ask() -> object:
         request = WithdrawRequest(7, receiver)
         return ask_running_worker(bench.folder, request, limit_seconds=SECONDS)
 
-    done = served(desk, ask)
+    done = served(server, ask)
     assert getattr(done, "amount", None) == 7, done
     assert client.token_balance(receiver) == before + 7
     assert list((bench.folder / "control").iterdir()) == []
@@ -330,27 +332,27 @@ def test_request_desk_of_a_running_worker_pays_out_for_a_command(bench: Bench) -
         (WithdrawRequest(1, "0x" + "00" * 20), "would be lost"),
     ],
 )
-def test_request_desk_of_a_running_worker_refuses_with_the_reason(
+def test_request_server_of_a_running_worker_refuses_with_the_reason(
     bench: Bench, asked: WithdrawRequest, said: str
 ) -> None:
     client = bench.market.worker(REAL_WORKER, seats=0)
-    desk = RequestDesk(bench.folder, client)
+    server = RequestServer(bench.folder, client)
     refusal = served(
-        desk, lambda: ask_running_worker(bench.folder, asked, limit_seconds=SECONDS)
+        server, lambda: ask_running_worker(bench.folder, asked, limit_seconds=SECONDS)
     )
     assert isinstance(refusal, WorkerError)
     assert said in str(refusal)
 
 
-def test_request_desk_never_does_what_nobody_waits_for_any_more(bench: Bench) -> None:
+def test_request_server_never_does_what_nobody_waits_for_any_more(bench: Bench) -> None:
     client = bench.market.worker(REAL_WORKER, seats=0)
-    desk = RequestDesk(bench.folder, client)
+    server = RequestServer(bench.folder, client)
     with pytest.raises(WaitTimedOut, match="nothing was done"):
         ask_running_worker(bench.folder, WithdrawRequest(7, None), limit_seconds=0)
-    desk.answer_all()
+    server.answer_all()
     # Left by a command that was killed while no worker ran.
     (bench.folder / "control" / "f00.asked.json").write_text(
         '{"amount": 7, "to": null}'
     )
-    RequestDesk(bench.folder, client).answer_all()
+    RequestServer(bench.folder, client).answer_all()
     assert client.account_of(client.address).credit == WORKER_STAKE

@@ -33,7 +33,7 @@ _CODE_HASH = keccak(text="code")
 
 
 class FakeNode:
-    """Answers what `proving.prove_job` asks, as `web3` would."""
+    """Answers what `proofs.build.prove_job` asks, as `web3` would."""
 
     def __init__(self, marketplace: str, logs: Sequence[Log], head: int) -> None:
         self._marketplace = marketplace
