@@ -74,7 +74,7 @@ class Client:
         Args:
             settings: None reads them from the environment and the settings file.
             given: Single settings that win over those read, such as `rpc_url` or
-                `key_file`.
+                `key_file`; not beside `settings`.
 
         Raises:
             ConfigError: A setting, deployment or key file is missing or makes no sense.
@@ -82,7 +82,12 @@ class Client:
                 contract where the deployment says; or the outbox in the data folder
                 cannot be used.
         """
-        settings = settings or RequesterSettings.load(**given)
+        if settings is None:
+            settings = RequesterSettings.load(**given)
+        elif given:
+            raise ConfigError(
+                f"settings and {', '.join(given)} are given: set them in the settings"
+            )
         has_key = settings.key_file is not None
         session = open_session(settings) if has_key else open_read_only(settings)
         connections = Connections.of(

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import openai
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from gateway.database.engine import Database
 from gateway.jobs.tables import CallRow, CallState, GatewayJobRow, SharedJobStage
-from protocol.errors import DatabaseUnavailable
 from protocol.market.events import BountyPaid, JobPosted, Log
 from tests.support.machines.processes import eventually
 from tests.support.network.gateway import GatewayMarket, GatewayProcess
@@ -197,13 +197,20 @@ def freeze(gateway: GatewayProcess) -> None:
     """
     while True:
         gateway.signal(signal.SIGSTOP)
-        if not gateway.database.is_sqlite:
+        if not gateway.database.is_sqlite or not _is_locked(gateway.database):
             return
+        gateway.signal(signal.SIGCONT)
+
+
+def _is_locked(database: Database) -> bool:
+    with closing(
+        sqlite3.connect(str(database.engine.url.database), timeout=0.1)
+    ) as file:
         try:
-            gateway.database.write(lambda session: session.execute(text("SELECT 1")))
-            return
-        except DatabaseUnavailable:
-            gateway.signal(signal.SIGCONT)
+            file.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return True
+    return False
 
 
 def test_replicas_on_one_database_take_over_and_never_post_twice(

@@ -20,11 +20,13 @@ from protocol.errors import (
 from protocol.hexadecimal import to_hex
 from protocol.market.types import JobId, JobState, ModelId
 from protocol.store.memory import MemoryStore
+from requester.client import Client
 from requester.jobs.drafts import Terms
 from requester.jobs.tokenizers import TokenizerCache
 from requester.prompts.decoding import Decoding
 from requester.prompts.request import PromptRequest
 from requester.prompts.tasks import Task
+from requester.settings import RequesterSettings
 from tests.support.market.values import a_config, an_address
 from tests.support.market.world import World, a_spec
 from tests.support.models.tokenizers import byte_tokenizer
@@ -373,3 +375,8 @@ def test_codec_of_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="tokenizer cache .* cannot be written"):
         TokenizerCache(store, tmp_path / "file").codec_of(package)
+
+
+def test_connect_with_settings_and_single_ones_names_those() -> None:
+    with pytest.raises(ConfigError, match="settings and rpc_url are given"):
+        Client.connect(RequesterSettings(), rpc_url="http://127.0.0.1:1")
