@@ -12,7 +12,7 @@ from gateway.jobs.market_access import MarketAccess
 from protocol.errors import RequestError
 from protocol.hexadecimal import to_hex
 from protocol.market.types import JobId
-from requester.receipts.verify import build
+from requester.receipts.build import build
 
 __all__ = ["ReceiptCache"]
 

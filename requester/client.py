@@ -36,7 +36,7 @@ from requester.jobs.posting import ALREADY_POSTED, post, publish
 from requester.prompts.decoding import Decoding
 from requester.prompts.request import PromptRequest
 from requester.prompts.tasks import Task
-from requester.receipts.verify import build
+from requester.receipts.build import build
 from requester.settings import RequesterSettings
 
 __all__ = ["Client", "Prompts"]

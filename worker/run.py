@@ -25,7 +25,7 @@ from worker.journal.live import LiveJobs
 from worker.journal.pruning import Pruning
 from worker.loop import run_loop
 from worker.metrics import WorkerMetrics
-from worker.models.serve import ServedModel, WrapEngine, serve_model
+from worker.models.loading import ServedModel, WrapEngine, serve_model
 from worker.money.payout import Payout
 from worker.money.requests import RequestServer
 from worker.monitoring.presence import Monitor, present
@@ -35,7 +35,7 @@ from worker.process.data_dir import hold_key
 from worker.process.signals import Stop
 from worker.rounds.following import Rounds
 from worker.rounds.keeper import Keeper
-from worker.seats.gate import SeatGate
+from worker.seats.gas_gate import SeatGate
 from worker.seats.holdings import Holdings
 from worker.seats.upkeep import SeatUpkeep
 from worker.settings import WorkerSettings

@@ -36,7 +36,7 @@ from requester.jobs.drafts import Draft, Terms
 from requester.jobs.job import Job
 from requester.jobs.results import Results
 from requester.prompts.decoding import Decoding
-from requester.receipts.verify import build
+from requester.receipts.build import build
 
 __all__ = ["PROMPTS", "DemoReport", "DemoView", "run_demo"]
 

@@ -303,7 +303,7 @@ def _finish(
 
 
 def _write_receipt(found: Job, path: Path) -> None:
-    from requester.receipts.verify import build
+    from requester.receipts.build import build
 
     text = json.dumps(build(found), indent=2, ensure_ascii=False) + "\n"
     try:

@@ -24,7 +24,7 @@ from protocol.market.types import (
     ModelSpec,
 )
 from protocol.store.unixfs import file_digest
-from requester.jobs.budget import fit_new_tokens
+from requester.jobs.token_budget import fit_new_tokens
 from requester.prompts.decoding import Decoding
 from requester.prompts.request import PromptRequest
 from requester.prompts.tasks import Task

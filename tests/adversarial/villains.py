@@ -47,7 +47,7 @@ from protocol.market.types import (
 )
 from protocol.store.ipfs import IpfsStore
 from worker.duties.computation import compute
-from worker.models.serve import ServedModel, serve_model
+from worker.models.loading import ServedModel, serve_model
 from worker.process.signals import stop_on_signals
 from worker.run import run_worker
 from worker.settings import WorkerSettings

@@ -38,7 +38,7 @@ from tests.support.market.sessions import a_session
 from tests.support.market.values import a_job, a_model
 from tests.support.models.tokenizers import byte_tokenizer
 from worker.duties.submission import Salts
-from worker.models.serve import ServedModel
+from worker.models.loading import ServedModel
 from worker.monitoring.presence import Monitor
 from worker.run import Worker
 from worker.seats.holdings import Holdings

@@ -27,7 +27,7 @@ from worker.duties.prompts import PromptSource
 from worker.duty import Duty, DutyKey, Step
 from worker.gas_policy import GasGuard
 from worker.metrics import WorkerMetrics
-from worker.models.serve import ServedModel
+from worker.models.loading import ServedModel
 from worker.process.background import TaskPool
 
 __all__ = ["ComputeQueue", "Finished"]

@@ -9,7 +9,7 @@ from protocol.chain.client import MarketClient
 from protocol.errors import ModelRefused, NotEnoughFunds, TransactionDropped
 from protocol.host.crash_points import crash_point
 from protocol.market.types import ModelSpec
-from worker.models.serve import ServedModel
+from worker.models.loading import ServedModel
 from worker.seats.holdings import Holdings
 
 __all__ = ["affordable_seats", "open_missing_seats"]

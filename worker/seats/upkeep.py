@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from protocol.chain.client import MarketClient
 from protocol.errors import NotEnoughFunds
 from protocol.hexadecimal import to_hex
-from worker.models.serve import ServedModel
+from worker.models.loading import ServedModel
 from worker.seats.holdings import HeldSeat, Holdings
 from worker.seats.leaving import close_seats, leave_seats
 from worker.seats.opening import open_missing_seats

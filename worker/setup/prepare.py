@@ -20,7 +20,7 @@ from protocol.host.terminal import one_line
 from protocol.market.gas_costs import duty_gas
 from protocol.roles.session import open_read_only, unlock_account
 from protocol.store.failover import IpfsContent
-from worker.models.serve import ServedModel, serve_model
+from worker.models.loading import ServedModel, serve_model
 from worker.seats.holdings import Holdings
 from worker.seats.opening import affordable_seats
 from worker.settings import WorkerSettings

@@ -13,7 +13,8 @@ from protocol.market.types import JobState
 from requester.jobs.drafts import Terms
 from requester.jobs.job import Job
 from requester.prompts.decoding import Decoding
-from requester.receipts.verify import build, verify
+from requester.receipts.build import build
+from requester.receipts.verify import verify
 from tests.integration.requester.network import Network
 
 PROMPTS = ["It is a truth", "My dear Mr. Bennet"]

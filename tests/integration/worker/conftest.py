@@ -25,8 +25,8 @@ from tests.support.machines.processes import eventually
 from tests.support.market.sessions import a_session
 from tests.support.network.chain import WORKER_STAKE, Stage
 from worker.duties.submission import Salts
+from worker.models.loading import ServedModel, serve_model
 from worker.models.publish import publish_model
-from worker.models.serve import ServedModel, serve_model
 from worker.monitoring.presence import Monitor
 from worker.run import Worker
 from worker.seats.holdings import Holdings

@@ -26,7 +26,7 @@ from tests.integration.worker.conftest import (
     tick_until,
 )
 from tests.support.market.values import an_outcome
-from worker.models.serve import require_exact, serve_model
+from worker.models.loading import require_exact, serve_model
 from worker.run import Worker
 from worker.seats.opening import affordable_seats
 from worker.settings import EngineOptions

@@ -16,7 +16,7 @@ from assay.cli import run
 from protocol.chain.deployment import Deployment
 from protocol.hexadecimal import from_hex, to_hex
 from requester.prompts.decoding import Decoding
-from requester.receipts.verify import build
+from requester.receipts.build import build
 from tests.support.market.values import an_address
 from tests.support.market.world import World
 

@@ -13,8 +13,9 @@ import pytest
 
 from protocol.errors import BadReceipt, RequestError, RpcUnavailable
 from protocol.hexadecimal import from_hex
+from requester.receipts.build import build
 from requester.receipts.proof import Trusted
-from requester.receipts.verify import build, verify, verify_offline
+from requester.receipts.verify import verify, verify_offline
 from tests.support.market.values import an_address
 from tests.support.market.world import TEXTS, World
 from tests.unit.requester.receipts.test_verify import STEPS

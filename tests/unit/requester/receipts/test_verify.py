@@ -12,7 +12,8 @@ from protocol.errors import BadReceipt, RequestError, RpcUnavailable
 from protocol.market.types import Outcome, OutcomeStatus, SlashReason
 from requester.jobs.drafts import Terms
 from requester.jobs.job import Job
-from requester.receipts.verify import build, check_alone, read_receipt, verify
+from requester.receipts.build import build
+from requester.receipts.verify import check_alone, read_receipt, verify
 from tests.support.market.values import an_address
 from tests.support.market.world import GREEDY, TEXTS, World
 

@@ -15,7 +15,7 @@ from tests.unit.worker.duties.test_sending import duty_of
 from worker.duties.queue import ComputeQueue, Finished
 from worker.duty import Duty
 from worker.metrics import WorkerMetrics
-from worker.models.serve import ServedModel
+from worker.models.loading import ServedModel
 
 SPEC = a_model()
 PARAMS = a_job(model_id=SPEC.model_id())

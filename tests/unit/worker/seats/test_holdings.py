@@ -16,7 +16,7 @@ from protocol.market.types import ZERO_ADDRESS, Account, ModelId, Seat
 from tests.support.market.model_market import OTHERS, WORKER
 from tests.support.market.values import a_model
 from worker.drain import Drain
-from worker.models.serve import ServedModel
+from worker.models.loading import ServedModel
 from worker.seats.holdings import HeldSeat, Holdings, SeatState
 from worker.seats.upkeep import SeatUpkeep
 

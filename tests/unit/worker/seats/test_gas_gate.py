@@ -7,7 +7,7 @@ from protocol.errors import RpcUnavailable
 from tests.support.machines.processes import eventually
 from tests.unit.protocol.host.test_backoff import Clock
 from worker.process.background import TaskPool
-from worker.seats.gate import SeatGate
+from worker.seats.gas_gate import SeatGate
 
 LASTING = 600.0
 

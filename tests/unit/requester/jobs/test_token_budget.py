@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.errors import RequestError
-from requester.jobs.budget import fit_new_tokens
+from requester.jobs.token_budget import fit_new_tokens
 
 
 def test_fit_new_tokens_that_fit_are_left_alone() -> None:
