@@ -11,13 +11,13 @@ from pydantic_settings import SettingsConfigDict
 
 from protocol.amounts import Amounts
 from protocol.errors import ConfigError
+from protocol.hexadecimal import HexWord
 from protocol.market.types import TICKS
 from protocol.roles.settings import RoleSettings
 
 __all__ = ["GatewaySettings"]
 
 _ModelName = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
-_ModelIdHex = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-f]{64}$")]
 
 
 class GatewaySettings(RoleSettings):
@@ -78,7 +78,7 @@ class GatewaySettings(RoleSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, lt=1 << 16)
     public_url: str | None = None
-    models: dict[_ModelName, _ModelIdHex] = Field(default={}, max_length=256)
+    models: dict[_ModelName, HexWord] = Field(default={}, max_length=256)
     redundancy: int = Field(default=3, ge=1, le=255)
     min_redundancy: int = Field(default=3, ge=1, le=255)
     rounds: int = Field(default=1, ge=1, le=2)

@@ -9,11 +9,11 @@ from typing import Annotated, ClassVar, Literal
 
 from eth_typing import ChecksumAddress
 from eth_utils.address import is_address, to_checksum_address
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field
 from pydantic_settings import SettingsConfigDict
 
 from protocol.amounts import Amounts
-from protocol.hexadecimal import from_hex
+from protocol.hexadecimal import HexWord, from_hex
 from protocol.market.types import TICKS, ModelId
 from protocol.roles.settings import RoleSettings
 
@@ -38,7 +38,6 @@ def _require_host_and_port(text: str) -> str:
 
 _Address = Annotated[str, AfterValidator(_to_address)]
 _HostAndPort = Annotated[str, AfterValidator(_require_host_and_port)]
-_ModelIdHex = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-f]{64}$")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ class WorkerSettings(RoleSettings):
     )
 
     data_dir: Path = Path(".assay/worker")
-    models: tuple[_ModelIdHex, ...] = Field(default=(), max_length=16)
+    models: tuple[HexWord, ...] = Field(default=(), max_length=16)
     tick: int = Field(default=0, ge=0, lt=TICKS)
     max_seats: int = Field(default=1, ge=1, le=1024)
     threads: int = Field(default=1, ge=1, le=256)

@@ -10,14 +10,14 @@ from pydantic import Field
 
 from gateway.api.access import ReceiptsDep
 from gateway.api.openapi import ERRORS
-from protocol.hexadecimal import from_hex
+from protocol.hexadecimal import HexWord, from_hex
 from protocol.market.types import JobId
 
 __all__ = ["JobIdText", "parse_job_id", "router"]
 
 router = APIRouter(tags=["receipts"], responses=ERRORS)
 
-JobIdText = Annotated[str, Path(pattern=r"^0x[0-9a-f]{64}$", description="A job's id.")]
+JobIdText = Annotated[HexWord, Path(description="A job's id.")]
 _Outputs = Annotated[
     list[Annotated[int, Field(ge=0, lt=1 << 32)]] | None,
     Query(

@@ -14,13 +14,13 @@ from pydantic import (
     AfterValidator,
     ConfigDict,
     Field,
-    StringConstraints,
     TypeAdapter,
     ValidationError,
 )
 from pydantic.alias_generators import to_camel
 
 from protocol.errors import ConfigError
+from protocol.hexadecimal import HexWord
 
 __all__ = ["CONTRACT_ROLES", "Deployment"]
 
@@ -42,7 +42,6 @@ def _checked(address: ChecksumAddress) -> ChecksumAddress:
 
 
 _Address = Annotated[ChecksumAddress, AfterValidator(_checked)]
-_Hash = Annotated[str, StringConstraints(pattern="^0x[0-9a-f]{64}$")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ class Deployment:
     registry: _Address
     token: _Address
     block_number: Annotated[int, Field(ge=0)]
-    code_hashes: Mapping[str, _Hash]
+    code_hashes: Mapping[str, HexWord]
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
         strict=True, alias_generator=to_camel

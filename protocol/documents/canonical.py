@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from protocol.documents.scanner import DocumentReader, Layout, ShapeError
@@ -20,7 +20,7 @@ __all__ = [
     "MAX_DOCUMENT_BYTES",
     "CanonicalDocument",
     "CanonicalPart",
-    "HexWord",
+    "StrictModel",
     "TokenId",
     "canonical_json",
 ]
@@ -31,9 +31,6 @@ MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
 # Up to here the whole is parsed again to say which field is at fault.
 _EXPLAINED_BYTES = 64 * 1024
 _QUOTED_CHARACTERS = 80
-
-HexWord = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-f]{64}$")]
-"""Hexadecimal of 32 bytes."""
 
 TokenId = Annotated[int, Field(ge=0, lt=1 << 32)]
 """A token id of any vocabulary."""
@@ -49,8 +46,8 @@ def canonical_json(value: Any) -> bytes:
         raise BadDocument(f"text with a lone surrogate: {error}") from error
 
 
-class CanonicalPart(BaseModel):
-    """A prompt or an output: one object of a document."""
+class StrictModel(BaseModel):
+    """A JSON object in camel case, without unknown names and conversions."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -60,6 +57,10 @@ class CanonicalPart(BaseModel):
         frozen=True,
         strict=True,
     )
+
+
+class CanonicalPart(StrictModel):
+    """A prompt or an output: one object of a document."""
 
     def to_bytes(self) -> bytes:
         """Canonical JSON."""

@@ -9,12 +9,11 @@ from pydantic import FailFast, Field
 from protocol.documents.canonical import (
     CanonicalDocument,
     CanonicalPart,
-    HexWord,
     TokenId,
 )
 from protocol.documents.scanner import PROMPTS, Layout
 from protocol.errors import BadDocument
-from protocol.hexadecimal import to_hex
+from protocol.hexadecimal import HexWord, to_hex
 from protocol.market.types import ModelId, ModelSpec
 
 __all__ = [

@@ -13,12 +13,11 @@ from protocol.digests import Digest
 from protocol.documents.canonical import (
     CanonicalDocument,
     CanonicalPart,
-    HexWord,
     TokenId,
 )
 from protocol.documents.prompts import PromptsDocument
 from protocol.documents.scanner import OUTPUTS, Layout
-from protocol.hexadecimal import to_hex
+from protocol.hexadecimal import HexWord, to_hex
 from protocol.market.output_tree import output_root
 from protocol.market.types import ModelId
 

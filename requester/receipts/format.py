@@ -12,11 +12,12 @@ from typing import Annotated, Literal
 
 from eth_typing import ChecksumAddress
 from eth_utils.address import is_checksum_address
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, Field, StringConstraints
 
 from protocol.chain.proofs.build import MAX_HEADERS
+from protocol.documents.canonical import StrictModel
 from protocol.documents.results import Output
+from protocol.hexadecimal import HexWord
 
 __all__ = [
     "RECEIPT_VERSION",
@@ -53,7 +54,6 @@ def _checksummed(text: str) -> ChecksumAddress:
 
 
 _Bytes = Annotated[str, StringConstraints(pattern=r"^0x(?:[0-9a-f]{2})+$")]
-_Word = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-f]{64}$")]
 _Address = Annotated[str, AfterValidator(_checksummed)]
 _Cid = Annotated[str, StringConstraints(pattern=r"^Qm[1-9A-HJ-NP-Za-km-z]{44}$")]
 _Uint8 = Annotated[int, Field(ge=0, lt=1 << 8)]
@@ -65,32 +65,21 @@ _SeatId = Annotated[int, Field(ge=0, lt=1 << 20)]
 _Place = Annotated[int, Field(ge=0, lt=9)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-        extra="forbid",
-        frozen=True,
-        strict=True,
-    )
-
-
-class Position(_Section):
+class Position(StrictModel):
     """Where an event stands: its block, and its place among the receipt's events."""
 
     block_number: _Uint64
     order: _Uint32
 
 
-class ParamsSection(_Section):
+class ParamsSection(StrictModel):
     """`JobParams`, field by field."""
 
     requester: _Address
     nonce: _Uint64
-    model_id: _Word
+    model_id: HexWord
     tick: _Uint8
-    prompts_digest: _Word
+    prompts_digest: HexWord
     prompt_count: _Uint32
     max_tokens: _Uint32
     redundancy: _Uint8
@@ -100,14 +89,14 @@ class ParamsSection(_Section):
     callback_gas_limit: _Uint32
 
 
-class OutcomeSection(_Section):
+class OutcomeSection(StrictModel):
     """`Outcome`, field by field."""
 
     status: Annotated[int, Field(ge=1, le=3)]
     token_count: _Uint32
-    results_root: _Word
-    results_digest: _Word
-    fingerprint: _Word
+    results_root: HexWord
+    results_digest: HexWord
+    fingerprint: HexWord
 
 
 class PostedSection(Position):
@@ -121,7 +110,7 @@ class DrawnSection(Position):
 
     round: Annotated[int, Field(ge=1, lt=16)]
     seed_block: _Uint40
-    seed: _Word
+    seed: HexWord
     seat_ids: tuple[_SeatId, ...] = Field(min_length=1, max_length=9)
     workers: tuple[_Address, ...] = Field(min_length=1, max_length=9)
     commit_deadline: _Uint40
@@ -132,7 +121,7 @@ class CommittedSection(Position):
 
     worker: _Address
     place: _Place
-    commitment: _Word
+    commitment: HexWord
 
 
 class OpenedSection(Position):
@@ -147,16 +136,16 @@ class RevealedSection(Position):
     worker: _Address
     place: _Place
     outcome: OutcomeSection
-    salt: _Word
+    salt: HexWord
 
 
 class SplitSection(Position):
     """`RoundSplit`: the round ended without a quorum, another one followed."""
 
-    transcript: _Word
+    transcript: HexWord
 
 
-class RoundSection(_Section):
+class RoundSection(StrictModel):
     """One round: who had to answer, what they committed and revealed.
 
     `split` is null in the last round, which the settlement ended.
@@ -172,7 +161,7 @@ class RoundSection(_Section):
 class AcceptedSection(Position):
     """`ResultAccepted`."""
 
-    answer: _Word
+    answer: HexWord
 
 
 class SettledSection(Position):
@@ -182,7 +171,7 @@ class SettledSection(Position):
     paid: _Amount
     refunded: _Amount
     fee: _Amount
-    transcript: _Word
+    transcript: HexWord
 
 
 class PaidSection(Position):
@@ -201,7 +190,7 @@ class SlashedSection(Position):
     amount: _Amount
 
 
-class MoneySection(_Section):
+class MoneySection(StrictModel):
     """What became of the escrow, and of bonds.
 
     `paid` is what workers and callers of `advance` earned, and `delivery`, which waits
@@ -219,14 +208,14 @@ class MoneySection(_Section):
     seats_slashed: tuple[SlashedSection, ...]
 
 
-class ContentSection(_Section):
+class ContentSection(StrictModel):
     """A document's digest and the IPFS address that holds it."""
 
-    digest: _Word
+    digest: HexWord
     cid: _Cid
 
 
-class OutputSection(_Section):
+class OutputSection(StrictModel):
     """One output and its way up to the accepted root.
 
     `siblings` are the Merkle proof of the output's canonical JSON, lowest first.
@@ -234,10 +223,10 @@ class OutputSection(_Section):
 
     index: _Uint32
     output: Output
-    siblings: tuple[_Word, ...] = Field(max_length=32)
+    siblings: tuple[HexWord, ...] = Field(max_length=32)
 
 
-class TransactionSection(_Section):
+class TransactionSection(StrictModel):
     """A transaction that emitted some of the events.
 
     `receipt` are the nodes from the block's receipts root down to its receipt.
@@ -248,7 +237,7 @@ class TransactionSection(_Section):
     receipt: tuple[_Bytes, ...] = Field(min_length=1, max_length=64)
 
 
-class ProofSection(_Section):
+class ProofSection(StrictModel):
     """What lies between the events and the hash of one block.
 
     `headers` are consecutive, from the posting's block to that block; `account` and
@@ -261,7 +250,7 @@ class ProofSection(_Section):
     transactions: tuple[TransactionSection, ...] = Field(min_length=1, max_length=64)
 
 
-class Receipt(_Section):
+class Receipt(StrictModel):
     """A job's receipt; `results` is null where the accepted outcome has none.
 
     `outputs` are some of the job's, in order: all of them, or those of one caller.
@@ -271,7 +260,7 @@ class Receipt(_Section):
     version: Annotated[int, Field(ge=RECEIPT_VERSION, le=RECEIPT_VERSION)]
     chain_id: Annotated[int, Field(ge=1, lt=1 << 256)]
     marketplace: _Address
-    job_id: _Word
+    job_id: HexWord
     params: ParamsSection
     posted: PostedSection
     rounds: tuple[RoundSection, ...] = Field(min_length=1, max_length=2)
