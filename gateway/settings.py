@@ -11,9 +11,9 @@ from pydantic_settings import SettingsConfigDict
 
 from protocol.amounts import Amounts
 from protocol.errors import ConfigError
-from protocol.hexadecimal import HexWord
 from protocol.market.types import TICKS
 from protocol.roles.settings import RoleSettings
+from protocol.strict_model import HexWord
 
 __all__ = ["GatewaySettings"]
 

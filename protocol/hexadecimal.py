@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated
-
-from pydantic import StringConstraints
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from eth_typing import ChecksumAddress
 
-__all__ = ["HexWord", "checksum_address", "from_hex", "to_hex"]
-
-HexWord = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-f]{64}$")]
-"""Hexadecimal of 32 bytes, as a field of settings, documents and routes."""
+__all__ = ["checksum_address", "from_hex", "to_hex"]
 
 _QUOTED_CHARACTERS = 80
 

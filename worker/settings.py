@@ -13,9 +13,10 @@ from pydantic import AfterValidator, Field
 from pydantic_settings import SettingsConfigDict
 
 from protocol.amounts import Amounts
-from protocol.hexadecimal import HexWord, from_hex
+from protocol.hexadecimal import from_hex
 from protocol.market.types import TICKS, ModelId
 from protocol.roles.settings import RoleSettings
+from protocol.strict_model import HexWord
 
 __all__ = ["EngineOptions", "WorkerSettings"]
 

@@ -10,8 +10,9 @@ from pydantic import Field
 
 from gateway.api.access import ReceiptsDep
 from gateway.api.openapi import ERRORS
-from protocol.hexadecimal import HexWord, from_hex
+from protocol.hexadecimal import from_hex
 from protocol.market.types import JobId
+from protocol.strict_model import HexWord
 
 __all__ = ["JobIdText", "parse_job_id", "router"]
 

@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from protocol.errors import ConfigError
-from protocol.hexadecimal import HexWord
+from protocol.strict_model import HexWord
 
 __all__ = ["CONTRACT_ROLES", "Deployment"]
 

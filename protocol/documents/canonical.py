@@ -10,17 +10,16 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import Field, ValidationError
 
 from protocol.documents.scanner import DocumentReader, Layout, ShapeError
 from protocol.errors import BadDocument
+from protocol.strict_model import StrictModel
 
 __all__ = [
     "MAX_DOCUMENT_BYTES",
     "CanonicalDocument",
     "CanonicalPart",
-    "StrictModel",
     "TokenId",
     "canonical_json",
 ]
@@ -44,19 +43,6 @@ def canonical_json(value: Any) -> bytes:
         ).encode()
     except UnicodeEncodeError as error:
         raise BadDocument(f"text with a lone surrogate: {error}") from error
-
-
-class StrictModel(BaseModel):
-    """A JSON object in camel case, without unknown names and conversions."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-        extra="forbid",
-        frozen=True,
-        strict=True,
-    )
 
 
 class CanonicalPart(StrictModel):

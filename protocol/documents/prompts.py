@@ -13,8 +13,9 @@ from protocol.documents.canonical import (
 )
 from protocol.documents.scanner import PROMPTS, Layout
 from protocol.errors import BadDocument
-from protocol.hexadecimal import HexWord, to_hex
+from protocol.hexadecimal import to_hex
 from protocol.market.types import ModelId, ModelSpec
+from protocol.strict_model import HexWord
 
 __all__ = [
     "GREEDY",

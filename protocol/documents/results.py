@@ -17,9 +17,10 @@ from protocol.documents.canonical import (
 )
 from protocol.documents.prompts import PromptsDocument
 from protocol.documents.scanner import OUTPUTS, Layout
-from protocol.hexadecimal import HexWord, to_hex
+from protocol.hexadecimal import to_hex
 from protocol.market.output_tree import output_root
 from protocol.market.types import ModelId
+from protocol.strict_model import HexWord
 
 __all__ = ["LOGPROB_SCALE", "Finish", "Output", "ResultsDocument"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -9,7 +10,12 @@ from pathlib import Path
 
 from protocol.errors import ConfigError
 
-__all__ = ["create_private", "read_private", "replace_private"]
+__all__ = [
+    "create_private",
+    "make_private_folder",
+    "read_private",
+    "replace_private",
+]
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -91,3 +97,24 @@ def _draft(path: Path, text: str) -> Path:
         file.flush()
         os.fsync(file.fileno())
     return draft
+
+
+def make_private_folder(path: Path, what: str) -> None:
+    """A folder that this process can write to, and no other user read.
+
+    Args:
+        path: The folder; one that is there keeps its mode.
+        what: What the folder is, for errors.
+
+    Raises:
+        ConfigError: It cannot be made or written to.
+    """
+    try:
+        path.mkdir(stat.S_IRWXU, parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise ConfigError(
+            f"{what} {path} cannot be written: {error.strerror}; set data_dir to a "
+            "folder that can be"
+        ) from error

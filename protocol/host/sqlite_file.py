@@ -242,6 +242,11 @@ class SqliteFile:
                 f"{self._schema.what} {self.path} has version {version}, this program "
                 f"writes {self._schema.version}: use the program that wrote it"
             )
+        if 0 < version < min(self._schema.versions):
+            raise self._schema.error(
+                f"{self._schema.what} {self.path} has version {version}, from before "
+                "the first release, which nothing reads any more: move it away"
+            )
         if self._schema.is_checked:
             ((found,),) = self.rows("PRAGMA quick_check(1)")
             if found != "ok":

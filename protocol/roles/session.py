@@ -17,6 +17,7 @@ from protocol.chain.deployment import Deployment
 from protocol.chain.keys.accounts import load_account
 from protocol.chain.transactions.options import SendObserver
 from protocol.errors import ContentNotFound
+from protocol.host.private_files import make_private_folder
 from protocol.market.types import ModelId
 from protocol.peers.introductions import OFF, Introductions
 from protocol.roles.settings import RoleSettings
@@ -96,7 +97,8 @@ def open_session(
         observer: Told what transactions cost.
 
     Raises:
-        ConfigError: A setting, the key file or the deployment file cannot be used.
+        ConfigError: A setting, the key file, the deployment file or the data folder
+            cannot be used.
         OutboxError: The outbox in the data folder cannot be used.
         ChainError: The chain does not answer, or is not the deployment's.
     """
@@ -120,6 +122,7 @@ def _connect(
 ) -> Session:
     options, own_address = None, OFF
     if account is not None:
+        make_private_folder(settings.data_dir, "data folder")
         options = replace(settings.sender_options, observer=observer)
         own_address = settings.announce
     store = open_store(settings.ipfs_api)

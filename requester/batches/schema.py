@@ -49,6 +49,7 @@ SCHEMA = SqliteSchema(
     what="batch journal",
     advice="free it or restore it",
     error=BatchError,
-    versions={1: _FIRST},
+    # Version 1 was never released.
+    versions={2: _FIRST},
 )
 """What `SqliteFile` needs to know of a batch's journal."""

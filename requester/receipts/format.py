@@ -15,9 +15,8 @@ from eth_utils.address import is_checksum_address
 from pydantic import AfterValidator, Field, StringConstraints
 
 from protocol.chain.proofs.build import MAX_HEADERS
-from protocol.documents.canonical import StrictModel
 from protocol.documents.results import Output
-from protocol.hexadecimal import HexWord
+from protocol.strict_model import HexWord, StrictModel
 
 __all__ = [
     "RECEIPT_VERSION",

@@ -11,6 +11,7 @@ import json
 import logging
 import sys
 import urllib.request
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -68,7 +69,7 @@ class Place:
     number: int
 
 
-class Villain:
+class Villain(ABC):
     """Opens a seat and looks at its places again and again; subclasses act."""
 
     def __init__(self, settings: WorkerSettings) -> None:
@@ -82,12 +83,13 @@ class Villain:
         self._secret = salt_secret(account)
         self._model: ServedModel | None = None
 
-    def look(self, place: Place, current: Round) -> None:
-        """Acts on a place, given how its job stands."""
-        raise NotImplementedError
+    @abstractmethod
+    def act(self, place: Place, current: Round) -> None:
+        """Does what it does at a place, given how its job stands."""
 
     def prepare(self) -> None:
-        """What has to be ready before the seat is open."""
+        """What has to be ready before the seat is open; most need nothing."""
+        return
 
     def run(self) -> None:
         (model_id,) = self.settings.model_ids
@@ -99,7 +101,7 @@ class Villain:
         stop = stop_on_signals()
         while not stop.is_set():
             for place in self._places():
-                self.look(place, self.client.round_of(place.job_id))
+                self.act(place, self.client.round_of(place.job_id))
             stop.wait(self.settings.poll_seconds)
 
     def _places(self) -> list[Place]:
@@ -186,7 +188,7 @@ class Villain:
 class Silent(Villain):
     """Holds a seat and never answers."""
 
-    def look(self, place: Place, current: Round) -> None:
+    def act(self, place: Place, current: Round) -> None:
         """Nothing."""
 
 
@@ -196,7 +198,7 @@ class NeverReveals(Villain):
     def prepare(self) -> None:
         self.model(self.settings.model_ids[0])
 
-    def look(self, place: Place, current: Round) -> None:
+    def act(self, place: Place, current: Round) -> None:
         is_open = current.state is JobState.COMMITTING
         if is_open and not self.has_committed(place, current):
             self.commit(place, self.honest_outcome(place.params))
@@ -210,7 +212,7 @@ class LateCommit(NeverReveals):
         self._deadline: int | None = None
         self._has_tried = False
 
-    def look(self, place: Place, current: Round) -> None:
+    def act(self, place: Place, current: Round) -> None:
         if self._deadline is None:
             self._deadline = current.deadline
             logger.info("waits")
@@ -226,8 +228,8 @@ class LateReveal(NeverReveals):
         super().__init__(settings)
         self._has_tried = False
 
-    def look(self, place: Place, current: Round) -> None:
-        super().look(place, current)
+    def act(self, place: Place, current: Round) -> None:
+        super().act(place, current)
         is_over = self.client.block_time() > current.deadline
         if current.state is JobState.REVEALING and is_over and not self._has_tried:
             self._has_tried = True
@@ -243,7 +245,7 @@ class Equivocator(NeverReveals):
         super().__init__(settings)
         self._has_committed = self._has_revealed = False
 
-    def look(self, place: Place, current: Round) -> None:
+    def act(self, place: Place, current: Round) -> None:
         if current.state is JobState.COMMITTING and not self._has_committed:
             self._has_committed = True
             truth = self.honest_outcome(place.params)
@@ -267,7 +269,7 @@ class Copycat(Villain):
         self._has_revealed = False
         self._seen: dict[str, ResultsDocument | None] = {}
 
-    def look(self, place: Place, current: Round) -> None:
+    def act(self, place: Place, current: Round) -> None:
         if current.state is JobState.COMMITTING:
             if not self.has_committed(place, current):
                 self._copy(place)

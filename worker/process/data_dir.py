@@ -14,11 +14,11 @@ from pathlib import Path
 
 from protocol.errors import AlreadyRunning, ConfigError
 from protocol.host.file_lock import FileHeld, FileLock, holder_of
+from protocol.host.private_files import make_private_folder
 
 __all__ = ["RunRecord", "hold_data_dir", "hold_key", "running_in"]
 
 _NAME = "run.json"
-_MODE_PRIVATE_FOLDER = 0o700
 # Whoever looks holds the file for a moment.
 _PATIENCE_SECONDS = 0.5
 _ATTEMPTS = 10
@@ -78,8 +78,8 @@ def hold_data_dir(data_dir: Path, record: RunRecord) -> Iterator[None]:
         ConfigError: The folder cannot be written to.
     """
     says = json.dumps(asdict(record))
+    make_private_folder(data_dir, "data folder")
     try:
-        data_dir.mkdir(_MODE_PRIVATE_FOLDER, parents=True, exist_ok=True)
         lock = FileLock(data_dir / _NAME, says=says, patience_seconds=_PATIENCE_SECONDS)
     except FileHeld as held:
         raise AlreadyRunning(

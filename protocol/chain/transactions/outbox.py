@@ -43,7 +43,8 @@ _SCHEMA = SqliteSchema(
     what="file of sent transactions",
     advice="free it, restore it or move it away",
     error=OutboxError,
-    versions={1: _TABLES},
+    # Version 1 was never released.
+    versions={2: _TABLES},
     busy_seconds=10.0,
     # What a power cut takes is found again by asking the chain.
     is_durable=False,

@@ -27,7 +27,7 @@ class BatchWorld:
         folder: For inputs and outputs.
         statuses: How committees judge the next jobs; OK when empty.
         lost: Jobs to fail: their committees never answer.
-        most_in_flight: The most jobs that were open at once.
+        max_in_flight: The most jobs that were open at once.
     """
 
     world: World

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -160,7 +161,7 @@ class NodeCache:
         return self._node
 
 
-class ProvableMarket(MarketClient):
+class ProvableMarket(MarketClient, ABC):
     """Proves jobs of a chain that holds its logs."""
 
     logs: list[Log]
@@ -177,8 +178,9 @@ class ProvableMarket(MarketClient):
         self.fail_if_told()
         return self.nodes.at(self).block_hash(number)
 
+    @abstractmethod
     def fail_if_told(self) -> None:
-        raise NotImplementedError
+        """Raise what a test told it to raise, if anything."""
 
 
 def _nodes(tree: HexaryTrie, key: bytes) -> list[str]:

@@ -273,3 +273,11 @@ def test_decoded_names_the_file_that_holds_nonsense(path: Path) -> None:
 def test_discard_leaves_no_file(path: Path) -> None:
     made(path).discard()
     assert list(path.parent.iterdir()) == []
+
+
+def test_file_of_before_the_first_release_is_refused_by_its_version(path: Path) -> None:
+    made(path).close()
+    released = replace(SCHEMA, versions={2: FIRST})
+    with pytest.raises(SongsError, match="version 1, from before the first release"):
+        SqliteFile(path, released)
+    assert songs(made(path)) == []

@@ -117,3 +117,14 @@ def test_fetch_package_of_nobody_is_not_found(tmp_path: Path) -> None:
     store: Any = market.store
     with pytest.raises(ContentNotFound):
         Session(market, store, market, None).fetch_package(MODEL, tmp_path)
+
+
+def test_open_session_with_a_data_folder_that_cannot_be_made_names_it(
+    settings: ExampleSettings, connected: list[tuple[object, object]], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    given = settings.model_copy(update={"data_dir": tmp_path / "file" / "data"})
+    with pytest.raises(ConfigError, match=r"data folder .*file/data cannot be written"):
+        open_session(given)
+    assert connected == []
+    open_read_only(given)

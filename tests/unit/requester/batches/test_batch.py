@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import stat
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 from protocol.documents.prompts import PromptsDocument
 from protocol.documents.tokenizer import TokenCodec
 from protocol.errors import (
+    BatchError,
     ContentNotFound,
     RpcUnavailable,
     TransactionDropped,
@@ -104,6 +106,18 @@ def test_run_costs_what_the_market_took(here: BatchWorld) -> None:
     assert progress.spent == spent
     assert progress.locked == progress.in_flight == 0
     assert batch.estimate.min_cost <= spent <= batch.estimate.max_cost
+
+
+def test_batch_that_is_forgotten_can_be_opened_again(here: BatchWorld) -> None:
+    batch = Batch.create(
+        here.world.client, PROMPTS, out=here.out, options=BatchOptions(decoding=GREEDY)
+    )
+    batch_id = batch.batch_id
+    with pytest.raises(BatchError, match="another process works on batch"):
+        Batch.open(here.world.client, batch_id)
+    del batch
+    gc.collect()
+    Batch.open(here.world.client, batch_id).close()
 
 
 def test_run_csv_in_and_out_keeps_names_and_order(here: BatchWorld) -> None:
