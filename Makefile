@@ -140,7 +140,7 @@ test-fast: setup ## the tests that start no process (at most two minutes)
 	@$(PYTEST) -q -n auto tests/unit tests/property tests/parity tests/architecture
 
 test: lint slither contracts-test coverage ## everything: lint, Slither, forge, coverage, Python
-	@$(PYTEST) -q -n 2 --dist loadgroup
+	@$(PYTEST) -q -n 2 --dist loadscope
 
 test-deep: symbolic mutation ## random cases, symbolic checks, mutation, sanitizers, QEMU
 	@$(PIP) install -qq -r requirements/deep.lock

@@ -1,9 +1,13 @@
+"""What holds for all tests: Hypothesis' profiles, and which process runs what."""
+
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 # The clock of a busy machine is no property of the code, so there is no deadline. The
 # usual profile draws the same cases every time; `make test-deep` draws new ones.
@@ -12,12 +16,22 @@ settings.register_profile("deep", deadline=None, max_examples=2_000, print_blob=
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps together, in one process of many, the tests that share what takes long.
+class SharedTogether(LoadScopeScheduling):  # type: ignore[misc]
+    """Keeps together, in one process of several, tests that share what takes long.
 
     Those are the tests of a module, and of a package: a folder with an `__init__.py`.
     """
-    for item in items:
-        is_package = (item.path.parent / "__init__.py").exists()
-        group = item.path.parent if is_package else item.path
-        item.add_marker(pytest.mark.xdist_group(str(group)))
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = Path(nodeid.partition("::")[0])
+        is_package = (self.config.rootpath / module.parent / "__init__.py").exists()
+        return str(module.parent if is_package else module)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(
+    config: pytest.Config, log: object
+) -> SharedTogether | None:
+    """Puts that rule in the place of `--dist loadscope`."""
+    is_asked_for = config.getoption("dist") == "loadscope"
+    return SharedTogether(config, log) if is_asked_for else None

@@ -99,12 +99,15 @@ def test_batch_killed_and_interrupted_ends_as_if_it_had_not_been(
     assert {row["jobId"] for row in rows} == {to_hex(job_id) for job_id in posted}
 
 
-def test_batch_same_prompts_alone_have_the_same_results(
+def test_batch_same_prompts_in_one_job_have_the_same_results(
     network: Assay, prompts: Path
 ) -> None:
-    out = network.folder / "whole.jsonl"
-    flags = ("--job-size", "100", "--yes", "--temperature", "0")
-    network.ok("job", "submit", "--file", str(prompts), "--out", str(out), *flags)
-    whole = [json.loads(line)["text"] for line in out.read_text().splitlines()]
-    split = [row["text"] for row in rows_of(network.folder / "batch-out.csv")]
-    assert whole == split
+    def texts(job_size: int) -> list[str]:
+        out = network.folder / f"by-{job_size}.jsonl"
+        flags = ("--job-size", str(job_size), "--yes", "--temperature", "0")
+        network.ok("job", "submit", "--file", str(prompts), "--out", str(out), *flags)
+        return [json.loads(line)["text"] for line in out.read_text().splitlines()]
+
+    whole = texts(100)
+    assert len(whole) == PROMPTS and all(whole)
+    assert whole == texts(JOB_SIZE)
